@@ -1,0 +1,1 @@
+"""Which biomarkers predict benefit from the experimental arm."""

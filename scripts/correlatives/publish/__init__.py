@@ -1,0 +1,1 @@
+"""What a journal prints: tables, text, provenance."""

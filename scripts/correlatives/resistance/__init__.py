@@ -1,0 +1,1 @@
+"""How tumours become resistant: baseline, on-treatment and progression samples."""

@@ -1,0 +1,1 @@
+"""How well response can be predicted at all."""

@@ -1,0 +1,1 @@
+"""Tables in: read, map, check, and derive what the analyses need."""

@@ -1,0 +1,133 @@
+"""The checked tables of one study: typed, identifiers as text, named in the contract's words."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+if TYPE_CHECKING:
+    from correlatives.tables.flow import Flow
+    from correlatives.tables.problems import Problems
+
+
+@dataclass
+class Matrix:
+    """One wide measurement table: features × samples, as it came from the laboratory.
+
+    Attributes
+    ----------
+    source : str
+        The file, for messages.
+    features : np.ndarray of str, shape (p,)
+        Biomarkers.
+    samples : np.ndarray of str, shape (s,)
+        ``run_id`` of the run table (a sample without runs has one run with its own ``sample_id``).
+    value : np.ndarray of float, shape (p, s)
+        Native scale; the limit itself where `qualifier` is not 0; NaN where there is no result.
+    qualifier : np.ndarray of int8, shape (p, s)
+        -1 below the stated limit (``<20``), 1 above it (``>1000``), else 0.
+    status : np.ndarray of int8, shape (p, s)
+        Index into ``STATUSES``.
+    defaults : dict
+        The table's ``defaults`` (kind, family, transform, ...), for features without a dictionary row.
+    assay : str
+        Assay of every value, empty if the run says it.
+    text : pd.DataFrame
+        Long (run_id, biomarker, value) of values that are words (levels of ordinal or binary biomarkers).
+    """
+
+    source: str
+    features: np.ndarray
+    samples: np.ndarray
+    value: np.ndarray
+    qualifier: np.ndarray
+    status: np.ndarray
+    defaults: dict[str, Any] = field(default_factory=dict)
+    assay: str = ""
+    text: pd.DataFrame = field(
+        default_factory=lambda: pd.DataFrame(columns=["run_id", "biomarker", "value"])
+    )
+
+
+#: Words of measurements.status, in the order of their codes in a Matrix.
+STATUSES = (
+    "measured",
+    "not_detected",
+    "not_done",
+    "qns",
+    "failed",
+    "indeterminate",
+    "not_applicable",
+)
+
+
+@dataclass
+class Study:
+    """Everything the input tables say, after mapping, recoding, filters, merges and corrections.
+
+    Every frame has the contract's columns (missing optional ones are there and empty), a fresh
+    RangeIndex, text as ``str`` with missing values as NA, numbers as float64, and two columns more:
+    ``_file`` (name as configured) and ``_row`` (line in that file, header = 1).
+
+    Attributes
+    ----------
+    config : dict
+        The study configuration, defaults filled.
+    subjects : pd.DataFrame
+        One row a subject of every arm that passed the table's filter. ``arm`` as in the data (after
+        recoding). Covariates: float where every value is a number, else str.
+        ``first_dose_day`` is filled (0). ``randomisation_date`` is datetime64.
+    outcomes : pd.DataFrame
+        subject_id, endpoint, time_months, event (0/1, 1 = event), reason.
+    responses : pd.DataFrame
+        subject_id, best_overall_response, best_change_pct, confirmed, and the two-valued columns.
+    samples : pd.DataFrame
+        sample_id, subject_id, specimen, timepoint (the visit as labelled), day (study day; dates are
+        converted), days_since_last_dose, ...
+    runs : pd.DataFrame
+        run_id, sample_id, assay, version, batch, qc, qc_reason, tumour_fraction, tumour_fraction_method:
+        always there; a sample without an assay table has one run, run_id = sample_id.
+    measurements : pd.DataFrame
+        Long tables: run_id, sample_id, biomarker, value (float, the limit where qualified), qualifier
+        ("", "<", ">"), text (the word, for ordinal and binary biomarkers), status (one of STATUSES), unit,
+        assay, replicate, result_version, source (index into ``defaults``).
+    defaults : list[dict]
+        The ``defaults`` of each long measurement table, by ``measurements.source``.
+    matrices : list[Matrix]
+        Wide tables.
+    alterations : pd.DataFrame
+        run_id, sample_id, gene, alteration, kind, result, significance, vaf (fraction), copy_number,
+        copy_number_scale, partner, origin.
+    coverage, biomarkers, pathways, doses, assessments : pd.DataFrame
+        As in the contract; ``biomarkers.levels`` is still text (``0<1+<2+``).
+    given : frozenset[str]
+        Names of the tables that the configuration names (coverage absent and coverage empty differ).
+    problems : Problems
+    flow : Flow
+        What was set aside so far, subjects and samples.
+    folder : str
+        The data folder.
+    """
+
+    config: dict[str, Any]
+    subjects: pd.DataFrame
+    outcomes: pd.DataFrame
+    responses: pd.DataFrame
+    samples: pd.DataFrame
+    runs: pd.DataFrame
+    measurements: pd.DataFrame
+    defaults: list[dict[str, Any]]
+    matrices: list[Matrix]
+    alterations: pd.DataFrame
+    coverage: pd.DataFrame
+    biomarkers: pd.DataFrame
+    pathways: pd.DataFrame
+    doses: pd.DataFrame
+    assessments: pd.DataFrame
+    given: frozenset[str]
+    problems: Problems
+    flow: Flow
+    folder: str = "."
