@@ -51,7 +51,7 @@ class Flow:
         arms_of: Mapping[str, str] | None = None,
     ) -> list[tuple[str, str, str, str, int]]:
         arms: Iterable[str] = sorted(set((arms_of or members).values()))
-        counts = {arm: 0 for arm in arms}
+        counts = dict.fromkeys(arms, 0)
         for arm in members.values():
             counts[arm] += 1
         return [(step, unit, arm, reason, n) for arm, n in counts.items()]
