@@ -198,12 +198,20 @@ def summarise(
             here = [problem for problem in chosen if (problem.table, problem.file) == place]
             for rule in dict.fromkeys(problem.rule for problem in here):
                 same = [problem for problem in here if problem.rule == rule]
-                lines += [f"  [{rule}] {problem.message}" for problem in same[:lines_a_rule]]
+                lines += [f"  {_place(problem)} [{rule}]" for problem in same[:lines_a_rule]]
                 if len(same) > lines_a_rule:
                     more = len(same) - lines_a_rule
-                    lines.append(f"  [{rule}] and {more} more {'row' if more == 1 else 'rows'}")
+                    lines.append(f"  and {more} more {'row' if more == 1 else 'rows'} [{rule}]")
     lines += ["", f"All of them, with file, row, column and value: {path}"]
     return "\n".join(lines)
+
+
+def _place(problem: Problem) -> str:
+    """Return "row 14, column time: what is wrong" as far as the place is known."""
+    row = "" if problem.row is None or problem.row != problem.row else f"row {problem.row}"
+    column = f"column {problem.column}" if problem.column else ""
+    place = ", ".join(part for part in (row, column) if part)
+    return f"{place}: {problem.message}" if place else problem.message
 
 
 #: rule id -> (severity, what it means and what to do); the ids are stable: `accept` names them.
@@ -327,6 +335,8 @@ RULES: dict[str, tuple[str, str]] = {
         "warning",
         "a value for which the biomarker's transform is not defined",
     ),
+    "no_positive_value": ("warning", "an endpoint or biomarker whose positive values never occur"),
+    "response_not_dated": ("warning", "a responder without an assessment that dates the response"),
     "stratum_missing": ("warning", "a subject without a value of a stratum: a stratum of its own"),
     "subject_without_outcome": ("warning", "a subject without a row for a configured endpoint"),
 }
