@@ -1,0 +1,63 @@
+# Everything a user or a developer starts. The first call sets up .venv from requirements.lock.
+VENV ?= .venv
+PYTHON ?= $(shell for p in python3.14 python3.13 python3.12 python3.11 python3; do \
+	command -v $$p >/dev/null && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' && echo $$p && break; done)
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.from-lock
+STUDY ?= config/config.yaml
+FOLDER ?= studies
+
+export PATH := $(abspath $(BIN)):$(PATH)
+
+# Each job is single-threaded by itself; Snakemake fills the cores.
+export OMP_NUM_THREADS ?= 1
+export OPENBLAS_NUM_THREADS ?= 1
+
+.PHONY: help setup demo test lint format bench study rulegraph clean
+
+help:
+	@echo "make demo              set up, run the shipped study on a simulated trial, say where the report is"
+	@echo "make test              set up, run every test"
+	@echo "make study NAME=mine   write a commented configuration and empty tables for a new study"
+	@echo "make lint              ruff, snakefmt, snakemake --lint"
+	@echo "make bench             measure, and print"
+	@echo "make clean             remove results, caches and the virtual environment"
+
+setup: $(STAMP)
+
+$(STAMP): requirements.lock
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed, and none was found"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
+	touch $@
+
+demo: setup
+	$(BIN)/snakemake
+	@$(BIN)/snakemake report
+	@echo
+	@echo "The report is $(CURDIR)/results/report.html (to send it: results/report.zip)"
+
+test: setup
+	$(BIN)/python -m pytest
+
+lint: setup
+	$(BIN)/ruff check scripts tests
+	$(BIN)/ruff format --check scripts tests
+	$(BIN)/snakefmt --check Snakefile workflow
+	$(BIN)/snakemake --lint
+
+format: setup
+	$(BIN)/ruff check --fix scripts tests
+	$(BIN)/ruff format scripts tests
+	$(BIN)/snakefmt Snakefile workflow
+
+bench: setup
+	$(BIN)/python tests/benchmarks/workflow.py
+
+study: setup
+	@test -n "$(NAME)" || { echo "Say its name: make study NAME=mine"; exit 1; }
+	$(BIN)/python scripts/new_study.py "$(NAME)" --folder "$(FOLDER)"
+
+clean:
+	rm -rf $(VENV) .snakemake results resources .pytest_cache .ruff_cache .mypy_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,22 @@
+"""Read, check and join every input table; tell all that is wrong with them."""
+
+from pathlib import Path
+
+from correlatives.tables.load import load_study
+
+from correlatives.cohort import build_cohort
+from correlatives.workflow import claim, job
+
+with job(snakemake) as step:  # noqa: F821
+    claim(Path(step.params.results), step.params.study["study"]["id"])
+    study = load_study(step.params.study, Path(step.params.data))
+    built = build_cohort(study)
+    step.write(study.problems.frame(), step.output.problems)
+    step.write(built.flow, step.output.flow)
+    step.write(built.inventory, step.output.inventory)
+    step.write(built.eligibility, step.output.eligibility)
+    step.write(built.chosen_samples, step.output.chosen_samples)
+    built.cohort.write(Path(step.output.outcomes).parent)
+    Path(step.output.summary).write_text(
+        study.problems.summary(step.output.problems) + "\n", encoding="utf-8"
+    )

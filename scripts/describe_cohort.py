@@ -1,0 +1,20 @@
+"""Write the joined table and Table 1; draw the flow and the sample inventory."""
+
+import pandas as pd
+from correlatives.efficacy import table_one
+
+from correlatives.cohort import Cohort, joined
+from correlatives.figures import flow, inventory
+from correlatives.workflow import job
+
+with job(snakemake) as step:  # noqa: F821
+    cohort = Cohort.read(step.input.cohort)
+    table = joined(cohort)
+    step.write(table, step.output.joined)
+    table.to_parquet(step.output.parquet, index=False)
+    step.write(table_one(cohort, list(dict.fromkeys(step.params.columns))), step.output.table_one)
+    simulated = cohort.study["simulated"]
+    steps = pd.read_csv(step.input.flow, sep="\t", keep_default_na=False)
+    flow.draw(steps, simulated=simulated).write(step.stem(step.output.flow))
+    counts = pd.read_csv(step.input.inventory, sep="\t", keep_default_na=False)
+    inventory.draw(counts, simulated=simulated).write(step.stem(step.output.inventory))

@@ -1,0 +1,1 @@
+"""Draw survival by arm, subgroups, best change and the course of the subjects."""

@@ -1,0 +1,171 @@
+# What the rules share: the checked configuration, paths, content digests.
+import os
+import sys
+from pathlib import Path
+
+from snakemake.io import (
+    report as in_report,
+)  # `report` at the start of a line is a keyword
+
+HOUSE = Path(workflow.current_basedir.get_path_or_uri(secret_free=False)).parents[1]
+sys.path.insert(0, str(HOUSE / "scripts"))
+
+from correlatives.tables import config as configuration  # noqa: E402
+from correlatives.workflow import digest, digests, sources  # noqa: E402
+
+# --- the study -------------------------------------------------------------------------------------
+
+STUDY_FILES = [Path(file) for file in workflow.configfiles]
+filled, complaints = configuration.check_files(STUDY_FILES, config)
+if not complaints and (
+    foreign := configuration.refuse_foreign_results(
+        Path(filled["results_dir"]), filled["study"]["id"]
+    )
+):
+    complaints = [foreign]
+if complaints:
+    where = ", ".join(str(file) for file in STUDY_FILES[-1:]) or "the configuration"
+    print(
+        f"{where}: {len(complaints)} to put right before anything can run",
+        file=sys.stderr,
+    )
+    for line in complaints:
+        print(f"  - {line}", file=sys.stderr)
+    sys.exit(1)
+config.clear()
+config.update(filled)
+
+RESULTS = Path(config["results_dir"])
+DATA = configuration.data_folder(
+    config, STUDY_FILES[-1] if STUDY_FILES else Path("study.yaml")
+)
+RANDOMISED = config["study"]["design"] == "randomised"
+
+
+def of_type(*types):
+    """Names of the endpoints of these types, in the order of the configuration."""
+    return [
+        name
+        for name, endpoint in config["endpoints"].items()
+        if endpoint["type"] in types
+    ]
+
+
+TIMES = of_type("time_to_event", "duration_of_response")
+RESPONSES = of_type("response")
+SCREENED = config["predictive"]["endpoints"]
+MODELLED = config["response"]["endpoints"]
+PARTS = [
+    "outcomes",
+    "blood",
+    "tissue",
+    "alterations",
+    "samples",
+    "calls",
+    "course",
+    "pathways",
+]
+DOMAINS = ["clinical", "blood", "tissue", "alterations"]
+
+
+# --- content decides what reruns -------------------------------------------------------------------
+
+
+def shown(path):
+    """A path as a user would write it: from here if it lies here."""
+    relative = os.path.relpath(path)
+    return str(path) if relative.startswith("..") else relative
+
+
+def code(script):
+    """The files a script is made of, as inputs whose dates do not matter."""
+    return [ancient(shown(source)) for source in sources(script)]
+
+
+def settings(*sections):
+    """The sections of the configuration that a job depends on, as one parameter."""
+    return {section: config[section] for section in sections}
+
+
+def cohort(*parts):
+    """Files of the admitted cohort. Only those whose content changed make a consumer run again."""
+
+    def files(wildcards):
+        admitted = checkpoints.admit_cohort.get().output
+        return [getattr(admitted, part) for part in parts]
+
+    return files
+
+
+# --- tables in --------------------------------------------------------------------------------------
+
+# The shipped study analyses a simulated trial, made on the fly.
+MADE = Path("resources/simulated_trial")
+RAW = configuration.raw_files(config, DATA)
+
+
+def made(path):
+    """Whether a table is made on the fly."""
+    return MADE.absolute() in Path(path).absolute().parents
+
+
+RAW_FILES = sorted({Path(path) for paths in RAW.values() for path in paths})
+RAW_MADE = [shown(path) for path in RAW_FILES if made(path)]
+RAW_GIVEN = [path for path in RAW_FILES if not made(path)]
+
+
+# --- results ----------------------------------------------------------------------------------------
+
+
+def table(path, category, caption, **labels):
+    """An output table that the report shows."""
+    return in_report(
+        path, caption=f"../report/{caption}.rst", category=category, labels=labels
+    )
+
+
+def figure(name, category, **labels):
+    """The files of one figure. The report shows the picture, with the caption written beside it."""
+    stem = f"<results>/figures/{name}"
+    caption = (RESULTS / "figures" / f"{name}.rst").absolute()
+    return [
+        in_report(
+            f"{stem}.png", caption=str(caption), category=category, labels=labels
+        ),
+        *(f"{stem}.{kind}" for kind in ("pdf", "svg", "csv", "rst")),
+    ]
+
+
+def ending(config, failed=False):
+    """What a run ends with: the problems found, and the list of results."""
+    lines = []
+    summary = RESULTS / "check" / "summary.txt"
+    if summary.exists():
+        lines += ["", summary.read_text(encoding="utf-8").rstrip()]
+    if failed:
+        return "\n".join(
+            [
+                *lines,
+                "",
+                "The run stopped early. Correct what is named above and run it again.",
+            ]
+        )
+    lines += ["", f"Results of {config['study']['id']} are in {shown(RESULTS)}:"]
+    for folder in (
+        "check",
+        "cohort",
+        "efficacy",
+        "predictive",
+        "prognostic",
+        "resistance",
+        "response",
+    ):
+        files = sorted(p.name for p in (RESULTS / folder).glob("*.tsv"))
+        if files:
+            lines.append(f"  {folder}/  {', '.join(files)}")
+    figures = sorted(p.stem for p in (RESULTS / "figures").glob("*.pdf"))
+    if figures:
+        lines.append(f"  figures/  {', '.join(figures)} (pdf, svg, png, csv)")
+    if (RESULTS / "report.html").exists():
+        lines.append(f"  report.html, report.zip")
+    return "\n".join(lines)

@@ -1,0 +1,140 @@
+# Which biomarkers predict benefit from the experimental arm (two arms), or carry prognosis (one arm).
+
+SCREEN = "predictive" if RANDOMISED else "prognostic"
+SCREEN_CATEGORY = "Predictive biomarkers" if RANDOMISED else "Prognostic biomarkers"
+SCREEN_FIGURES = {
+    **{
+        f"forest_{SCREEN}_{endpoint}": f"Forest plot, {endpoint}"
+        for endpoint in SCREENED
+    },
+    **{f"volcano_{endpoint}": f"Volcano plot, {endpoint}" for endpoint in SCREENED},
+}
+
+
+rule fit_biomarker_models:
+    input:
+        cohort=lambda wildcards: cohort(
+            *dict.fromkeys(
+                [
+                    "outcomes",
+                    *([] if wildcards.domain == "clinical" else [wildcards.domain]),
+                ]
+            )
+        )(wildcards),
+        code=code("fit_biomarker_models"),
+    output:
+        fits=[
+            f"<results>/{SCREEN}/fits/{{domain}}/{endpoint}.parquet"
+            for endpoint in SCREENED
+        ],
+    log:
+        f"<logs>/{SCREEN}/fit_{{domain}}.log",
+    benchmark:
+        f"<benchmarks>/{SCREEN}/fit_{{domain}}.tsv"
+    wildcard_constraints:
+        domain="|".join(DOMAINS),
+    conda:
+        "../../envs/statistics.yaml"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, attempt: 2000 * attempt,
+        runtime=lambda wildcards, attempt: 30 * attempt,
+    params:
+        **digests("fit_biomarker_models"),
+        endpoints=SCREENED,
+        covariates=lookup(dpath="predictive/covariates", within=config),
+        alpha=lookup(dpath="predictive/alpha", within=config),
+        randomisations=lookup(dpath="predictive/randomisations", within=config),
+        clinical_markers=lambda wildcards: (
+            config["predictive"]["clinical_markers"]
+            if wildcards.domain == "clinical"
+            else []
+        ),
+        seed=config["seed"],
+    message:
+        "Fitting the model of every {wildcards.domain} marker"
+    script:
+        "../../scripts/fit_biomarker_models.py"
+
+
+rule screen_biomarkers:
+    input:
+        fits=expand(
+            f"<results>/{SCREEN}/fits/{{domain}}/{{endpoint}}.parquet",
+            domain=DOMAINS,
+            endpoint=SCREENED,
+        ),
+        code=code("screen_biomarkers"),
+    output:
+        tables=[
+            table(
+                f"<results>/{SCREEN}/{endpoint}.tsv",
+                SCREEN_CATEGORY,
+                SCREEN,
+                table=f"Biomarkers, {endpoint}",
+            )
+            for endpoint in SCREENED
+        ],
+    log:
+        f"<logs>/{SCREEN}/screen.log",
+    benchmark:
+        f"<benchmarks>/{SCREEN}/screen.tsv"
+    conda:
+        "../../envs/statistics.yaml"
+    resources:
+        mem_mb=lambda wildcards, attempt: 2000 * attempt,
+        runtime=lambda wildcards, attempt: 20 * attempt,
+    params:
+        **digests("screen_biomarkers"),
+        endpoints=SCREENED,
+        domains=DOMAINS,
+        alpha=lookup(dpath="predictive/alpha", within=config),
+        randomised=RANDOMISED,
+    message:
+        "Correcting for the number of markers looked at"
+    script:
+        "../../scripts/screen_biomarkers.py"
+
+
+rule draw_biomarkers:
+    input:
+        tables=rules.screen_biomarkers.output.tables,
+        outcomes=cohort("outcomes"),
+        code=code("draw_biomarkers"),
+    output:
+        **{
+            name: figure(name, SCREEN_CATEGORY, figure=title)
+            for name, title in SCREEN_FIGURES.items()
+        },
+    log:
+        f"<logs>/{SCREEN}/draw.log",
+    benchmark:
+        f"<benchmarks>/{SCREEN}/draw.tsv"
+    conda:
+        "../../envs/statistics.yaml"
+    resources:
+        mem_mb=lambda wildcards, attempt: 1500 * attempt,
+        runtime=lambda wildcards, attempt: 20 * attempt,
+    params:
+        **digests("draw_biomarkers"),
+        endpoints=SCREENED,
+        randomised=RANDOMISED,
+        alpha=lookup(dpath="predictive/alpha", within=config),
+    message:
+        "Drawing forest and volcano plots of the biomarkers"
+    script:
+        "../../scripts/draw_biomarkers.py"
+
+
+rule predictive:
+    input:
+        rules.admit_cohort.output,
+        rules.screen_biomarkers.output,
+        rules.draw_biomarkers.output,
+    message:
+        (
+            "Predictive biomarkers are done"
+            if RANDOMISED
+            else "A single-arm study cannot say which biomarkers predict benefit: there is no arm to"
+            " compare with. Its prognostic biomarkers are in prognostic/."
+        )

@@ -1,0 +1,83 @@
+# How tumours become resistant, from baseline, on-treatment and progression samples.
+
+RESISTANCE_TABLES = {
+    "acquired": "Acquired and lost, within arms",
+    "acquired_by_arm": "Acquired, between arms",
+    "acquired_by_timing": "Acquired, early and late progressors",
+    "paired_change": "Paired change",
+    "dynamics": "Early change and survival from the landmark",
+    "lead_time": "Molecular before imaging progression",
+    "concordance": "Tissue against plasma",
+    "evidence": "Evidence, gene by gene",
+}
+RESISTANCE_FIGURES = {
+    "oncoprint": "Alterations at baseline and progression",
+    "acquired": "Acquired alterations by arm",
+}
+
+
+rule analyse_resistance:
+    input:
+        cohort=cohort(*PARTS),
+        code=code("analyse_resistance"),
+    output:
+        **{
+            name: table(
+                f"<results>/resistance/{name}.tsv", "Resistance", name, table=title
+            )
+            for name, title in RESISTANCE_TABLES.items()
+        },
+    log:
+        "<logs>/analyse_resistance.log",
+    benchmark:
+        "<benchmarks>/analyse_resistance.tsv"
+    conda:
+        "../../envs/statistics.yaml"
+    resources:
+        mem_mb=lambda wildcards, attempt: 2000 * attempt,
+        runtime=lambda wildcards, attempt: 30 * attempt,
+    params:
+        **digests("analyse_resistance"),
+        settings=lookup(dpath="resistance", within=config),
+        windows=config["timepoints"],
+    message:
+        "Comparing baseline, on-treatment and progression samples"
+    script:
+        "../../scripts/analyse_resistance.py"
+
+
+rule draw_resistance:
+    input:
+        cohort=cohort("outcomes", "alterations", "samples", "calls", "pathways"),
+        acquired=rules.analyse_resistance.output.acquired,
+        acquired_by_arm=rules.analyse_resistance.output.acquired_by_arm,
+        code=code("draw_resistance"),
+    output:
+        **{
+            name: figure(name, "Resistance", figure=title)
+            for name, title in RESISTANCE_FIGURES.items()
+        },
+    log:
+        "<logs>/draw_resistance.log",
+    benchmark:
+        "<benchmarks>/draw_resistance.tsv"
+    conda:
+        "../../envs/statistics.yaml"
+    resources:
+        mem_mb=lambda wildcards, attempt: 1500 * attempt,
+        runtime=lambda wildcards, attempt: 20 * attempt,
+    params:
+        **digests("draw_resistance"),
+        settings=lookup(dpath="resistance", within=config),
+        subject_level=config["report"]["subject_level"],
+    message:
+        "Drawing alterations at baseline and progression"
+    script:
+        "../../scripts/draw_resistance.py"
+
+
+rule resistance:
+    input:
+        rules.admit_cohort.output,
+        rules.analyse_resistance.output,
+        rules.draw_resistance.output,
