@@ -338,10 +338,11 @@ def _medians(
             if row is not None
             else tuple(curve.median())
         )
+        median = tuple(value if finite(value) else np.nan for value in median)
         if not any(finite(value) for value in median):
             shown[label] = "NR"
         else:
-            shown[label] = format_interval(*median, digits=1)
+            shown[label] = format_interval(*median, digits=1, missing="NR")
     return shown
 
 

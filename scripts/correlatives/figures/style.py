@@ -404,6 +404,8 @@ def format_number(value: object, digits: int = 2, *, missing: str = "–") -> st
     Ratios too large or small for that are given with two significant digits.
     """
     if not finite(value):
+        if isinstance(value, (float, np.floating)) and math.isinf(value):
+            return "∞" if value > 0 else "−∞"
         return missing
     number = float(value)  # type: ignore[arg-type]
     if abs(number) >= 1000 or (number != 0 and abs(number) < 0.5 * 10**-digits and digits > 0):
@@ -416,14 +418,14 @@ def format_number(value: object, digits: int = 2, *, missing: str = "–") -> st
 
 
 def format_interval(
-    estimate: object, low: object, high: object, digits: int = 2, *, open_ended: str = "NR"
+    estimate: object, low: object, high: object, digits: int = 2, *, missing: str = "–"
 ) -> str:
-    """Return ``0.62 (0.41–0.94)``; a limit that does not exist is `open_ended`, no estimate is –."""
+    """Return ``0.62 (0.41–0.94)``; what is missing is `missing`, nothing at all is –."""
     if not finite(estimate) and not finite(low) and not finite(high):
         return "–"
-    ends = [format_number(end, digits, missing=open_ended) for end in (low, high)]
+    ends = [format_number(end, digits, missing=missing) for end in (low, high)]
     dash = " to " if any(end.startswith("−") for end in ends) else "–"
-    return f"{format_number(estimate, digits, missing=open_ended)} ({dash.join(ends)})"
+    return f"{format_number(estimate, digits, missing=missing)} ({dash.join(ends)})"
 
 
 def format_percent(value: object, digits: int = 0) -> str:

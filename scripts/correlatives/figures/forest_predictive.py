@@ -1,0 +1,193 @@
+"""Treatment effect at the levels of each biomarker, and the interaction."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from correlatives.figures.forest import Band, Column, Mark, Plot, Row, better, lay_out
+from correlatives.figures.markers import MEASURES, families, named, rank
+from correlatives.figures.style import (
+    BLACK,
+    DIM,
+    Drawn,
+    caption,
+    finite,
+    format_interval,
+    format_number,
+    format_p,
+    no_data,
+    rst_escape,
+    styled,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+@styled
+def draw(
+    table: pd.DataFrame,
+    endpoint: str,
+    *,
+    arms: Mapping[str, str],
+    labels: Mapping[str, str] | None = None,
+    top: int = 20,
+    simulated: bool = False,
+) -> Drawn:
+    """Draw the first rows of a predictive table: confirmatory markers, then by p.
+
+    Parameters
+    ----------
+    table : pd.DataFrame
+        ``predictive/{endpoint}.tsv``.
+    endpoint : str
+    arms : mapping
+        ``{"control": label, "experimental": label}``.
+    labels : mapping, optional
+        Biomarker -> the label of the dictionary.
+    top : int
+        Rows drawn.
+    simulated : bool
+
+    Returns
+    -------
+    Drawn
+        Source: the rows drawn, in order, with all columns of the table.
+    """
+    title = f"{rst_escape(endpoint)}: treatment effect by biomarker."
+    if not len(table):
+        return no_data(
+            f"no biomarker was tested for {endpoint}",
+            title=title,
+            columns=list(table.columns),
+            simulated=simulated,
+        )
+    ordered, ranked_by = rank(table, ("p_randomisation", "p_interaction_lrt"))
+    shown = ordered.iloc[:top]
+    words, short, model = MEASURES.get(
+        str(shown["effect_measure"].dropna().iloc[0])
+        if shown["effect_measure"].notna().any()
+        else "hazard_ratio",
+        MEASURES["hazard_ratio"],
+    )
+    p_column = "p_randomisation" if table["p_randomisation"].notna().any() else "p_interaction_lrt"
+    p_name = "Randomisation p" if p_column == "p_randomisation" else "LRT p"
+    rows: list[Row] = []
+    for heading, confirmatory, part in families(table, shown):
+        rows.append(Row([heading], heading=True))
+        rows += [_row(line, labels, p_column, confirmatory) for _, line in part.iterrows()]
+    good_left = short == "HR"
+    laid = lay_out(
+        [
+            Column("Biomarker", "left", 1.95),
+            Column("Events / n", room=0.6),
+            Plot(
+                f"Treatment effect ({short})",
+                left=better(arms, "experimental" if good_left else "control"),
+                right=better(arms, "control" if good_left else "experimental"),
+            ),
+            Plot(f"Interaction: ratio of {words}s", weight=1.1),
+            Column("Ratio (95 %)", room=1.15),
+            Column(p_name, room=0.85),
+            Column("Adjusted p", room=0.55),
+        ],
+        rows,
+        simulated=simulated,
+        key=[
+            ("treatment effect at a low or negative marker", Mark(1, 1, 1, DIM, "o", filled=False)),
+            ("at a high or positive marker", Mark(1, 1, 1, BLACK, "o")),
+            ("interaction", Mark(1, 1, 1, BLACK, "D")),
+        ],
+    )
+    floor = "" if p_column == "p_interaction_lrt" else _smallest(table)
+    return Drawn(
+        laid.figure,
+        shown.reset_index(drop=True),
+        caption(
+            title,
+            f"{len(shown)} of {len(table)} tests, each of at most {_largest(table)} subjects. "
+            f"{ranked_by} Events and subjects are those with the marker.",
+            f"Left: {words} of {rst_escape(arms['experimental'])} over {rst_escape(arms['control'])}, at a low "
+            "marker (open) and a high one (filled): within the levels of a binary marker, at the 25th and 75th "
+            "percentile of a continuous one. Right: their ratio per unit under the marker's name "
+            f"({model}, arm + marker + arm × marker) with 95 % limits; grey: ratios smaller than the one that "
+            "this study had 80 % power to see. Arrows mark limits beyond the axis; – is not estimable.",
+            (
+                "p by the randomisation test" + floor
+                if p_column == "p_randomisation"
+                else "p by the likelihood-ratio test, which does not hold its level in trials of this size"
+            )
+            + "; adjusted within the family: family-wise for confirmatory, false discovery rate (q) for "
+            "exploratory markers.",
+            "The figure does not show that a marker without a small p does not matter: ratios within the grey "
+            "band could not have been seen. Units differ between markers, so their ratios cannot be compared with "
+            "each other. Exploratory rows are the extremes of many tests and overstate their effects.",
+            simulated=simulated,
+        ),
+    )
+
+
+def _row(
+    line: pd.Series, labels: Mapping[str, str] | None, p_column: str, confirmatory: bool
+) -> Row:
+    """Build one marker's row."""
+    levels = [
+        Mark(
+            line[f"treatment_effect_at_{level}"],
+            line[f"treatment_effect_at_{level}_low"],
+            line[f"treatment_effect_at_{level}_high"],
+            colour,
+            "o",
+            filled=filled,
+            offset=offset,
+            size=3.2,
+        )
+        for level, colour, filled, offset in (
+            ("low", DIM, False, -0.42),
+            ("high", BLACK, True, 0.42),
+        )
+    ]
+    interaction: list[Mark | Band] = [
+        Mark(
+            line["interaction_ratio"],
+            line["interaction_ratio_low"],
+            line["interaction_ratio_high"],
+            BLACK,
+            "D",
+            size=3.4,
+        )
+    ]
+    detectable = line["minimum_detectable_ratio"]
+    if finite(detectable) and detectable > 0:
+        detectable = max(detectable, 1 / detectable)
+        interaction.insert(0, Band(1 / detectable, detectable))
+    adjusted = line["p_fwer"] if confirmatory else line["q_value"]
+    return Row(
+        [
+            named(line, labels),
+            f"{format_number(line['events'], 0)} / {format_number(line['n'], 0)}",
+            format_interval(
+                line["interaction_ratio"],
+                line["interaction_ratio_low"],
+                line["interaction_ratio_high"],
+            ),
+            format_p(line[p_column]),
+            format_p(adjusted),
+        ],
+        [levels, interaction],
+        indent=True,
+    )
+
+
+def _largest(table: pd.DataFrame) -> str:
+    """Return the number of subjects of the row that has most."""
+    return format_number(np.nanmax(table["n"].to_numpy(dtype=float)), 0)
+
+
+def _smallest(table: pd.DataFrame) -> str:
+    """Return the smallest p of the table, in words."""
+    p = table["p_randomisation"].min()
+    return f" (smallest found: {p:.2g})" if finite(p) else ""

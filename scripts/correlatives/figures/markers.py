@@ -1,0 +1,75 @@
+"""What figures of marker tables share: order, families, names."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+#: Effect measure -> its name, its abbreviation, and the model that gives it.
+MEASURES = {
+    "hazard_ratio": ("hazard ratio", "HR", "Cox model, Efron's ties"),
+    "odds_ratio": ("odds ratio", "OR", "logistic model"),
+}
+
+
+def rank(table: pd.DataFrame, by: tuple[str, ...]) -> tuple[pd.DataFrame, str]:
+    """Return the rows, confirmatory first, each family by the first p that it has; and this rule in words."""
+    column = next((name for name in by if name in table and table[name].notna().any()), by[-1])
+    keys = pd.DataFrame(
+        {
+            "family": ~is_confirmatory(table),
+            "p": table[column].to_numpy(dtype=float),
+            "biomarker": table["biomarker"].astype(str),
+            "specimen": table["specimen"].astype(str),
+            "kind": table["kind"].astype(str),
+        },
+        index=table.index,
+    ).reset_index(drop=True)
+    order = keys.sort_values(["family", "p", "biomarker", "specimen", "kind"], kind="stable").index
+    names = {
+        "p_randomisation": "randomisation p",
+        "p_interaction_lrt": "likelihood-ratio p of the interaction",
+        "p_prognostic": "p of the marker",
+    }
+    return (
+        table.iloc[order.to_numpy()],
+        f"Confirmatory markers come first, then by {names.get(column, column)}.",
+    )
+
+
+def is_confirmatory(table: pd.DataFrame) -> pd.Series:
+    """Which rows are in a confirmatory family."""
+    return table["family"].astype(str).eq("confirmatory")
+
+
+def families(table: pd.DataFrame, shown: pd.DataFrame) -> list[tuple[str, bool, pd.DataFrame]]:
+    """Return a heading with the family's size, whether it is confirmatory, and its rows shown."""
+    out = []
+    for confirmatory in (True, False):
+        part = shown[is_confirmatory(shown) == confirmatory]
+        if not len(part):
+            continue
+        total = int((is_confirmatory(table) == confirmatory).sum())
+        tests = f"{total} {'test' if total == 1 else 'tests'}"
+        drawn = f", {len(part)} shown" if len(part) < total else ""
+        name = "Confirmatory" if confirmatory else "Exploratory"
+        adjusted = "family-wise" if confirmatory else "false discovery rate (q)"
+        out.append((f"{name} ({tests}{drawn}; adjusted: {adjusted})", confirmatory, part))
+    return out
+
+
+def named(line: pd.Series, labels: Mapping[str, str] | None) -> tuple[str, str]:
+    """Return a marker's name, and where and per what it was measured."""
+    name = (labels or {}).get(str(line["biomarker"])) or str(line["biomarker"])
+    places = [
+        str(line[c]).replace("_", " ")
+        for c in ("specimen", "timepoint")
+        if pd.notna(line[c]) and line[c] != ""
+    ]
+    per = "" if pd.isna(line["contrast"]) else str(line["contrast"])
+    per = per if " v " in per or not per else f"per {per}"
+    return name, "; ".join(part for part in (per, ", ".join(places)) if part)

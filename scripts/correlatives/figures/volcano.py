@@ -1,0 +1,241 @@
+"""All interaction tests of an endpoint at once."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from correlatives.figures.markers import MEASURES, is_confirmatory, rank
+from correlatives.figures.style import (
+    BLACK,
+    DIM,
+    ORANGE,
+    PURPLE,
+    RULE,
+    SINGLE,
+    SMALL,
+    Drawn,
+    caption,
+    constrain,
+    format_number,
+    new_figure,
+    no_data,
+    ratio_axis,
+    rst_escape,
+    shorten,
+    styled,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from matplotlib.axes import Axes
+
+#: Points above which the drawing is a picture inside the PDF and SVG, which would take minutes to open.
+MANY = 2000
+
+#: Below this rate of false discoveries (or family-wise error) a marker is drawn filled.
+THRESHOLD = 0.05
+
+
+@styled
+def draw(
+    table: pd.DataFrame,
+    endpoint: str,
+    *,
+    labels: Mapping[str, str] | None = None,
+    named: int = 8,
+    simulated: bool = False,
+) -> Drawn:
+    """Draw the ratio of effects against its p-value, a point a test.
+
+    Parameters
+    ----------
+    table : pd.DataFrame
+        ``predictive/{endpoint}.tsv``.
+    endpoint : str
+    labels : mapping, optional
+        Biomarker -> the label of the dictionary.
+    named : int
+        Markers whose names are written: confirmatory ones first, then those of the smallest p.
+    simulated : bool
+
+    Returns
+    -------
+    Drawn
+        Source: biomarker, specimen, timepoint, kind, family, contrast, interaction_ratio, p, adjusted,
+        named (whether its name is written), of the tests drawn.
+    """
+    title = f"{rst_escape(endpoint)}: all tests of interaction with treatment."
+    columns = [
+        "biomarker",
+        "specimen",
+        "timepoint",
+        "kind",
+        "family",
+        "contrast",
+        "interaction_ratio",
+        "p",
+        "adjusted",
+        "named",
+    ]
+    by_randomisation = len(table) and table["p_randomisation"].notna().any()
+    p_column = "p_randomisation" if by_randomisation else "p_interaction_lrt"
+    known = (
+        np.isfinite(table["interaction_ratio"].astype(float))
+        & (table["interaction_ratio"].astype(float) > 0)
+        & (table[p_column].astype(float) > 0)
+    )
+    if not known.any():
+        return no_data(
+            f"no interaction could be estimated for {endpoint}",
+            title=title,
+            columns=columns,
+            simulated=simulated,
+        )
+    drawn, _ = rank(table[known], (p_column,))
+    confirmatory = is_confirmatory(drawn)
+    source = drawn[columns[:7]].assign(
+        p=drawn[p_column].astype(float),
+        adjusted=drawn["p_fwer"].where(confirmatory, drawn["q_value"]).astype(float),
+        named=False,
+    )
+    source.iloc[:named, source.columns.get_loc("named")] = True
+    source = source.reset_index(drop=True)
+    words, _, _ = MEASURES.get(str(drawn["effect_measure"].iloc[0]), MEASURES["hazard_ratio"])
+
+    figure, top = new_figure(SINGLE, 3.1, simulated=simulated)
+    axes = figure.add_subplot()
+    x = source["interaction_ratio"].to_numpy(dtype=float)
+    # A ratio of a marker that two subjects carry must not squeeze the others.
+    extent = float(np.clip(np.exp(np.abs(np.log(x)).max()), 1.6, 50)) * 1.12
+    inside = np.clip(x, 1 / extent, extent)
+    y = -np.log10(source["p"].to_numpy(dtype=float))
+    groups = _draw_points(axes, source, inside, y)
+    axes.set_xscale("log")
+    axes.set_xlim(1 / extent / 1.06, extent * 1.06)
+    ratio_axis(axes.xaxis, 1 / extent, extent, most=7)
+    axes.set_ylim(-0.03 * y.max(), max(y.max(), 1.0) * 1.12)
+    axes.axvline(1, color=RULE, linewidth=0.6, zorder=0)
+    axes.set_xlabel(f"Interaction: ratio of {words}s")
+    test = "randomisation test" if by_randomisation else "likelihood-ratio test"
+    axes.set_ylabel(f"−log10 p, {test}")
+    figure.legend(
+        *zip(*groups, strict=True),
+        loc="outside lower center",
+        ncols=2,
+        columnspacing=1.2,
+        handletextpad=0.3,
+    )
+    constrain(figure, top)
+    _write_names(axes, source, inside, y, labels or {})
+    beyond = int((x != inside).sum())
+    floor = (
+        f" Points at the top edge share the smallest p that the number of draws allows ({source['p'].min():.2g})."
+        if by_randomisation and (source["p"] == source["p"].min()).sum() > 1
+        else ""
+    )
+    n_tests = len(table)
+    return Drawn(
+        figure,
+        source,
+        caption(
+            title,
+            f"{len(source)} of {n_tests} tests ({n_tests - len(source)} could not be estimated), of at most "
+            f"{format_number(table['n'].astype(float).max(), 0)} subjects and "
+            f"{format_number(table['events'].astype(float).max(), 0)} events: {int(confirmatory.sum())} confirmatory "
+            f"and {int((~confirmatory).sum())} exploratory.",
+            f"Across: ratio of the {words} at a higher to that at a lower marker, per unit of the marker; up: "
+            f"−log10 of the p of the {test}.{floor} Filled: adjusted p (family-wise; for exploratory markers the "
+            f"false discovery rate) of at most {THRESHOLD}. Names: confirmatory markers, then the smallest p, "
+            f"{int(source['named'].sum())} in all.",
+            f"{beyond} {'ratio is' if beyond == 1 else 'ratios are'} beyond the axis and drawn at its edge."
+            if beyond
+            else "",
+            "Units differ between markers (a standard deviation, a doubling, positive against negative), so "
+            "distances across cannot be compared between them. The figure does not show intervals, nor what the study "
+            "could have seen.",
+            simulated=simulated,
+        ),
+    )
+
+
+def _draw_points(
+    axes: Axes, source: pd.DataFrame, x: np.ndarray, y: np.ndarray
+) -> list[tuple[object, str]]:
+    """Draw the points by family and kind, and return what the key says of them."""
+    from matplotlib.lines import Line2D
+
+    confirmatory = is_confirmatory(source).to_numpy()
+    binary = source["kind"].eq("binary").to_numpy()
+    claimed = (source["adjusted"] <= THRESHOLD).to_numpy()
+    many = len(source) > MANY
+    groups: list[tuple[object, str]] = []
+    for flag, family, colour in (
+        (False, "exploratory", PURPLE),
+        (True, "confirmatory", ORANGE),
+    ):
+        for two, kind, marker in ((False, "per unit", "o"), (True, "positive v negative", "D")):
+            here = (confirmatory == flag) & (binary == two)
+            if not here.any():
+                continue
+            for filled in (False, True):
+                part = here & (claimed == filled)
+                axes.scatter(
+                    x[part],
+                    y[part],
+                    s=(18 if flag else 5 if many else 10),
+                    marker=marker,
+                    facecolors=colour if filled else "white",
+                    edgecolors=BLACK if flag else colour if filled else DIM,
+                    linewidths=0.5 if flag else 0.3,
+                    alpha=0.5 if many and not filled and not flag else 1.0,
+                    rasterized=many and not flag,
+                    zorder=3 if flag else 2 + filled * 0.5,
+                )
+            sample = Line2D(
+                [],
+                [],
+                linestyle="none",
+                marker=marker,
+                markersize=4,
+                markerfacecolor=colour,
+                markeredgecolor=BLACK if flag else DIM,
+                markeredgewidth=0.5,
+            )
+            groups.append((sample, f"{family}, {kind}"))
+    return groups
+
+
+def _write_names(
+    axes: Axes, source: pd.DataFrame, x: np.ndarray, y: np.ndarray, labels: Mapping[str, str]
+) -> None:
+    """Write names beside points, moved apart."""
+    from adjustText import adjust_text
+
+    texts = [
+        axes.text(
+            x[i],
+            y[i],
+            shorten(labels.get(str(name), str(name)), 1.0, SMALL),
+            fontsize=SMALL,
+            ha="center",
+            va="center",
+        )
+        for i, name in enumerate(source["biomarker"])
+        if source["named"].iloc[i]
+    ]
+    near = source["named"].to_numpy() | (y > 0.35 * y.max())
+    adjust_text(
+        texts,
+        x=x[near][:400],
+        y=y[near][:400],
+        ax=axes,
+        ensure_inside_axes=True,
+        expand=(1.08, 1.25),
+        arrowprops={"arrowstyle": "-", "color": RULE, "linewidth": 0.4},
+        time_lim=None,
+        iter_lim=300,
+    )
