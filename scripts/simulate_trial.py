@@ -1,1 +1,55 @@
-"""x"""
+"""Write a simulated trial with known truth into a folder.
+
+python scripts/simulate_trial.py FOLDER --seed 1 --control 66 --experimental 66
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+
+from correlatives.simulate import CONFIG, simulate_trial
+from correlatives.simulation.rates import EFFECTS
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Simulate and write, as the command line says."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folder", help="where the tables and truth.yaml go")
+    parser.add_argument("--seed", type=int, default=20210104)
+    parser.add_argument("--control", type=int, default=66, help="subjects of the control arm")
+    parser.add_argument("--experimental", type=int, default=66, help="subjects of the other arm")
+    parser.add_argument("--genes", type=int, default=2000, help="genes of the expression table")
+    parser.add_argument(
+        "--dictionaries",
+        default=CONFIG,
+        help="folder of biomarkers.tsv, coverage.tsv, pathways.tsv",
+    )
+    parser.add_argument(
+        "--effect",
+        action="append",
+        default=[],
+        metavar="NAME=SIZE",
+        help=f"size of a planted effect, any of {', '.join(EFFECTS)}",
+    )
+    asked = parser.parse_args(argv)
+    sizes = {}
+    for pair in asked.effect:
+        name, _, size = pair.partition("=")
+        try:
+            sizes[name] = float(size)
+        except ValueError:
+            parser.error(f"--effect {pair}: NAME=SIZE is wanted, with a number for SIZE")
+        if name not in EFFECTS:
+            parser.error(f"--effect {pair}: no such effect; there are {', '.join(EFFECTS)}")
+    simulate_trial(
+        seed=asked.seed,
+        per_arm=(asked.control, asked.experimental),
+        genes=asked.genes,
+        dictionaries=asked.dictionaries,
+        **sizes,
+    ).write(asked.folder)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""What a simulated trial is made of: rates with their sources, patients, genes and assays."""
