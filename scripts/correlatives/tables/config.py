@@ -133,8 +133,12 @@ def check(
     lines : list of str
         One plain sentence a problem; with any, `filled` is not to be used.
     """
-    sources = [_parse(text, str(source_path or "configuration"))] if text is not None else []
-    return _check(mapping, sources, named=str(source_path) if source_path else "")
+    named = str(source_path) if source_path else ""
+    try:
+        sources = [] if text is None else [_parse(text, named or "configuration")]
+    except ConfigError as error:
+        return dict(mapping), error.lines
+    return _check(mapping, sources, named=named)
 
 
 def check_files(
@@ -159,7 +163,11 @@ def check_files(
     lines : list of str
         As for ``check``.
     """
-    return _check(merged, [_read(Path(path)) for path in paths])
+    try:
+        sources = [_read(Path(path)) for path in paths]
+    except ConfigError as error:
+        return dict(merged), error.lines
+    return _check(merged, sources)
 
 
 def table_defaults(name: str) -> dict[str, Any]:
@@ -706,7 +714,9 @@ def _wrong_type(error: ValidationError) -> str:
         spelling = str(value).lower() if isinstance(value, bool) else value
         return f'found {found}, where text belongs. Write "{spelling}", in quotes.'
     nouns = [wanted] if isinstance(wanted, str) else wanted
-    return f"found {found}, where {_words(_NOUNS[noun] for noun in nouns)} belongs."
+    is_table = isinstance(value, str) and "path" in error.schema.get("properties", {})
+    hint = f" Write {{path: {value}}}." if is_table else ""
+    return f"found {found}, where {_words(_NOUNS[noun] for noun in nouns)} belongs.{hint}"
 
 
 def _not_listed(error: ValidationError) -> str:

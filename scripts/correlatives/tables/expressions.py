@@ -295,19 +295,16 @@ def parse(text: str) -> Expression:
 
 class _Parser:
     def __init__(self, text: str) -> None:
-        self.text = text
+        self.text = text.strip()
         #: the same length, with line breaks as spaces and odd column names as plain ones
-        self.plain = re.sub(r"\s", " ", text)
+        self.plain = re.sub(r"\s", " ", self.text)
         self.quoted: dict[str, str] = {}
         self.columns: dict[int, str] = {}
 
     def expression(self) -> Expression:
-        if not self.text.strip():
+        if not self.text:
             raise ExpressionError("the expression is empty.")
         self._replace_backticks()
-        indent = len(self.plain) - len(self.plain.lstrip())
-        self.plain = self.plain.strip()
-        self.indent = indent
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
@@ -362,14 +359,12 @@ class _Parser:
     # -- messages
 
     def _error(self, position: int, message: str) -> ExpressionError:
-        return ExpressionError(
-            f'in "{self.text.strip()}", position {position + 1}: {message}. {ALLOWED}.'
-        )
+        return ExpressionError(f'in "{self.text}", position {position + 1}: {message}. {ALLOWED}.')
 
     def _at(self, node: ast.AST) -> int:
         # ast counts bytes of UTF-8
         line = self.plain.encode()
-        return self.indent + len(line[: node.col_offset].decode())  # type: ignore[attr-defined]
+        return len(line[: node.col_offset].decode())  # type: ignore[attr-defined]
 
     def _source(self, node: ast.AST) -> str:
         written = ast.get_source_segment(self.plain, node) or ""  # type: ignore[arg-type]
@@ -386,15 +381,13 @@ class _Parser:
             match = re.search(pattern, outside)
             if match:
                 found = match[0]
-                return self._error(
-                    self.indent + match.start(), message.format(found, found.lower())
-                )
+                return self._error(match.start(), message.format(found, found.lower()))
         if outside.count("(") > outside.count(")"):
-            return self._error(self.indent + outside.index("("), "a ( is opened and not closed")
+            return self._error(outside.index("("), "a ( is opened and not closed")
         with contextlib.suppress(SyntaxError):
             ast.parse(f"{self.plain} x", mode="eval")
-            return self._error(len(self.text.rstrip()), "the expression ends too early")
-        return self._error(self.indent + max((error.offset or 1) - 1, 0), "this cannot be read")
+            return self._error(len(self.text), "the expression ends too early")
+        return self._error(max((error.offset or 1) - 1, 0), "this cannot be read")
 
     # -- the whitelist
 
@@ -412,11 +405,8 @@ class _Parser:
             raise self._wrong(node, f"{name} stands alone. Compare it, such as {name} == 'yes'")
         elif isinstance(node, ast.Constant):
             raise self._wrong(node, f"{self._source(node)} stands alone, without a comparison")
-        elif isinstance(node, ast.BinOp) and isinstance(node.op, (ast.BitAnd, ast.BitOr)):
-            sign, word = ("&", "and") if isinstance(node.op, ast.BitAnd) else ("|", "or")
-            raise self._wrong(node, f"{sign} is not known. Write {word}")
         else:
-            raise self._wrong(node, f"{self._source(node)} is not allowed")
+            raise self._refused(node)
 
     def _comparison(self, node: ast.Compare) -> None:
         sides = [node.left, *node.comparators]
@@ -454,7 +444,7 @@ class _Parser:
         if isinstance(node, ast.UnaryOp) and isinstance(node.op, (ast.USub, ast.UAdd)):
             inner = node.operand
             if isinstance(inner, ast.Constant) and isinstance(inner.value, str):
-                raise self._wrong(node, f"{self._source(node)} is not allowed")
+                raise self._refused(node)
         if isinstance(inner, ast.Constant):
             if isinstance(inner.value, bool):
                 word = self._source(inner)
@@ -465,7 +455,14 @@ class _Parser:
                 return False
         if isinstance(inner, (ast.List, ast.Tuple)):
             raise self._wrong(node, "a list goes with in and not in only")
-        raise self._wrong(node, f"{self._source(node)} is not allowed")
+        raise self._refused(node)
+
+    def _refused(self, node: ast.expr) -> ExpressionError:
+        """Say that a part is not of this language; & and | are common enough to be named."""
+        if isinstance(node, ast.BinOp) and isinstance(node.op, (ast.BitAnd, ast.BitOr)):
+            sign, word = ("&", "and") if isinstance(node.op, ast.BitAnd) else ("|", "or")
+            return self._wrong(node, f"{sign} is not known. Write {word}")
+        return self._wrong(node, f"{self._source(node)} is not allowed")
 
     def _name(self, node: ast.expr) -> str:
         """Return a column's name: plain, with dots, or in backticks."""
@@ -476,7 +473,7 @@ class _Parser:
             while isinstance(root, ast.Attribute):
                 root = root.value
             if not isinstance(root, ast.Name) or written in self.quoted or "(" in written:
-                raise self._wrong(node, f"{self._source(node)} is not allowed")
+                raise self._refused(node)
             if any(stand_in in written for stand_in in self.quoted):
                 raise self._wrong(node, "put the whole name of a column in one pair of backticks")
             return re.sub(r"\s", "", written)
