@@ -16,139 +16,18 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-#: States of a value in ``Markers.state``.
-MISSING, MEASURED, BELOW, ABOVE, NOT_EVALUABLE = range(5)
+from correlatives.markers import (
+    ABOVE,
+    BELOW,
+    INFO,
+    MEASURED,
+    MISSING,
+    NOT_EVALUABLE,
+    Markers,
+)
 
 #: Files of the marker matrices, in the order in which they are joined.
 DOMAINS = ("blood", "tissue", "alterations")
-
-#: Columns of ``Markers.info``; all text but the numbers lloq, uloq, cutpoint.
-INFO = (
-    "biomarker",
-    "specimen",
-    "timepoint",
-    "assay",
-    "label",
-    "kind",
-    "levels",
-    "positive",
-    "transform",
-    "unit",
-    "lloq",
-    "uloq",
-    "cutpoint",
-    "cut_rule",
-    "hypothesis",
-    "family",
-    "prespecified",
-    "pathway",
-    "direction",
-    "domain",
-)
-
-
-@dataclass(frozen=True)
-class Markers:
-    """Marker values of the cohort's subjects.
-
-    Attributes
-    ----------
-    subjects : np.ndarray of str, shape (n,)
-        In the order of ``Cohort.subjects``.
-    info : pd.DataFrame, p rows
-        What each marker is (columns ``INFO``): one row a biomarker × specimen × analysis timepoint.
-        ``kind``: continuous, count, ordinal (value = index of its level, 0-based) or binary (0/1, 1 = positive).
-        Specimens are the contract's; subjects' columns used as markers have specimen ``clinical``.
-    value : np.ndarray of float64, shape (p, n)
-        On the biomarker's own scale, not transformed; the limit where the state is BELOW or ABOVE;
-        NaN where MISSING or NOT_EVALUABLE.
-    state : np.ndarray of uint8, shape (p, n)
-        MISSING, MEASURED, BELOW (limit of quantification), ABOVE, NOT_EVALUABLE (looked for in vain, or
-        not looked at, in a sample that was there: no coverage, tumour fraction too low, failed quality
-        control, indeterminate).
-    """
-
-    subjects: np.ndarray
-    info: pd.DataFrame
-    value: np.ndarray
-    state: np.ndarray
-
-    def __len__(self) -> int:
-        return len(self.info)
-
-    def where(self, keep: np.ndarray | pd.Series) -> Markers:
-        """Return the markers that a boolean mask of length p keeps."""
-        mask = np.asarray(keep, dtype=bool)
-        return Markers(
-            self.subjects,
-            self.info.loc[mask].reset_index(drop=True),
-            self.value[mask],
-            self.state[mask],
-        )
-
-    def select(self, **wanted: str | Sequence[str]) -> Markers:
-        """Return the markers whose ``info`` columns have the values wanted, e.g. ``timepoint="baseline"``."""
-        mask = np.ones(len(self.info), dtype=bool)
-        for column, value in wanted.items():
-            values = [value] if isinstance(value, str) else list(value)
-            mask &= self.info[column].isin(values).to_numpy()
-        return self.where(mask)
-
-    def of_subjects(self, keep: np.ndarray) -> Markers:
-        """Return the same markers of the subjects that a boolean mask of length n keeps."""
-        keep = np.asarray(keep, dtype=bool)
-        return Markers(self.subjects[keep], self.info, self.value[:, keep], self.state[:, keep])
-
-    @staticmethod
-    def empty(subjects: np.ndarray) -> Markers:
-        """Return no markers of these subjects."""
-        shape = (0, len(subjects))
-        info = pd.DataFrame({column: [] for column in INFO}, dtype=object)
-        return Markers(subjects, info, np.zeros(shape), np.zeros(shape, dtype=np.uint8))
-
-    @staticmethod
-    def concatenate(parts: Iterable[Markers]) -> Markers:
-        """Stack markers of the same subjects."""
-        parts = list(parts)
-        return Markers(
-            parts[0].subjects,
-            pd.concat([part.info for part in parts], ignore_index=True),
-            np.vstack([part.value for part in parts]),
-            np.vstack([part.state for part in parts]),
-        )
-
-    def write(self, path: str | Path, *, rows_a_group: int = 4096) -> None:
-        """Write as Parquet, a row a marker, so that a job can read a block of them."""
-        n = len(self.subjects)
-        columns = {
-            column: pa.array(
-                self.info[column].to_numpy(dtype=float)
-                if column in ("lloq", "uloq", "cutpoint")
-                else [None if pd.isna(v) else str(v) for v in self.info[column]],
-                type=pa.float64() if column in ("lloq", "uloq", "cutpoint") else pa.string(),
-            )
-            for column in INFO
-        }
-        columns["value"] = pa.FixedSizeListArray.from_arrays(pa.array(self.value.ravel()), n)
-        columns["state"] = pa.FixedSizeListArray.from_arrays(pa.array(self.state.ravel()), n)
-        table = pa.table(columns).replace_schema_metadata(
-            {"subjects": json.dumps([str(subject) for subject in self.subjects])}
-        )
-        pq.write_table(table, path, row_group_size=rows_a_group, compression="zstd")
-
-    @staticmethod
-    def read(path: str | Path, *, groups: Sequence[int] | None = None) -> Markers:
-        """Read all markers of a file, or those of some of its row groups."""
-        file = pq.ParquetFile(path)
-        table = file.read() if groups is None else file.read_row_groups(list(groups))
-        subjects = np.array(json.loads(file.schema_arrow.metadata[b"subjects"]), dtype=object)
-        shape = (table.num_rows, len(subjects))
-        info = table.select(list(INFO)).to_pandas()
-        flat = {
-            name: table.column(name).combine_chunks().flatten().to_numpy(zero_copy_only=False)
-            for name in ("value", "state")
-        }
-        return Markers(subjects, info, flat["value"].reshape(shape), flat["state"].reshape(shape))
 
 
 @dataclass(frozen=True)

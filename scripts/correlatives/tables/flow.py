@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-
     import pandas as pd
 
 
@@ -26,13 +25,20 @@ class Flow:
         self.remaining[unit] = dict(arms)
         self._rows += self._count(step, unit, "", self.remaining[unit])
 
+    def started(self, unit: str) -> bool:
+        """Whether the unit has been counted from the files already."""
+        return any(row[1] == unit for row in self._rows)
+
     def leave_out(self, step: str, unit: str, reasons: Mapping[str, str]) -> None:
         """Set aside the ids of `reasons` (id -> reason), and write who remains."""
         before = self.remaining[unit]
         after = {key: arm for key, arm in before.items() if key not in reasons}
-        for reason in sorted({reasons[key] for key in before if key in reasons}):
-            gone = {k: a for k, a in before.items() if reasons.get(k) == reason}
-            self._rows += self._count(step, unit, reason, gone)
+        members: dict[str, dict[str, str]] = {}
+        for key, arm in before.items():
+            if key in reasons:
+                members.setdefault(reasons[key], {})[key] = arm
+        for reason in sorted(members):
+            self._rows += self._count(step, unit, reason, members[reason])
         self._rows += self._count(step, unit, "", after, arms_of=before)
         self.remaining[unit] = after
 
@@ -42,6 +48,16 @@ class Flow:
         self.leave_out(step, unit, reasons)
         self.remaining[unit] = trunk
 
+    def relabel(self, arms: Mapping[str, str]) -> None:
+        """Write arms by another label from the first step on; those that share one are pooled."""
+        for unit, members in self.remaining.items():
+            self.remaining[unit] = {key: arms.get(arm, arm) for key, arm in members.items()}
+        pooled: dict[tuple[str, str, str, str], int] = {}
+        for step, unit, arm, reason, n in self._rows:
+            key = (step, unit, arms.get(arm, arm), reason)
+            pooled[key] = pooled.get(key, 0) + n
+        self._rows = [(*key, n) for key, n in pooled.items()]
+
     @staticmethod
     def _count(
         step: str,
@@ -50,7 +66,7 @@ class Flow:
         members: Mapping[str, str],
         arms_of: Mapping[str, str] | None = None,
     ) -> list[tuple[str, str, str, str, int]]:
-        arms: Iterable[str] = sorted(set((arms_of or members).values()))
+        arms: Iterable[str] = sorted(set((members if arms_of is None else arms_of).values()))
         counts = dict.fromkeys(arms, 0)
         for arm in members.values():
             counts[arm] += 1
