@@ -7,7 +7,7 @@ tables, so that an analysis can be held against what it should have found. No va
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from correlatives.simulation.assays import (
     make_laboratory,
     make_tissue,
 )
+from correlatives.simulation.files import DICTIONARIES, FILES, FORMATS
 from correlatives.simulation.genes import CYTOKINES
 from correlatives.simulation.panels import make_alterations, make_progressed
 from correlatives.simulation.patients import make_course, make_doses, make_people
@@ -35,33 +36,8 @@ from correlatives.simulation.specimens import make_runs, make_samples, true_frac
 
 __all__ = ["NO_ACQUISITION", "NO_EFFECT", "NO_INTERACTION", "Trial", "simulate_trial"]
 
-#: The dictionaries that come with the workflow and describe the simulated assays.
+#: Home of the dictionaries.
 CONFIG = Path(__file__).parents[2] / "config"
-DICTIONARIES = ("biomarkers", "coverage", "pathways")
-#: Tables that are not CSV.
-FORMATS = {
-    "tissue_expression": "parquet",
-    "baseline_labs": "xlsx",
-    **dict.fromkeys(DICTIONARIES, "tsv"),
-}
-TABLES = (
-    "subjects",
-    "outcomes",
-    "responses",
-    "samples",
-    "runs",
-    "blood_markers",
-    "blood_cytokines",
-    "baseline_labs",
-    "tissue_scores",
-    "tissue_signatures",
-    "tissue_expression",
-    "plasma_alterations",
-    "tissue_alterations",
-    "doses",
-    "assessments",
-    *DICTIONARIES,
-)
 
 
 @dataclass(frozen=True)
@@ -79,9 +55,11 @@ class Trial:
 
     tables: dict[str, pd.DataFrame]
     truth: dict[str, Any]
-    files: tuple[str, ...] = field(
-        default=tuple(sorted([*(f"{n}.{FORMATS.get(n, 'csv')}" for n in TABLES), "truth.yaml"]))
-    )
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """Names of the files that `write` writes, sorted."""
+        return FILES
 
     def planted(self, role: str | None = None) -> list[dict[str, Any]]:
         """Return what was planted, of one role: predictive, prognostic, acquired, lost, pharmacodynamic or null.

@@ -7,7 +7,7 @@ from statistics import NormalDist
 import numpy as np
 import pandas as pd
 
-from correlatives.simulation.genes import CYTOKINES, PAM50, SIGNATURES, expression_genes
+from correlatives.simulation.genes import CYTOKINES, SIGNATURES, expression_genes
 from correlatives.simulation.panels import Progressed
 from correlatives.simulation.patients import People, lesion, stream
 from correlatives.simulation.rates import rate
@@ -234,8 +234,6 @@ def make_expression(
         columns = [place[gene] for gene in SIGNATURES[signature]]
         weight[:, columns] *= 0.5
         weight[trait, columns] = sign * rng.uniform(0.55, 0.8, len(columns))
-    for gene in set(PAM50) & set(SIGNATURES["RBsig"]):
-        weight[0, place[gene]] = 0.7
     own = np.sqrt(np.maximum(1 - (weight**2).sum(axis=0), 0.1))
     z = traits.T @ weight + own * rng.standard_normal((len(people), genes))
     # These two carry planted effects: their expression is the trait itself.

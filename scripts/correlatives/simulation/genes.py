@@ -5,7 +5,13 @@ Frequencies are those of ``published_checks`` for HER2-positive metastatic disea
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import NamedTuple
+
+
+def symbols(text: str) -> list[str]:
+    """Return the gene symbols of a text."""
+    return text.split()
 
 
 class Lesion(NamedTuple):
@@ -71,16 +77,18 @@ UNCERTAIN = (
 
 #: Genes of which a plasma panel sees mutations; version 2 adds to version 1.
 PLASMA_MUTATIONS = {
-    "v1": "PIK3CA TP53 ERBB2 PTEN AKT1 ESR1 RB1 KRAS NRAS DNMT3A TET2 ATM BRCA2 CHEK2 FGFR2".split(),
-    "v2": (
+    "v1": symbols(
+        "PIK3CA TP53 ERBB2 PTEN AKT1 ESR1 RB1 KRAS NRAS DNMT3A TET2 ATM BRCA2 CHEK2 FGFR2"
+    ),
+    "v2": symbols(
         "PIK3CA TP53 ERBB2 PTEN AKT1 ESR1 RB1 KRAS NRAS DNMT3A TET2 ATM BRCA2 CHEK2 FGFR2 "
         "FAT1 NF1 CDK6 CCND1 MYC FGFR1 CCNE1 EGFR"
-    ).split(),
+    ),
 }
 #: Amplifications it sees: version 1 is blind to those of CDK12, CDK6, AURKA and CCNE1.
 PLASMA_AMPLIFICATIONS = {
-    "v1": "ERBB2 CCND1 MYC FGFR1 EGFR".split(),
-    "v2": "ERBB2 CCND1 MYC FGFR1 EGFR CCNE1 CDK12 CDK6 AURKA".split(),
+    "v1": symbols("ERBB2 CCND1 MYC FGFR1 EGFR"),
+    "v2": symbols("ERBB2 CCND1 MYC FGFR1 EGFR CCNE1 CDK12 CDK6 AURKA"),
 }
 #: Limit of detection of a mutation in plasma, as a fraction of reads.
 PLASMA_LIMIT = {"v1": 0.003, "v2": 0.0015}
@@ -110,42 +118,42 @@ PATHWAYS: tuple[tuple[str, str, str, str], ...] = (
     ("CDK12", "amplification", "HER2", "gain"),
 )
 
-PAM50 = (
+PAM50 = symbols(
     "ACTR3B ANLN BAG1 BCL2 BIRC5 BLVRA CCNB1 CCNE1 CDC20 CDC6 CDH3 CENPF CEP55 CXXC5 EGFR ERBB2 ESR1 "
     "EXO1 FGFR4 FOXA1 FOXC1 GPR160 GRB7 KIF2C KRT14 KRT17 KRT5 MAPT MDM2 MELK MIA MKI67 MLPH MMP11 "
     "MYBL2 MYC NAT1 NDC80 NUF2 ORC6 PGR PHGDH PTTG1 RRM2 SFRP1 SLC39A6 TMEM45B TYMS UBE2C UBE2T"
-).split()
+)
 
 #: Expression signatures: selections of the published lists (Hallmark sets of MSigDB; Malorni 2016 for the
 #: genes that E2F drives when RB is lost; the co-amplified genes of 17q12), enough for a simulation.
 SIGNATURES: dict[str, list[str]] = {
-    "E2F_targets": (
+    "E2F_targets": symbols(
         "ATAD2 AURKB BIRC5 BRCA1 BUB1B CCNE1 CDC20 CDC25A CDK1 CDKN3 CENPE CHEK1 DNMT1 E2F8 EZH2 GINS1 "
         "HELLS KIF4A LIG1 MAD2L1 MCM2 MCM3 MCM4 MCM5 MCM6 MCM7 MKI67 MYBL2 ORC6 PCNA PLK1 PLK4 POLA2 "
         "POLD1 PTTG1 RAD51AP1 RFC2 RFC3 RPA2 RRM2 SMC4 SPC25 STMN1 TIMELESS TOP2A TRIP13 UBE2T UNG"
-    ).split(),
-    "RBsig": (
+    ),
+    "RBsig": symbols(
         "ANLN ASPM AURKA BUB1 CCNA2 CCNB1 CDC6 CDC45 CDCA5 CDCA8 CENPA CENPF CEP55 CLSPN DLGAP5 DTL "
         "E2F1 E2F2 ESPL1 EXO1 FAM83D FOXM1 GINS2 KIF11 KIF18B KIF2C KIF20A MCM10 MELK NCAPG NDC80 NUF2 "
         "NUSAP1 RAD51 RAD54L TPX2 TTK UBE2C UHRF1"
-    ).split(),
-    "G2M_checkpoint": (
+    ),
+    "G2M_checkpoint": symbols(
         "AURKA BUB1 BUB3 CCNB2 CCNF CDC20 CDC25B CDC27 CDK1 CENPA CENPE CENPF CKS1B CKS2 ESPL1 EXO1 "
         "FBXO5 HMMR INCENP KIF11 KIF15 KIF22 KIF23 KIF4A MAD2L1 NDC80 NEK2 NUSAP1 PLK1 PRC1 RACGAP1 "
         "STIL SMC2 TACC3 TOP2A TPX2 TTK UBE2C"
-    ).split(),
-    "cyclin_E": "CCNE1 CCNE2 CDK2 CDC25A FBXW7 SKP2 E2F1 E2F3".split(),
-    "HER2_amplicon": "ERBB2 GRB7 STARD3 PGAP3 MIEN1 TCAP PNMT MED1 CDK12 ORMDL3 PSMD3".split(),
-    "luminal": (
+    ),
+    "cyclin_E": symbols("CCNE1 CCNE2 CDK2 CDC25A FBXW7 SKP2 E2F1 E2F3"),
+    "HER2_amplicon": symbols("ERBB2 GRB7 STARD3 PGAP3 MIEN1 TCAP PNMT MED1 CDK12 ORMDL3 PSMD3"),
+    "luminal": symbols(
         "ESR1 PGR FOXA1 GATA3 BCL2 NAT1 MAPT SLC39A6 MLPH XBP1 AR TFF1 TFF3 AGR2 KRT18 KRT8 SCUBE2 "
         "BAG1 CXXC5 GPR160 TMEM45B BLVRA"
-    ).split(),
-    "basal": "KRT5 KRT14 KRT17 FOXC1 MIA CDH3 SFRP1 EGFR PHGDH ACTR3B".split(),
-    "T_effector": "CD8A GZMA GZMB PRF1 IFNG CXCL9 CXCL10 CD3E TBX21 EOMES".split(),
+    ),
+    "basal": symbols("KRT5 KRT14 KRT17 FOXC1 MIA CDH3 SFRP1 EGFR PHGDH ACTR3B"),
+    "T_effector": symbols("CD8A GZMA GZMB PRF1 IFNG CXCL9 CXCL10 CD3E TBX21 EOMES"),
 }
 
 #: Genes named in a hypothesis that is in none of the lists.
-OTHER_GENES = "RB1 CDKN2A CDK4 CDK6 CCND1 CCND2 CCND3 TK1 PTEN AKT1 FGFR1 NF1".split()
+OTHER_GENES = symbols("RB1 CDKN2A CDK4 CDK6 CCND1 CCND2 CCND3 TK1 PTEN AKT1 FGFR1 NF1")
 
 
 def expression_genes(count: int) -> list[str]:
@@ -156,7 +164,7 @@ def expression_genes(count: int) -> list[str]:
     ValueError
         If `count` does not leave room for the named genes.
     """
-    named = list(dict.fromkeys([*PAM50, *sum(SIGNATURES.values(), []), *OTHER_GENES]))
+    named = list(dict.fromkeys([*PAM50, *chain(*SIGNATURES.values()), *OTHER_GENES]))
     if count < len(named):
         raise ValueError(f"genes={count}: at least {len(named)} are needed for the signatures")
     return [*named, *(f"GENE{index:04d}" for index in range(1, count - len(named) + 1))]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -276,8 +275,3 @@ def coverage_table() -> pd.DataFrame:
 def pathway_table() -> pd.DataFrame:
     """Return which alterations count for which pathway: ``config/pathways.tsv`` holds these rows."""
     return pd.DataFrame(PATHWAYS, columns=["gene", "kind", "pathway", "direction"])
-
-
-def read_dictionary(path: Path) -> pd.DataFrame:
-    """Return a table of ``config/`` as text."""
-    return pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False)
