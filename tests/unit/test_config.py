@@ -278,6 +278,7 @@ DEFECTS = [
     ("{path: subjects.csv}", "subjects.csv", 'line 5, tables.subjects: found the text "subjects.csv", where a group of keys or a list belongs. Write {path: subjects.csv}.'),
     ("{path: subjects.csv}", "{sheet: A}", "line 5, tables.subjects.path: is missing. The file, relative to data_dir."),
     ("{path: subjects.csv}", "{path: s.csv, preset: adam_adls}", None),
+    ("{path: subjects.csv}", "{path: s.csv, preset: maf}", "line 5, tables.subjects.preset: maf is a format of alterations, not of subjects."),
     ("{path: subjects.csv}", "{path: s.csv, where: \"EGFR = 'P'\"}", None),
     ("{path: subjects.csv}", "{path: s.csv, header_row: 0}", "line 5, tables.subjects.header_row: 0 is too small. It has to be at least 1."),
     ("{path: subjects.csv}", "{path: s.csv, delimiter: tab}", 'line 5, tables.subjects.delimiter: found the text "tab", where one character belongs (a tab is "\\t" in double quotes).'),
@@ -530,6 +531,15 @@ def test_no_value_anywhere_crashes_the_check():
             target[path[-1]] = broken
             _, lines = config.check(changed, "study.yaml", STUDY)
             assert all(isinstance(line, str) and line.endswith((".", "?")) for line in lines), lines
+
+
+def test_presets_of_the_schema_are_those_that_exist():
+    from correlatives.tables.presets import PRESETS
+
+    schema = yaml.safe_load(config.SCHEMA.read_text(encoding="utf-8"))
+    tables = schema["x-table"]["preset"]["x-tables"]
+    assert tables == {name: list(preset) for name, preset in PRESETS.items()}
+    assert list(tables) == schema["x-table"]["preset"]["enum"]
 
 
 # --- files and folders -----------------------------------------------------------------------------------

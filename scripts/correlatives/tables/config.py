@@ -861,6 +861,15 @@ def _check_tables(plain: Mapping[str, Any]) -> Iterator[Finding]:
         for names, message in needed:
             if not any(tables.get(name) for name in names.split()):
                 yield Finding(("tables", names.split()[0]), message)
+    for name, table in _schema()["properties"]["tables"]["properties"].items():
+        tables_of = table["properties"]["preset"]["x-tables"]
+        for path, entry in _entries(plain, name):
+            preset = entry.get("preset")
+            if isinstance(preset, str) and name not in tables_of.get(preset, [name]):
+                yield Finding(
+                    (*path, "preset"),
+                    f"{preset} is a format of {_words(tables_of[preset])}, not of {name}.",
+                )
     for path, entry in _entries(plain, "outcomes"):
         wide = entry.get("layout") == "wide"
         # a preset decides the layout unless it is given
