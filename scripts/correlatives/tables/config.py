@@ -1043,8 +1043,13 @@ def _check_timepoints(plain: Mapping[str, Any]) -> Iterator[Finding]:
     if not timepoints:
         return
     resistance = _dict(plain.get("resistance"))
+    known = _schema()["properties"]["resistance"]["properties"]
+    usual_names = {key: known[key]["default"] for key in ("from", "to")}
     named: list[tuple[Keys, Any]] = [
-        (("resistance", key), resistance[key]) for key in ("from", "to") if key in resistance
+        (("resistance", key), resistance[key])
+        for key, usual in usual_names.items()
+        # the usual name says nothing when it is written out: no such samples, no such analysis
+        if key in resistance and resistance[key] != usual
     ]
     early = resistance.get("early")
     named += [
