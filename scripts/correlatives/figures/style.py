@@ -414,6 +414,8 @@ def format_number(value: object, digits: int = 2, *, missing: str = "–") -> st
             shown = f"{number:.0f}"
     else:
         shown = f"{number:.{digits}f}"
+        if float(shown) == 0:
+            shown = shown.lstrip("-")
     return shown.replace("-", "−")
 
 

@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
+from matplotlib.lines import Line2D
 
+from correlatives.figures.labels import write_beside
 from correlatives.figures.markers import MEASURES, is_confirmatory, rank
 from correlatives.figures.style import (
     BLACK,
@@ -117,7 +119,7 @@ def draw(
     axes.set_xscale("log")
     axes.set_xlim(1 / extent / 1.06, extent * 1.06)
     ratio_axis(axes.xaxis, 1 / extent, extent, most=7)
-    axes.set_ylim(-0.03 * y.max(), max(y.max(), 1.0) * 1.12)
+    axes.set_ylim(-0.04 * max(y.max(), 1.0), max(y.max(), 1.0) * 1.12)
     axes.axvline(1, color=RULE, linewidth=0.6, zorder=0)
     axes.set_xlabel(f"Interaction: ratio of {words}s")
     test = "randomisation test" if by_randomisation else "likelihood-ratio test"
@@ -126,11 +128,19 @@ def draw(
         *zip(*groups, strict=True),
         loc="outside lower center",
         ncols=2,
-        columnspacing=1.2,
-        handletextpad=0.3,
+        columnspacing=1.0,
+        handletextpad=0.2,
+        handlelength=1.2,
+        fontsize=SMALL,
     )
     constrain(figure, top)
-    _write_names(axes, source, inside, y, labels or {})
+    mask = source["named"].to_numpy()
+    points = np.column_stack([inside, y])
+    names = [
+        shorten((labels or {}).get(str(name), str(name)), 1.1, SMALL)
+        for name in source.loc[mask, "biomarker"]
+    ]
+    write_beside(axes, names, points[mask], points)
     beyond = int((x != inside).sum())
     floor = (
         f" Points at the top edge share the smallest p that the number of draws allows ({source['p'].min():.2g})."
@@ -166,8 +176,6 @@ def _draw_points(
     axes: Axes, source: pd.DataFrame, x: np.ndarray, y: np.ndarray
 ) -> list[tuple[object, str]]:
     """Draw the points by family and kind, and return what the key says of them."""
-    from matplotlib.lines import Line2D
-
     confirmatory = is_confirmatory(source).to_numpy()
     binary = source["kind"].eq("binary").to_numpy()
     claimed = (source["adjusted"] <= THRESHOLD).to_numpy()
@@ -195,47 +203,22 @@ def _draw_points(
                     rasterized=many and not flag,
                     zorder=3 if flag else 2 + filled * 0.5,
                 )
-            sample = Line2D(
-                [],
-                [],
-                linestyle="none",
-                marker=marker,
-                markersize=4,
-                markerfacecolor=colour,
-                markeredgecolor=BLACK if flag else DIM,
-                markeredgewidth=0.5,
-            )
+            sample = _sample(marker, "white", BLACK if flag else DIM, 4.5 if flag else 3.5)
             groups.append((sample, f"{family}, {kind}"))
+        if (confirmatory == flag).any():
+            groups.append((_sample("o", colour, colour, 4), f"adjusted p ≤ {THRESHOLD}"))
     return groups
 
 
-def _write_names(
-    axes: Axes, source: pd.DataFrame, x: np.ndarray, y: np.ndarray, labels: Mapping[str, str]
-) -> None:
-    """Write names beside points, moved apart."""
-    from adjustText import adjust_text
-
-    texts = [
-        axes.text(
-            x[i],
-            y[i],
-            shorten(labels.get(str(name), str(name)), 1.0, SMALL),
-            fontsize=SMALL,
-            ha="center",
-            va="center",
-        )
-        for i, name in enumerate(source["biomarker"])
-        if source["named"].iloc[i]
-    ]
-    near = source["named"].to_numpy() | (y > 0.35 * y.max())
-    adjust_text(
-        texts,
-        x=x[near][:400],
-        y=y[near][:400],
-        ax=axes,
-        ensure_inside_axes=True,
-        expand=(1.08, 1.25),
-        arrowprops={"arrowstyle": "-", "color": RULE, "linewidth": 0.4},
-        time_lim=None,
-        iter_lim=300,
+def _sample(marker: str, face: str, edge: str, size: float) -> Line2D:
+    """Return a point for the key."""
+    return Line2D(
+        [],
+        [],
+        linestyle="none",
+        marker=marker,
+        markersize=size,
+        markerfacecolor=face,
+        markeredgecolor=edge,
+        markeredgewidth=0.5,
     )
