@@ -161,8 +161,8 @@ def _calls(
     carried = np.where(late[:, None], progressed.genome[who], people.genome[who])
     noise = np.exp(0.15 * rng.standard_normal(carried.shape))
     vaf = np.clip(content[:, None] * traits.clonal[who] / 2 * noise, 0, 0.98)
-    # Copy number shows only where there is enough tumour: half the time at 1.5 % in plasma, 12 % in tissue.
-    half, steepness = (0.015, 4.0) if plasma else (0.12, 6.0)
+    # Copy number shows only where there is enough tumour: half the time at 1 % in plasma, 12 % in tissue.
+    half, steepness = (0.010, 4.0) if plasma else (0.12, 6.0)
     shows = (1 / (1 + (content / half) ** -steepness))[:, None]
     luck = rng.random(carried.shape)
     looked_at = np.array(

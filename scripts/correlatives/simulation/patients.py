@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from correlatives.simulation.genes import LESIONS
-from correlatives.simulation.rates import rate
+from correlatives.simulation.rates import is_ratio, rate
 
 CONTROL, EXPERIMENTAL = "T-DM1", "T-DM1 + palbociclib"
 DAYS_A_MONTH = 30.4375
@@ -290,7 +290,7 @@ def _covariates(
 
 def hazard(people: People, size: dict[str, float]) -> np.ndarray:
     """Return the log hazard of progression, centred over the population, shape (n,)."""
-    log = {name: np.log(value) for name, value in size.items() if value > 0}
+    log = {name: np.log(value) for name, value in size.items() if is_ratio(name)}
     table = people.table
     # A missing ECOG or number of lines counts as one: the simulation knows no more than the table.
     ecog = table["ecog"].astype(float).fillna(1).to_numpy()
@@ -319,12 +319,12 @@ def hazard(people: People, size: dict[str, float]) -> np.ndarray:
 
 
 def make_course(seed: int, people: People, size: dict[str, float]) -> Course:
-    """Follow the subjects: assessments every six, then nine weeks, progression, death, end of study."""
+    """Follow the subjects: assessments every six weeks for a year, then nine, progression, death, end of study."""
     n = len(people)
     rng = stream(seed, "course")
     log_hazard = hazard(people, size)
     shape = rate("pfs_shape")
-    # Progression is seen three weeks late on average; deaths and the spread of hazards shorten it by as much.
+    # Assessments see progression three weeks late on average, which deaths before it make up for.
     median = rate("pfs_median_control_months") * DAYS_A_MONTH
     grown = median * (-np.log(rng.random(n)) / np.log(2) * np.exp(-log_hazard)) ** (1 / shape)
 
@@ -347,8 +347,9 @@ def make_course(seed: int, people: People, size: dict[str, float]) -> Course:
         [withdrawal <= np.minimum(lost, cut), lost <= cut], ["withdrawal", "lost"], "end_of_study"
     )
 
-    visits = int(np.ceil((cut.max() - 168) / 63)) + 6
-    nominal = np.concatenate([np.arange(1, 5) * 42, 168 + 63 * np.arange(1, visits - 3)])
+    sixth_week = 42 * np.arange(1, 9)
+    ninth_week = np.arange(sixth_week[-1] + 63, cut.max() + 2 * 63, 63)
+    nominal = np.concatenate([sixth_week, ninth_week])
     jitter = rng.integers(-4, 5, (n, len(nominal)))
     visit = people.first_dose[:, None] + nominal + jitter
     seen_at = np.argmax(visit >= grown[:, None], axis=1)

@@ -88,13 +88,13 @@ RATES: dict[str, Rate] = {
 #: value that switches an effect off is its ``null``.
 EFFECTS: dict[str, tuple[float, float, str]] = {
     # name: (default, null, source)
-    "treatment_hr": (0.52, 1.0, "prior: gives about 0.65 marginally"),
+    "treatment_hr": (0.56, 1.0, "prior: gives about 0.65 marginally"),
     "ccne1_by_palbociclib": (
-        1.80,
+        2.00,
         1.0,
-        "ratio of hazard ratios per SD; PALOMA-3 medians 7.6 v 14.1 and 4.0 v 4.8 give about 1.3: larger, to be found",
+        "ratio of hazard ratios per SD, about 1.6 as fitted; PALOMA-3 medians 7.6 v 14.1 and 4.0 v 4.8 give about 1.3: larger, to be found",
     ),
-    "luminal_by_palbociclib": (0.60, 1.0, "PATRICIA, monarcHER: luminal PFS HR 0.4-0.54 on drug"),
+    "luminal_by_palbociclib": (0.45, 1.0, "PATRICIA, monarcHER: luminal PFS HR 0.4-0.54 on drug"),
     "hr_positive_by_palbociclib": (0.85, 1.0, "prior"),
     "tumour_fraction_hr": (1.30, 1.0, "per SD; PALOMA-3 HR about 1.7 high v low in either arm"),
     "tk1_hr": (1.25, 1.0, "per SD; SWOG S0226 HR 1.76 high v low"),
@@ -109,7 +109,7 @@ EFFECTS: dict[str, tuple[float, float, str]] = {
     "prior_lines_hr": (1.15, 1.0, "per line; prior"),
     "early_clearance_hr": (0.75, 1.0, "per SD of the early fall of tumour fraction; prior"),
     "rb1_acquired_per_month": (
-        0.020,
+        0.030,
         0.0,
         "palbociclib only; 4.7 % in PALOMA-3 would be about 0.006: larger, to be found",
     ),
@@ -131,14 +131,29 @@ def effects(overrides: dict[str, float]) -> dict[str, float]:
     ------
     TypeError
         If an override names no effect.
+    ValueError
+        If a hazard ratio is not above 0, or a probability or rate is below it.
     """
     unknown = sorted(set(overrides) - set(EFFECTS))
     if unknown:
         raise TypeError(f"no such effect: {', '.join(unknown)}; there are {', '.join(EFFECTS)}")
-    return {name: float(overrides.get(name, default)) for name, (default, _, _) in EFFECTS.items()}
+    size = {name: float(overrides.get(name, default)) for name, (default, _, _) in EFFECTS.items()}
+    for name, value in size.items():
+        if is_ratio(name) and value <= 0:
+            raise ValueError(f"{name}={value}: a ratio of hazards has to be above 0")
+        if "acquired" in name and value < 0:
+            raise ValueError(f"{name}={value}: a rate cannot be below 0")
+        if name.endswith("_lost") and not 0 <= value <= 1:
+            raise ValueError(f"{name}={value}: a probability lies between 0 and 1")
+    return size
 
 
-#: Overrides of a trial in which nothing predicts benefit and nothing is acquired by treatment.
+def is_ratio(name: str) -> bool:
+    """Whether an effect is a ratio of hazards."""
+    return name.endswith(("_hr", "_by_palbociclib"))
+
+
+#: Overrides of a trial in which no marker predicts benefit, or nothing is acquired or lost.
 NO_INTERACTION = {
     name: EFFECTS[name][1]
     for name in ("ccne1_by_palbociclib", "luminal_by_palbociclib", "hr_positive_by_palbociclib")

@@ -32,6 +32,8 @@ ASSAYS = {
     "archival_tissue": ("tissue_panel", "pathology", "rnaseq"),
     "biopsy": ("tissue_panel", "pathology", "rnaseq"),
 }
+#: Lowest tumour fraction that the laboratory reports; below it, it writes 0.
+FRACTION_LIMIT = 0.003
 #: Cytokines are measured at these visits only.
 CYTOKINE_VISITS = ("baseline", "C2D1", "progression")
 FAILURES = {
@@ -226,7 +228,7 @@ def make_runs(
     batch = 1 + np.clip(calendar // (rate("accrual_months") * DAYS_A_MONTH / 4), 0, 4).astype(int)
     ctdna = assay == "ctdna_panel"
     seen = fraction[row] * np.exp(0.12 * rng.standard_normal(m))
-    seen = np.where(seen < 0.001, 0.0, np.clip(np.round(seen, 4), 0, 0.95))
+    seen = np.where(seen < FRACTION_LIMIT, 0.0, np.clip(np.round(seen, 4), 0, 0.95))
     sample = samples["sample_id"].to_numpy()[row]
     runs = pd.DataFrame(
         {
@@ -270,7 +272,7 @@ def true_fraction(seed: int, people: People, samples: pd.DataFrame) -> np.ndarra
     detectable = NormalDist().inv_cdf(1 - rate("tumour_fraction_detectable"))
     over_10_pct = NormalDist().inv_cdf(1 - rate("tumour_fraction_over_10_pct"))
     knots = np.array([-4.0, detectable, over_10_pct, 1.5, 3.0])
-    level = np.log([5e-5, 0.003, 0.10, 0.35, 0.80])
+    level = np.log([5e-5, FRACTION_LIMIT, 0.10, 0.35, 0.80])
     baseline = np.interp(people.tumour_fraction, knots, level)
     later = np.interp(people.tumour_fraction + 0.35, knots, level)
     fall = {"C1D5": -0.3, "C1D15": -1.1, "C2D1": -1.4}
