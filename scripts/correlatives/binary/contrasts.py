@@ -21,7 +21,7 @@ from numpy.typing import ArrayLike
 
 from correlatives.binary.rates import wilson
 from correlatives.intervals import Interval, Test
-from correlatives.likelihood import chi_square_p, normal_quantile
+from correlatives.likelihood import normal_quantile
 
 
 def _table(responders: ArrayLike, totals: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
@@ -161,7 +161,7 @@ class MantelHaenszel(NamedTuple):
 def mantel_haenszel(
     y: ArrayLike, arm: ArrayLike, strata: ArrayLike | None = None, level: float = 0.95
 ) -> MantelHaenszel:
-    """Common odds ratio of response, experimental over control, and the Cochran–Mantel–Haenszel test.
+    """Return the common odds ratio of response, experimental over control, and the Cochran–Mantel–Haenszel test.
 
     Parameters
     ----------
@@ -174,6 +174,8 @@ def mantel_haenszel(
     MantelHaenszel
         Limits by Robins, Breslow and Greenland; NaN where a cell is empty over all strata.
     """
+    from statsmodels.stats.contingency_tables import StratifiedTable
+
     y, arm = np.asarray(y, dtype=float), np.asarray(arm, dtype=float)
     if y.shape != arm.shape or not (np.isin(y, (0, 1)).all() and np.isin(arm, (0, 1)).all()):
         raise ValueError("y and arm must be 0 and 1, of one length: leave missing values out first")
@@ -184,31 +186,22 @@ def mantel_haenszel(
         np.bincount(code[(arm == i) & (y == j)], minlength=size).astype(float)
         for i, j in ((1, 1), (1, 0), (0, 1), (0, 0))
     )
-    n = a + b + c + d
-    usable = n > 1
-    a, b, c, d, n = (part[usable] for part in (a, b, c, d, n))
-    expected = (a + b) * (a + c) / n
-    variance = ((a + b) * (c + d) * (a + c) * (b + d) / (n**2 * (n - 1))).sum()
-    nothing = Test(np.nan, np.nan, np.nan)
-    if not variance > 0:
+    # A stratum with an empty margin says nothing.
+    informative = ((a + b) * (c + d) * (a + c) * (b + d)) > 0
+    if not informative.any():
+        nothing = Test(np.nan, np.nan, np.nan)
         return MantelHaenszel(Interval(np.nan, np.nan, np.nan), nothing, nothing)
-    gap = abs((a - expected).sum())
-    plain = float(gap**2 / variance)
-    corrected = float((gap - min(0.5, gap)) ** 2 / variance)
-    r, s = a * d / n, b * c / n
+    tables = [[[a[i], b[i]], [c[i], d[i]]] for i in np.flatnonzero(informative)]
+    pooled = StratifiedTable(np.moveaxis(np.array(tables), 0, 2))
     estimate, low, high = np.nan, np.nan, np.nan
-    if r.sum() > 0 and s.sum() > 0:
-        estimate = float(r.sum() / s.sum())
-        p, q = (a + d) / n, (b + c) / n
-        spread = (p * r).sum() / (2 * r.sum() ** 2)
-        spread += (p * s + q * r).sum() / (2 * r.sum() * s.sum())
-        spread += (q * s).sum() / (2 * s.sum() ** 2)
-        half = normal_quantile(level) * np.sqrt(spread)
-        low, high = float(estimate * np.exp(-half)), float(estimate * np.exp(half))
+    if (a * d)[informative].any() and (b * c)[informative].any():
+        estimate = float(pooled.oddsratio_pooled)
+        low, high = map(float, pooled.oddsratio_pooled_confint(1 - level))
+    plain, corrected = (pooled.test_null_odds(correction=how) for how in (False, True))
     return MantelHaenszel(
         Interval(estimate, low, high),
-        Test(plain, 1.0, float(chi_square_p(plain, 1.0))),
-        Test(corrected, 1.0, float(chi_square_p(corrected, 1.0))),
+        Test(float(plain.statistic), 1.0, float(plain.pvalue)),
+        Test(float(corrected.statistic), 1.0, float(corrected.pvalue)),
     )
 
 
@@ -234,20 +227,23 @@ def mcnemar(gained: int, lost: int) -> McNemar:
         Exact binomial, mid-p, and chi-square with continuity correction; all 1 without discordant pairs.
     """
     from scipy.stats import binom
+    from statsmodels.stats.contingency_tables import mcnemar as paired
 
     if min(gained, lost) < 0 or gained != int(gained) or lost != int(lost):
         raise ValueError(f"gained {gained} and lost {lost} must be counts")
     n, few = int(gained + lost), int(min(gained, lost))
     if n == 0:
         return McNemar(1.0, 1.0, 1.0)
-    tail = 2 * binom.cdf(few, n, 0.5)
-    point = binom.pmf(few, n, 0.5)
-    # With gained = lost the point is in both tails.
-    midp = 1 - point if 2 * few == n else tail - point
-    statistic = max(abs(gained - lost) - 1, 0) ** 2 / n
-    return McNemar(
-        float(min(tail, 1.0)), float(min(midp, 1.0)), float(chi_square_p(statistic, 1.0))
-    )
+    table = [[0, int(gained)], [int(lost), 0]]
+    exact = float(paired(table, exact=True).pvalue)
+    point = float(binom.pmf(few, n, 0.5))
+    # With as many gained as lost the observed table is in both tails.
+    midp = 1 - point if 2 * few == n else 2 * float(binom.cdf(few, n, 0.5)) - point
+    # The correction never goes beyond no difference at all.
+    corrected = 1.0
+    if gained != lost:
+        corrected = float(paired(table, exact=False, correction=True).pvalue)
+    return McNemar(min(exact, 1.0), min(midp, 1.0), corrected)
 
 
 class Agreement(NamedTuple):
@@ -287,23 +283,18 @@ def agreement(both: int, reference_only: int, test_only: int, neither: int) -> A
 
 def cohen_kappa(table: ArrayLike, level: float = 0.95) -> Interval:
     """Cohen's kappa of a square table of counts with large-sample limits (Fleiss, Cohen & Everitt 1969)."""
+    from statsmodels.stats.inter_rater import cohens_kappa
+
     counts = np.asarray(table, dtype=float)
     if counts.ndim != 2 or counts.shape[0] != counts.shape[1] or (counts < 0).any():
         raise ValueError("table must be square counts")
     total = counts.sum()
     if total == 0:
         return Interval(np.nan, np.nan, np.nan)
-    p = counts / total
-    rows, columns = p.sum(axis=1), p.sum(axis=0)
-    observed, chance = np.trace(p), rows @ columns
-    if np.isclose(chance, 1.0):
+    share = counts / total
+    if np.isclose(share.sum(axis=1) @ share.sum(axis=0), 1.0):
         return Interval(np.nan, np.nan, np.nan)
-    kappa = (observed - chance) / (1 - chance)
-    diagonal = np.diag(p)
-    first = (diagonal * (1 - (rows + columns) * (1 - kappa)) ** 2).sum()
-    mixed = p * (columns[:, None] + rows[None, :]) ** 2
-    second = (1 - kappa) ** 2 * (mixed.sum() - np.trace(mixed))
-    third = (kappa - chance * (1 - kappa)) ** 2
-    variance = max(first + second - third, 0.0) / (total * (1 - chance) ** 2)
-    half = normal_quantile(level) * np.sqrt(variance)
-    return Interval(float(kappa), float(max(kappa - half, -1.0)), float(min(kappa + half, 1.0)))
+    result = cohens_kappa(counts, return_results=True)
+    half = normal_quantile(level) * float(np.sqrt(max(result.var_kappa, 0.0)))
+    kappa = float(result.kappa)
+    return Interval(kappa, max(kappa - half, -1.0), min(kappa + half, 1.0))

@@ -19,6 +19,16 @@ def _checked(successes: float, n: float) -> tuple[int, int]:
     return int(successes), int(n)
 
 
+def _binomial(successes: int, n: int, level: float, method: str) -> Interval:
+    from scipy.stats import binomtest
+
+    successes, n = _checked(successes, n)
+    if n == 0:
+        return Interval(np.nan, np.nan, np.nan)
+    limits = binomtest(successes, n).proportion_ci(level, method=method)
+    return Interval(successes / n, float(limits.low), float(limits.high))
+
+
 def clopper_pearson(successes: int, n: int, level: float = 0.95) -> Interval:
     """Return a rate with its exact limits; NaN if nobody was asked.
 
@@ -27,44 +37,27 @@ def clopper_pearson(successes: int, n: int, level: float = 0.95) -> Interval:
     ValueError
         If the counts are not whole numbers with 0 <= successes <= n.
     """
-    from scipy.special import betaincinv
-
-    x, n = _checked(successes, n)
-    if n == 0:
-        return Interval(np.nan, np.nan, np.nan)
-    tail = (1 - level) / 2
-    low = 0.0 if x == 0 else float(betaincinv(x, n - x + 1, tail))
-    high = 1.0 if x == n else float(betaincinv(x + 1, n - x, 1 - tail))
-    return Interval(x / n, low, high)
+    return _binomial(successes, n, level, "exact")
 
 
 def wilson(successes: int, n: int, level: float = 0.95, *, continuity: bool = False) -> Interval:
     """Return a rate with Wilson's score limits, with or without continuity correction; NaN if nobody was asked.
 
-    The correction is at most half the distance to a half, as in R's ``prop.test``.
+    At a rate of exactly a half there is nothing to correct, as in R's ``prop.test``.
+
+    Raises
+    ------
+    ValueError
+        If the counts are not whole numbers with 0 <= successes <= n.
     """
-    from correlatives.likelihood import normal_quantile
-
-    x, n = _checked(successes, n)
-    if n == 0:
-        return Interval(np.nan, np.nan, np.nan)
-    z = normal_quantile(level)
-    p = x / n
-    step = min(0.5, abs(x - n / 2)) if continuity else 0.0
-
-    def limit(sign: float) -> float:
-        shifted = p + sign * step / n
-        half = z * np.sqrt(shifted * (1 - shifted) / n + z**2 / (4 * n**2))
-        return (shifted + z**2 / (2 * n) + sign * half) / (1 + z**2 / n)
-
-    low = 0.0 if x == 0 else max(0.0, float(limit(-1.0)))
-    high = 1.0 if x == n else min(1.0, float(limit(1.0)))
-    return Interval(p, low, high)
+    return _binomial(
+        successes, n, level, "wilsoncc" if continuity and 2 * successes != n else "wilson"
+    )
 
 
 def binomial_p(successes: int, n: int, rate: float) -> float:
     """Return the exact two-sided p-value of a rate against a stated one (R's ``binom.test``)."""
     from scipy.stats import binomtest
 
-    x, n = _checked(successes, n)
-    return float(binomtest(x, n, rate).pvalue) if n else np.nan
+    successes, n = _checked(successes, n)
+    return float(binomtest(successes, n, rate).pvalue) if n else np.nan
