@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from pathlib import Path
 
 from correlatives.simulate import CONFIG, simulate_trial
 from correlatives.simulation.rates import EFFECTS
+from correlatives.workflow import job
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -51,5 +53,14 @@ def main(argv: Sequence[str] | None = None) -> None:
     ).write(asked.folder)
 
 
-if __name__ == "__main__":
+if "snakemake" in globals():
+    with job(snakemake) as step:  # noqa: F821  (put there by Snakemake)
+        main(
+            [
+                str(Path(step.output.truth).parent),
+                f"--seed={step.params.seed}",
+                f"--dictionaries={Path(step.input.dictionaries[0]).parent}",
+            ]
+        )
+elif __name__ == "__main__":
     main()

@@ -417,12 +417,19 @@ def test_cyclin_e_changes_the_hazard_under_palbociclib_only():
 def test_what_cannot_be_simulated_is_refused():
     with pytest.raises(TypeError, match="no such effect: ccne2_by_palbociclib"):
         simulate_trial(ccne2_by_palbociclib=1.0)
-    with pytest.raises(ValueError, match="at least"):
-        expression_genes(10)
+    with pytest.raises(ValueError, match="genes=10: at least"):
+        simulate_trial(per_arm=(5, 5), genes=10)
     with pytest.raises(ValueError, match="each arm needs a subject"):
         simulate_trial(per_arm=(10, 0))
     with pytest.raises(ValueError, match="above 0"):
         simulate_trial(treatment_hr=0.0)
+
+
+@pytest.mark.parametrize("count", [40, 300, 2000])
+def test_genes_are_as_many_as_asked(count):
+    genes = expression_genes(count)
+    assert len(set(genes)) == count
+    assert {"CCNE1", "ERBB2", "RB1"} <= set(genes)
 
 
 def test_dictionaries_describe_the_assays(trial):

@@ -231,7 +231,7 @@ def make_expression(
         "HER2_amplicon": (2, 1),
         "T_effector": (3, 1),
     }.items():
-        columns = [place[gene] for gene in SIGNATURES[signature]]
+        columns = [place[gene] for gene in SIGNATURES[signature] if gene in place]
         weight[:, columns] *= 0.5
         weight[trait, columns] = sign * rng.uniform(0.55, 0.8, len(columns))
     own = np.sqrt(np.maximum(1 - (weight**2).sum(axis=0), 0.1))
@@ -255,7 +255,9 @@ def make_expression(
         _long(
             run,
             signature,
-            np.round(standard[:, [place[gene] for gene in members]].mean(axis=1), 3).astype(str),
+            np.round(
+                standard[:, [place[gene] for gene in members if gene in place]].mean(axis=1), 3
+            ).astype(str),
             "score",
         )
         for signature, members in SIGNATURES.items()

@@ -157,17 +157,20 @@ OTHER_GENES = symbols("RB1 CDKN2A CDK4 CDK6 CCND1 CCND2 CCND3 TK1 PTEN AKT1 FGFR
 
 
 def expression_genes(count: int) -> list[str]:
-    """Return `count` gene symbols: those of the signatures and PAM50 first, then placeholders.
+    """Return `count` gene symbols: those with planted effects, the signatures', PAM50's, then placeholders.
 
     Raises
     ------
     ValueError
-        If `count` does not leave room for the named genes.
+        If `count` leaves no room for those with planted effects and three genes of each signature.
     """
-    named = list(dict.fromkeys([*PAM50, *chain(*SIGNATURES.values()), *OTHER_GENES]))
-    if count < len(named):
-        raise ValueError(f"genes={count}: at least {len(named)} are needed for the signatures")
-    return [*named, *(f"GENE{index:04d}" for index in range(1, count - len(named) + 1))]
+    leading = ["CCNE1", "ERBB2", "RB1", *chain(*(members[:3] for members in SIGNATURES.values()))]
+    leading = list(dict.fromkeys(leading))
+    if count < len(leading):
+        raise ValueError(f"genes={count}: at least {len(leading)} are needed for the signatures")
+    named = list(dict.fromkeys([*leading, *PAM50, *chain(*SIGNATURES.values()), *OTHER_GENES]))
+    placeholders = (f"GENE{index:04d}" for index in range(1, count - len(named) + 1))
+    return [*named, *placeholders][:count]
 
 
 class Cytokine(NamedTuple):
