@@ -36,6 +36,9 @@ ROWS = 5000
 #: Excel takes a list of words of this many characters at most.
 LONGEST_LIST = 255
 
+#: Excel's own number of its text format: what is typed stays as it is.
+TEXT_FORMAT = 49
+
 WIDTH = 100
 
 
@@ -201,9 +204,9 @@ def write_workbook(contracts: Iterable[Contract], path: Path) -> None:
         # the same file from the same contracts: without the hour at which it was made
         book.set_properties({"created": datetime.datetime(2000, 1, 1)})
         formats = {
-            "required": book.add_format({"bold": True, "bg_color": "#DDEBF7", "num_format": "@"}),
-            "optional": book.add_format({"bg_color": "#F2F2F2", "num_format": "@"}),
-            "text": book.add_format({"num_format": "@"}),
+            "required": book.add_format({"bold": True, "bg_color": "#DDEBF7", "num_format": TEXT_FORMAT}),
+            "optional": book.add_format({"bg_color": "#F2F2F2", "num_format": TEXT_FORMAT}),
+            "text": book.add_format({"num_format": TEXT_FORMAT}),
             "date": book.add_format({"num_format": "yyyy-mm-dd"}),
             "wrapped": book.add_format({"text_wrap": True, "valign": "top"}),
         }

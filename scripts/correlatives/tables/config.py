@@ -1025,8 +1025,6 @@ def _check_timepoints(plain: Mapping[str, Any]) -> Iterator[Finding]:
         if not isinstance(timepoint, dict):
             continue
         path = ("timepoints", name)
-        if not timepoint.get("visits") and "window_days" not in timepoint:
-            yield Finding(path, "needs visits, window_days, or both.")
         if "around" in timepoint and "window_days" not in timepoint:
             yield Finding((*path, "window_days"), "is missing. around says what it counts from.")
         window = timepoint.get("window_days")
