@@ -3,8 +3,6 @@
 python scripts/simulate_trial.py FOLDER --seed 1 --control 66 --experimental 66
 """
 
-from __future__ import annotations
-
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,7 +14,9 @@ from correlatives.workflow import job
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Simulate and write, as the command line says."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(
+        description="Write a simulated trial with known truth into a folder."
+    )
     parser.add_argument("folder", help="where the tables and truth.yaml go")
     parser.add_argument("--seed", type=int, default=20210104)
     parser.add_argument("--control", type=int, default=66, help="subjects of the control arm")
@@ -53,6 +53,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     ).write(asked.folder)
 
 
+# As a rule's script the file begins with Snakemake's own lines: no __future__ import, no __doc__.
 if "snakemake" in globals():
     with job(snakemake) as step:  # noqa: F821  (put there by Snakemake)
         main(
