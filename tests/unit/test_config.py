@@ -266,7 +266,7 @@ DEFECTS = [
     ("id: NCT1", "id: NCT1\n  design: randomized", 'line 3, study.design: found the text "randomized". Right would be randomised or single_arm. Was randomised meant?'),
     ("id: NCT1", "id: NCT1\n  design: single_arm", "line 4, study.arms: a single_arm study has one arm, but control and experimental are both given. Keep one of them, or write design: randomised."),
     ("id: NCT1", "id: NCT1\n  time_unit: month", 'line 3, study.time_unit: found the text "month". Right would be days, weeks, months or years. Was months meant?'),
-    ("id: NCT1", 'id: NCT1\n  simulated: "yes"', 'line 3, study.simulated: found the text "yes", where true or false belongs. Write it without quotes; inside braces of --config everything is text, so set it in the study\'s file.'),
+    ("id: NCT1", 'id: NCT1\n  simulated: "yes"', 'line 3, study.simulated: found the text "yes", where true or false belongs. Write it without quotes.'),
     ("id: NCT1", "id: NCT1\n  strata: [a, a]", 'line 3, study.strata: the text "a" is in the list twice.'),
     ("[B]", "B", 'line 3, study.arms.experimental: found the text "B", where a list belongs. Write [B], in square brackets.'),
     ("[B]", "[A]", "line 3, study.arms.experimental: A is in control and experimental. An arm has one place."),
@@ -450,9 +450,13 @@ def test_command_line_values_are_checked_and_named_as_such(tmp_path):
     assert lines == [
         "--config, seed: -1 is too small. It has to be at least 0.",
         '--config, report.subject_level: found the text "true", where true or false belongs. '
-        "Write it without quotes; inside braces of --config everything is text, so set it in the "
+        "Write it without quotes. Inside braces of --config everything is text: set it in the "
         "study's file.",
     ]
+    (line,) = problems(STUDY, tmp_path, {"predictive": {"randomisations": "99"}})
+    assert line.endswith(
+        "Inside braces of --config everything is text: set it in the study's file."
+    )
 
 
 def test_command_line_values_mend_the_file(tmp_path):
@@ -476,6 +480,18 @@ def test_a_configuration_without_a_file():
         'study.id: found the number 5, where text belongs. Write "5", in quotes.'
     ]
     assert config.check({}, "x.yaml")[1][0].startswith("x.yaml, study: is missing.")
+
+
+def test_anchors_and_merge_keys_are_followed(tmp_path):
+    text = STUDY.replace("{path: subjects.csv}", "&table {path: subjects.csv, na: [x]}")
+    text = text.replace("{path: outcomes.csv}", "{<<: *table, path: outcomes.csv}")
+    tables = loaded(text, tmp_path)["tables"]
+    assert (tables["outcomes"][0]["path"], tables["outcomes"][0]["na"]) == ("outcomes.csv", ["x"])
+    lines = problems(text.replace("[x]", "[NO]"), tmp_path)
+    assert [line.split(":")[0] for line in lines] == [
+        "study.yaml line 5, tables.subjects.na[1]",
+        "study.yaml line 5, tables.outcomes.na[1]",
+    ]
 
 
 def test_two_files_of_which_the_last_counts(tmp_path):

@@ -533,9 +533,22 @@ def _check(
     ]
     messages = [finding.message for finding in [*(f for _, f in changed), *findings]]
     lines = [place + message for place, message in zip(places, messages, strict=True)]
+    lines = [f"{line}{_BRACES}" if _from_braces(line) else line for line in lines]
     if lines:
         return plain, sorted(dict.fromkeys(lines), key=_line_number)
     return _filled(plain), []
+
+
+#: Snakemake hands over everything inside braces as text.
+_BRACES = " Inside braces of --config everything is text: set it in the study's file."
+
+
+def _from_braces(line: str) -> bool:
+    return line.startswith("--config, ") and bool(
+        re.search(
+            r": found the text .* where (true or false|a number|a whole number) belongs", line
+        )
+    )
 
 
 def _line_number(line: str) -> int:
@@ -698,10 +711,7 @@ def _wrong_type(error: ValidationError) -> str:
     value, wanted = error.instance, error.validator_value
     found = _found(value)
     if wanted == "boolean" and isinstance(value, str):
-        return (
-            f"found {found}, where true or false belongs. Write it without quotes; "
-            "inside braces of --config everything is text, so set it in the study's file."
-        )
+        return f"found {found}, where true or false belongs. Write it without quotes."
     if wanted in ("number", "integer") and isinstance(value, str):
         try:
             number = f" Write {float(value):g} without quotes."
