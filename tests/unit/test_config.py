@@ -453,6 +453,8 @@ def test_command_line_values_are_checked_and_named_as_such(tmp_path):
         "Write it without quotes. Inside braces of --config everything is text: set it in the "
         "study's file.",
     ]
+    (line,) = problems(STUDY, tmp_path, {"seed": "x"})
+    assert line.endswith("where a whole number belongs.")
     (line,) = problems(STUDY, tmp_path, {"predictive": {"randomisations": "99"}})
     assert line.endswith(
         "Inside braces of --config everything is text: set it in the study's file."
