@@ -1,0 +1,123 @@
+"""Whether plasma finds what the tissue has: agreement gene by gene before treatment."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from correlatives.binary.contrasts import cohen_kappa
+from correlatives.binary.rates import clopper_pearson
+from correlatives.cohort import Cohort
+from correlatives.intervals import Interval
+from correlatives.markers import MEASURED
+from correlatives.resistance.pairs import (
+    TISSUE_NAME,
+    is_alteration,
+    level_and_name,
+    of_specimen,
+    reading_order,
+)
+
+COLUMNS = [
+    "name",
+    "pairs",
+    "both",
+    "tissue_only",
+    "plasma_only",
+    "neither",
+    "ppa",
+    "ppa_low",
+    "ppa_high",
+    "npa",
+    "npa_low",
+    "npa_high",
+    "kappa",
+    "kappa_low",
+    "kappa_high",
+]
+
+NOT_ESTIMABLE = Interval(np.nan, np.nan, np.nan)
+
+
+class Agreement(NamedTuple):
+    """Positive and negative percent agreement of plasma with tissue, and Cohen's kappa."""
+
+    ppa: Interval
+    npa: Interval
+    kappa: Interval
+
+
+def concordance(cohort: Cohort, timepoint: str, plasma: str = "plasma") -> pd.DataFrame:
+    """Compare tissue with plasma, gene by gene: ``resistance/concordance.tsv``.
+
+    Parameters
+    ----------
+    cohort : Cohort
+    timepoint : str
+        Analysis timepoint of both samples, the baseline.
+    plasma : str
+        Specimen compared with the tissue.
+
+    Returns
+    -------
+    pd.DataFrame
+        Genes that both were looked at for; `pairs` are the subjects in whom both can be read at
+        that gene. `ppa` is the share of tissue-positive subjects who are positive in plasma, `npa` of
+        the negative (Clopper–Pearson limits): tissue is the reference, not the truth.
+    """
+    genes = cohort.markers.where(
+        is_alteration(cohort.markers)
+        & cohort.markers.info["biomarker"].astype(str).str.startswith("gene:").to_numpy(bool)
+    )
+    tissue = of_specimen(genes, TISSUE_NAME, timepoint)
+    blood = of_specimen(genes, plasma, timepoint)
+    names, first, second = np.intersect1d(
+        tissue.info["biomarker"].to_numpy(dtype=str),
+        blood.info["biomarker"].to_numpy(dtype=str),
+        return_indices=True,
+    )
+    readable = (tissue.state[first] == MEASURED) & (blood.state[second] == MEASURED)
+    in_tissue = tissue.value[first] == 1
+    in_plasma = blood.value[second] == 1
+    labels = [level_and_name(name)[1] for name in names]
+    rows = []
+    for g in reading_order(cohort, ["gene"] * len(labels), labels):
+        cells = [
+            int((readable[g] & (in_tissue[g] == t) & (in_plasma[g] == p)).sum())
+            for t, p in ((True, True), (True, False), (False, True), (False, False))
+        ]
+        if not sum(cells):
+            continue
+        result = agreement(*cells)
+        rows.append((labels[g], sum(cells), *cells, *result.ppa, *result.npa, *result.kappa))
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def agreement(both: int, tissue_only: int, plasma_only: int, neither: int) -> Agreement:
+    """Return percent agreement and kappa of a 2 × 2 table of pairs.
+
+    Parameters
+    ----------
+    both, tissue_only, plasma_only, neither : int
+        Subjects positive in both, in one, in none.
+
+    Returns
+    -------
+    Agreement
+        Shares with Clopper–Pearson limits, NaN where nobody is positive (negative) in tissue. Kappa with
+        large-sample limits; NaN where all results are alike, limits NaN where agreement is perfect.
+
+    References
+    ----------
+    Fleiss JL, Cohen J, Everitt BS. Psychological Bulletin 1969;72:323-327.
+    """
+    positive, negative = both + tissue_only, plasma_only + neither
+    ppa = clopper_pearson(both, positive) if positive else NOT_ESTIMABLE
+    npa = clopper_pearson(neither, negative) if negative else NOT_ESTIMABLE
+    kappa = cohen_kappa([[both, tissue_only], [plasma_only, neither]])
+    if not tissue_only + plasma_only:
+        # Without a disagreement the large-sample variance is 0, which says nothing of the limits.
+        kappa = Interval(kappa.estimate, np.nan, np.nan)
+    return Agreement(ppa, npa, kappa)

@@ -1,0 +1,407 @@
+"""All that is known of each gene and pathway, side by side: blood and tissue apart.
+
+A cell states direction, size, limits and how many subjects; the summary puts the lines into words. A
+line is said to point somewhere by its interval, and for a difference between arms only if it
+stands after adjustment for time on treatment and for the number of genes looked at. No line is a verdict.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+import pandas as pd
+
+from correlatives.cohort import Cohort
+from correlatives.resistance.pairs import (
+    TISSUE,
+    TISSUE_NAME,
+    pathway_order,
+    pathways_of_genes,
+    reading_order,
+)
+
+#: What is reported of each gene in blood and in tissue, in the order of a patient's course.
+LINES = (
+    "baseline_interaction_pfs",
+    "early_change",
+    "early_change_survival",
+    "acquired_experimental",
+    "acquired_control",
+    "acquired_difference",
+    "lost",
+)
+
+PLACES = ("blood", "tissue")
+
+COLUMNS = [
+    "level",
+    "name",
+    "pathway",
+    *(f"{line}_{place}" for line in LINES for place in PLACES),
+    "concordance",
+    "summary",
+]
+
+#: Words for a ratio or difference whose limits are both below no effect, both above, or on either side.
+BENEFIT = ("more benefit", "less benefit", "no clear difference in benefit")
+CHANGE = ("fell", "rose", "did not clearly change")
+SURVIVAL = ("longer", "shorter", "no clear difference in")
+OFTEN = (
+    "less often in the experimental arm",
+    "more often in the experimental arm",
+    "no clear difference between the arms",
+)
+
+#: False discovery rate below which a difference between arms is called one.
+FALSE_DISCOVERY_RATE = 0.05
+
+
+def evidence(
+    cohort: Cohort,
+    *,
+    acquired: pd.DataFrame,
+    acquired_by_arm: pd.DataFrame,
+    paired_change: pd.DataFrame,
+    dynamics: pd.DataFrame,
+    concordance: pd.DataFrame,
+    predictive: pd.DataFrame | None = None,
+    to: str = "progression",
+    endpoint: str = "PFS",
+    drug: str = "",
+) -> pd.DataFrame:
+    """Put the lines of evidence of every gene and pathway side by side: ``resistance/evidence.tsv``.
+
+    Parameters
+    ----------
+    cohort : Cohort
+    acquired, acquired_by_arm, paired_change, dynamics, concordance : pd.DataFrame
+        The tables of this package.
+    predictive : pd.DataFrame, optional
+        ``predictive/{endpoint}.tsv`` of progression-free survival, for baseline marker × arm.
+    to : str
+        The timepoint of progression: other changes are early ones.
+    endpoint : str
+        Endpoint of the landmark analysis quoted.
+    drug : str
+        The drug that resistance is asked about; the experimental arm's name by default.
+
+    Returns
+    -------
+    pd.DataFrame
+        Genes and pathways of the pathways table and of what was looked at; a pathway's cells also quote its
+        other biomarkers (the dictionary's `pathway`), a gene's those of its name. Empty cells: no such data.
+    """
+    roles = cohort.arms
+    experimental = str(roles.get("experimental", next(iter(roles.values()), "")))
+    control = str(roles.get("control", ""))
+    names = _names(cohort, acquired)
+    if not names:
+        return pd.DataFrame(columns=COLUMNS)
+    of_gene = pathways_of_genes(cohort)
+    quoted = _quoted(cohort)
+    rows = []
+    for level, name in names:
+        own = f"{level}:{name.replace(' ', ':') if level == 'gene' else name}"
+        markers = [own, *quoted.get((level, name), [])]
+        row = dict.fromkeys(COLUMNS, "")
+        row["level"], row["name"] = level, name
+        of_name = of_gene.get(name.split(" ")[0], [])
+        row["pathway"] = name if level == "pathway" else ", ".join(of_name)
+        said = []
+        for place in PLACES:
+            held = _at(acquired, level, name, place)
+            by_arm = _at(acquired_by_arm, level, name, place)
+            cells = {
+                "baseline_interaction_pfs": _interaction(predictive, markers, place),
+                "early_change": _early_change(
+                    paired_change, markers, place, to, (experimental, control)
+                ),
+                "early_change_survival": _landmark(
+                    dynamics, [name, *markers] if level == "gene" else markers, place, endpoint
+                ),
+                "acquired_experimental": _gained(held, experimental),
+                "acquired_control": _gained(held, control) if cohort.randomised else "",
+                "acquired_difference": _difference(by_arm),
+                "lost": _lost(held),
+            }
+            row |= {f"{line}_{place}": text for line, text in cells.items()}
+            said += _words(held, by_arm, experimental, control, drug or experimental)
+            said += _words_of_interaction(predictive, markers, place)
+        if level == "gene":
+            row["concordance"] = _concordance(concordance, name)
+        row["summary"] = " ".join(said) if said else "Not looked at in pairs of samples."
+        rows.append(row)
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def _names(cohort: Cohort, acquired: pd.DataFrame) -> list[tuple[str, str]]:
+    """Return (level, name) of what the pathways table or the pairs know, in reading order."""
+    found = [("pathway", name) for name in pathway_order(cohort)]
+    found += [("gene", name) for name in pathways_of_genes(cohort)]
+    found += list(zip(acquired["level"], acquired["name"], strict=True))
+    found = list(dict.fromkeys((str(level), str(name)) for level, name in found))
+    order = reading_order(cohort, [level for level, _ in found], [name for _, name in found])
+    return [found[i] for i in order]
+
+
+def _quoted(cohort: Cohort) -> dict[tuple[str, str], list[str]]:
+    """Return the other biomarkers that speak for a pathway (dictionary) or a gene (same name)."""
+    info = cohort.markers.info
+    found: dict[tuple[str, str], list[str]] = {}
+    for biomarker, pathway in zip(info["biomarker"], info["pathway"], strict=True):
+        biomarker = str(biomarker)
+        if biomarker.startswith(("gene:", "pathway:", "ratio:", "vaf_ratio:", "clear")):
+            continue
+        keys = [("gene", biomarker)]
+        if pd.notna(pathway) and str(pathway):
+            keys.append(("pathway", str(pathway)))
+        for key in keys:
+            listed = found.setdefault(key, [])
+            if biomarker not in listed:
+                listed.append(biomarker)
+    return found
+
+
+def _place(specimens: pd.Series) -> pd.Series:
+    return specimens.isin([*TISSUE, TISSUE_NAME]).map({True: "tissue", False: "blood"})
+
+
+def _at(table: pd.DataFrame, level: str, name: str, place: str) -> pd.DataFrame:
+    if table.empty:
+        return table
+    return table[
+        table["level"].eq(level) & table["name"].eq(name) & _place(table["specimen"]).eq(place)
+    ]
+
+
+def _number(value: float) -> str:
+    """Three significant digits, as a reader would write them."""
+    return f"{value:.3g}" if np.isfinite(value) else "not estimable"
+
+
+def _limits(low: float, high: float) -> str:
+    return f"({_number(low)} to {_number(high)})"
+
+
+def _direction(low: float, high: float, null: float, words: tuple[str, str, str]) -> str:
+    """Say which side of no effect both limits are on: (below, above, neither or not known)."""
+    if high < null:
+        return words[0]
+    return words[1] if low > null else words[2]
+
+
+def _joined(cells: Iterable[str]) -> str:
+    return "; ".join(cell for cell in cells if cell)
+
+
+def _interaction_rows(
+    predictive: pd.DataFrame | None, markers: list[str], place: str
+) -> pd.DataFrame:
+    if predictive is None or predictive.empty or "interaction_ratio" not in predictive:
+        return pd.DataFrame()
+    rows = predictive[
+        predictive["biomarker"].isin(markers)
+        & _place(predictive["specimen"]).eq(place)
+        & ~predictive["specimen"].eq("clinical")
+    ]
+    return rows[np.isfinite(rows["interaction_ratio"].astype(float))]
+
+
+def _interaction(predictive: pd.DataFrame | None, markers: list[str], place: str) -> str:
+    """Baseline marker × arm: above 1 the drug helps less where the marker is present or higher."""
+    return _joined(
+        f"{_direction(low, high, 1, BENEFIT)} with {name} ({specimen}): ratio of hazard ratios "
+        f"{_number(ratio)} {_limits(low, high)} per {contrast}, n {n:.0f}, {events:.0f} events"
+        for name, specimen, ratio, low, high, contrast, n, events in _tuples(
+            _interaction_rows(predictive, markers, place),
+            *("biomarker", "specimen", "interaction_ratio", "interaction_ratio_low"),
+            *("interaction_ratio_high", "contrast", "n", "events"),
+        )
+    )
+
+
+def _words_of_interaction(
+    predictive: pd.DataFrame | None, markers: list[str], place: str
+) -> list[str]:
+    rows = _interaction_rows(predictive, markers, place)
+    return [
+        f"At baseline ({place}), the limits of {name} × arm exclude 1: "
+        f"{_direction(low, high, 1, BENEFIT)} where it is present or higher."
+        for name, low, high in _tuples(
+            rows, *("biomarker", "interaction_ratio_low", "interaction_ratio_high")
+        )
+        if low > 1 or high < 1
+    ]
+
+
+def _early_change(
+    paired: pd.DataFrame, markers: list[str], place: str, to: str, arms: tuple[str, str]
+) -> str:
+    """Change to the early timepoints, on the transformed scale, in each arm."""
+    if paired.empty:
+        return ""
+    labels = [arm for arm in arms if arm] if paired["arm"].isin(arms).any() else ["all"]
+    rows = paired[
+        paired["biomarker"].isin(markers)
+        & _place(paired["specimen"]).eq(place)
+        & paired["to"].ne(to)
+        & paired["arm"].isin(labels)
+        & np.isfinite(paired["median_change"].astype(float))
+    ]
+    return _joined(
+        f"{name} {_direction(low, high, 0, CHANGE)} by {later} under {arm}: {_number(change)} "
+        f"{_limits(low, high)}, "
+        f"{pairs:.0f} pairs"
+        for name, later, arm, change, low, high, pairs in _tuples(
+            rows,
+            *("biomarker", "to", "arm", "median_change", "median_change_low"),
+            *("median_change_high", "pairs"),
+        )
+    )
+
+
+def _landmark(dynamics: pd.DataFrame, markers: list[str], place: str, endpoint: str) -> str:
+    """Survival from the landmark by early change, both arms together."""
+    if dynamics.empty:
+        return ""
+    subject = dynamics["biomarker"].str.replace(r"^[a-z_]+:", "", regex=True)
+    subject = subject.str.replace(r":[^:]+$", "", regex=True)
+    rows = dynamics[
+        subject.isin(markers)
+        & _place(dynamics["specimen"]).eq(place)
+        & dynamics["endpoint"].eq(endpoint)
+        & dynamics["arm"].eq("all")
+        & np.isfinite(dynamics["hr"].astype(float))
+    ]
+    return _joined(
+        f"{_direction(low, high, 1, SURVIVAL)} {endpoint} with higher {name}: hazard ratio "
+        f"{_number(ratio)} {_limits(low, high)} from month {_number(landmark)}, n {n:.0f}"
+        for name, ratio, low, high, landmark, n in _tuples(
+            rows, *("biomarker", "hr", "hr_low", "hr_high", "landmark", "n_at_landmark")
+        )
+    )
+
+
+def _gained(held: pd.DataFrame, arm: str) -> str:
+    rows = held[held["arm"].eq(arm)] if len(held) else held
+    return _joined(
+        f"gained in {gained:.0f} of {evaluable:.0f} ({specimen}): {100 * rate:.1f} % "
+        f"({100 * low:.1f} to {100 * high:.1f})"
+        if evaluable
+        else f"none of {pairs:.0f} pairs evaluable ({specimen})"
+        for gained, evaluable, specimen, rate, low, high, pairs in _tuples(
+            rows,
+            *("gained", "evaluable", "specimen", "rate_gained", "rate_gained_low"),
+            *("rate_gained_high", "pairs"),
+        )
+    )
+
+
+def _difference(by_arm: pd.DataFrame) -> str:
+    return _joined(
+        f"{_direction(low, high, 0, OFTEN)} ({specimen}): {100 * difference:+.1f} points ({100 * low:+.1f} to "
+        f"{100 * high:+.1f}), {a:.0f}/{b:.0f} v {c:.0f}/{d:.0f}"
+        + (f", p adjusted for time on treatment {_number(p)}" if np.isfinite(p) else "")
+        for specimen, difference, low, high, a, b, c, d, p in _tuples(
+            by_arm,
+            *("specimen", "rate_difference", "rate_difference_low", "rate_difference_high"),
+            *("gained_experimental", "evaluable_experimental"),
+            *("gained_control", "evaluable_control", "p_adjusted"),
+        )
+        if np.isfinite(difference)
+    )
+
+
+def _lost(held: pd.DataFrame) -> str:
+    return _joined(
+        f"lost in {lost:.0f} of {lost + kept:.0f} who had it under {arm} ({specimen})"
+        for lost, kept, arm, specimen in _tuples(held, "lost", "kept", "arm", "specimen")
+        if lost + kept
+    )
+
+
+def _concordance(table: pd.DataFrame, name: str) -> str:
+    rows = table[table["name"].eq(name)] if len(table) else table
+    return _joined(
+        f"plasma found {both:.0f} of {both + tissue_only:.0f} tissue-positive and {plasma_only:.0f} of "
+        f"{plasma_only + neither:.0f} tissue-negative, kappa {_number(kappa)} {_limits(low, high)}"
+        for both, tissue_only, plasma_only, neither, kappa, low, high in _tuples(
+            rows,
+            *("both", "tissue_only", "plasma_only", "neither"),
+            *("kappa", "kappa_low", "kappa_high"),
+        )
+    )
+
+
+def _words(
+    held: pd.DataFrame,
+    by_arm: pd.DataFrame,
+    experimental: str,
+    control: str,
+    drug: str,
+) -> list[str]:
+    """Say in words what the pairs of one specimen show."""
+    said = []
+    for specimen in dict.fromkeys(held["specimen"]) if len(held) else []:
+        rows = held[held["specimen"].eq(specimen)]
+        evaluable, gained = int(rows["evaluable"].sum()), int(rows["gained"].sum())
+        if not evaluable:
+            said.append(f"No evaluable pair in {specimen}.")
+            continue
+        if not gained:
+            said.append(f"Gained in none of {evaluable} pairs in {specimen}.")
+        elif not len(by_arm):
+            said.append(f"Gained in {gained} of {evaluable} pairs in {specimen}.")
+        else:
+            said += _words_between_arms(
+                by_arm[by_arm["specimen"].eq(specimen)], specimen, experimental, control, drug
+            )
+        lost = rows[rows["p_mcnemar_midp"].lt(0.05) & rows["lost"].gt(rows["gained"])]
+        if len(lost) == len(rows) > 1:
+            said.append(f"Lost more often than gained in both arms in {specimen}.")
+        elif len(lost):
+            said.append(
+                f"Lost more often than gained under {', '.join(lost['arm'])} in {specimen}."
+            )
+    return said
+
+
+def _words_between_arms(
+    rows: pd.DataFrame, specimen: str, experimental: str, control: str, drug: str
+) -> list[str]:
+    said = []
+    for a, b, c, d, low, high, p, q in _tuples(
+        rows,
+        *("gained_experimental", "evaluable_experimental", "gained_control", "evaluable_control"),
+        *("rate_difference_low", "rate_difference_high", "p_adjusted", "q_value"),
+    ):
+        counts = (
+            f"Gained in {a:.0f} of {b:.0f} under {experimental} and {c:.0f} of {d:.0f} under "
+            f"{control} in {specimen}"
+        )
+        if low > 0 and q < FALSE_DISCOVERY_RATE:
+            adjusted = (
+                "also after adjustment for time on treatment"
+                if np.isfinite(p)
+                else ("not adjusted for time on treatment, which is not known")
+            )
+            said.append(
+                f"{counts}: more often with {drug}, {adjusted}; consistent with acquired resistance to it."
+            )
+        elif low > 0:
+            said.append(
+                f"{counts}: more often with {drug}, but this does not stand after adjustment for time on "
+                "treatment and for the number looked at."
+            )
+        elif high < 0:
+            said.append(f"{counts}: less often with {drug}.")
+        else:
+            said.append(f"{counts}: the limits of the difference include none.")
+    return said
+
+
+def _tuples(table: pd.DataFrame, *columns: str) -> Iterable[tuple]:
+    if table.empty:
+        return []
+    return list(zip(*(table[column] for column in columns), strict=True))

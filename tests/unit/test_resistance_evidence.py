@@ -1,0 +1,157 @@
+"""The evidence table: what each cell and the summary say of a planted gene, and what they do not."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from resistance_cohorts import CONTROL, EXPERIMENTAL, marker, sample, trial
+
+from correlatives.resistance.acquired import acquired, acquired_by_arm
+from correlatives.resistance.change import paired_change
+from correlatives.resistance.concordance import concordance
+from correlatives.resistance.dynamics import dynamics
+from correlatives.resistance.evidence import COLUMNS, evidence
+
+PATHWAYS = [
+    {"gene": "RB1", "kind": "deletion", "pathway": "RB"},
+    {"gene": "PIK3CA", "kind": "snv", "pathway": "PI3K"},
+    {"gene": "ERBB2", "kind": "amplification", "pathway": "HER2"},
+    {"gene": "FAT1", "kind": "snv", "pathway": "RB"},
+]
+
+
+def table_of(cohort, predictive=None, **options):
+    return evidence(
+        cohort,
+        acquired=acquired(cohort, "baseline", "progression"),
+        acquired_by_arm=acquired_by_arm(cohort, "baseline", "progression"),
+        paired_change=paired_change(cohort, "baseline", "progression", ["C1D15"]),
+        dynamics=dynamics(cohort, ["C1D15"], {"C1D15": 19}),
+        concordance=concordance(cohort, "baseline"),
+        predictive=predictive,
+        **options,
+    )
+
+
+@pytest.fixture(scope="module")
+def planted():
+    """RB1 gained on palbociclib only, PIK3CA in both arms by time, ERBB2 lost in both; 150 pairs an arm."""
+    random = np.random.default_rng(11)
+    n = 300
+    arm = np.arange(n) % 2
+    months = 0.5 + random.exponential(np.where(arm == 1, 14.0, 5.0))
+    rb1 = (arm == 1) & (random.random(n) < 1 - np.exp(-0.012 * months))
+    pik3ca = random.random(n) < 1 - np.exp(-0.03 * months)
+    erbb2 = random.random(n) < 0.3
+    markers = []
+    for gene, before, after in (
+        ("RB1", np.zeros(n), rb1),
+        ("PIK3CA", np.zeros(n), pik3ca),
+        ("ERBB2", np.ones(n), erbb2),
+    ):
+        markers.append(marker(f"gene:{gene}", "plasma", "baseline", before))
+        markers.append(marker(f"gene:{gene}", "plasma", "progression", after))
+    markers.append(marker("gene:ERBB2", "archival_tissue", "baseline", np.ones(n)))
+    tk1 = random.normal(8, 1, n)
+    for timepoint, shift in (("baseline", 0.0), ("C1D15", -2.0)):
+        values = tk1 + shift * arm + random.normal(0, 0.3, n)
+        kind = {"kind": "continuous", "pathway": "RB"}
+        markers.append(marker("TK1", "serum", timepoint, values, **kind))
+    markers.append(
+        marker("ratio:TK1:C1D15", "serum", "C1D15", random.normal(size=n), kind="continuous")
+    )
+    return trial(
+        arm.tolist(),
+        markers,
+        pathways=PATHWAYS,
+        samples=[sample(f"{i + 1:03d}", "plasma", "progression", m) for i, m in enumerate(months)],
+        PFS_months=months,
+        PFS_event=1.0,
+        progression_months=months,
+    )
+
+
+def test_planted_truth_in_words(planted):
+    table = table_of(planted, drug="palbociclib").set_index("name")
+    assert "consistent with acquired resistance to it" in table.loc["RB1", "summary"]
+    assert "also after adjustment for time on treatment" in table.loc["RB1", "summary"]
+    for name in ("PIK3CA", "ERBB2"):
+        assert "consistent with" not in table.loc[name, "summary"]
+    assert "does not stand after adjustment" in table.loc["PIK3CA", "summary"]
+    assert "Lost more often than gained in both arms" in table.loc["ERBB2", "summary"]
+    assert table.loc["FAT1", "summary"] == "Not looked at in pairs of samples."
+
+
+def test_cells_have_direction_size_limits_and_numbers(planted):
+    table = table_of(planted).set_index("name")
+    rb1 = table.loc["RB1"]
+    assert rb1["acquired_control_blood"].startswith(
+        "gained in 0 of 150 (plasma): 0.0 % (0.0 to 2.4)"
+    )
+    assert rb1["acquired_difference_blood"].startswith(
+        "more often in the experimental arm (plasma): +"
+    )
+    assert "p adjusted for time on treatment" in rb1["acquired_difference_blood"]
+    assert rb1["acquired_experimental_tissue"] == ""
+    assert table.loc["ERBB2", "lost_blood"].count("lost in") == 2
+    assert "tissue-positive" in table.loc["ERBB2", "concordance"]
+    tk1 = table.loc["RB", "early_change_blood"]
+    assert f"TK1 fell by C1D15 under {EXPERIMENTAL}: -1.94 (-2 to -1.88), 150 pairs" in tk1
+    assert f"TK1 did not clearly change by C1D15 under {CONTROL}: " in tk1
+    assert "150 pairs" in tk1
+    assert (
+        "with higher ratio:TK1:C1D15: hazard ratio"
+        in table.loc["RB", "early_change_survival_blood"]
+    )
+
+
+def test_rows_are_pathways_then_genes_in_their_order(planted):
+    table = table_of(planted)
+    assert list(table.columns) == COLUMNS
+    assert table["name"].tolist() == ["RB", "PI3K", "HER2", "FAT1", "RB1", "PIK3CA", "ERBB2"]
+    assert table["pathway"].tolist() == ["RB", "PI3K", "HER2", "RB", "RB", "PI3K", "HER2"]
+
+
+def test_baseline_interaction_is_quoted_and_never_from_a_p_value(planted):
+    row = {
+        "biomarker": "gene:RB1",
+        "specimen": "plasma",
+        "interaction_ratio": 2.4,
+        "interaction_ratio_low": 1.1,
+        "interaction_ratio_high": 5.2,
+        "contrast": "altered v not",
+        "n": 280,
+        "events": 260,
+    }
+    wide = row | {
+        "biomarker": "gene:PIK3CA",
+        "specimen": "archival_tissue",
+        "interaction_ratio_low": 0.4,
+        "p_randomisation": 0.0001,
+    }
+    table = table_of(planted, predictive=pd.DataFrame([row, wide])).set_index("name")
+    assert table.loc["RB1", "baseline_interaction_pfs_blood"] == (
+        "less benefit with gene:RB1 (plasma): ratio of hazard ratios 2.4 (1.1 to 5.2) per altered v not, "
+        "n 280, 260 events"
+    )
+    assert (
+        "At baseline (blood), the limits of gene:RB1 × arm exclude 1" in table.loc["RB1", "summary"]
+    )
+    assert table.loc["PIK3CA", "baseline_interaction_pfs_tissue"] != ""
+    assert "At baseline" not in table.loc["PIK3CA", "summary"]
+
+
+def test_single_arm_study_says_nothing_of_arms():
+    markers = [
+        marker("gene:RB1", "plasma", "baseline", [0, 0, 0]),
+        marker("gene:RB1", "plasma", "progression", [1, 0, 0]),
+    ]
+    cohort = trial([None] * 3, markers, PFS_months=[1.0, 2.0, 3.0], PFS_event=1.0)
+    (row,) = table_of(cohort).to_dict("records")
+    assert row["acquired_experimental_blood"].startswith("gained in 1 of 3")
+    assert row["acquired_control_blood"] == row["acquired_difference_blood"] == ""
+    assert row["summary"] == "Gained in 1 of 3 pairs in plasma."
+
+
+def test_without_data_there_is_a_header():
+    nothing = trial([0, 1], [], PFS_months=[1.0, 2.0], PFS_event=1.0)
+    pd.testing.assert_frame_equal(table_of(nothing), pd.DataFrame(columns=COLUMNS))

@@ -1,0 +1,108 @@
+"""Lead time of blood over imaging, from dates written out by hand."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from resistance_cohorts import CONTROL, EXPERIMENTAL, UNREADABLE, call, marker, sample, trial
+
+from correlatives.resistance.lead_time import COLUMNS, lead_time, median
+
+MONTH = 30.4375
+
+
+def visits(subject, months, fractions=None):
+    """Samples at baseline, C2D1 and progression."""
+    fractions = fractions or [np.nan] * 3
+    return [
+        sample(subject, "plasma", timepoint, month, fraction)
+        for timepoint, month, fraction in zip(
+            ("baseline", "C2D1", "progression"), months, fractions, strict=True
+        )
+    ]
+
+
+def baseline(gene, values):
+    return marker(f"gene:{gene}", "plasma", "baseline", values)
+
+
+def test_first_new_alteration_before_imaging():
+    """Subject 1: RB1 new at month 1, imaging at 4: three months' lead. Subject 2: FAT1 new in the
+    progression sample, five days after imaging: minus five days."""
+    cohort = trial(
+        [1, 1],
+        [baseline("RB1", [0, 0]), baseline("FAT1", [1, 0])],
+        samples=[*visits("001", [0, 1, 4]), *visits("002", [0, 1, 6 + 5 / MONTH])],
+        calls=[
+            call("001", "plasma", "baseline", "FAT1"),
+            call("001", "plasma", "C2D1", "FAT1"),
+            call("001", "plasma", "C2D1", "RB1"),
+            call("001", "plasma", "progression", "RB1"),
+            call("002", "plasma", "progression", "FAT1"),
+        ],
+        progression_months=[4.0, 6.0],
+    )
+    table = lead_time(cohort, "baseline").set_index(["marker", "arm"])
+    assert table.loc[("new alteration", EXPERIMENTAL), "n"] == 2
+    assert table.loc[("new alteration", EXPERIMENTAL), "median"] == pytest.approx(
+        (3 * MONTH - 5) / 2
+    )
+    assert table.loc[("gene:RB1", EXPERIMENTAL), "median"] == pytest.approx(3 * MONTH)
+    assert table.loc[("gene:FAT1", EXPERIMENTAL), "median"] == pytest.approx(-5)
+    assert table.loc[("gene:RB1", CONTROL), "n"] == 0
+
+
+@pytest.mark.parametrize(
+    ("before", "counted", "progression"),
+    [
+        (1, True, 4.0),  # not new
+        (UNREADABLE, True, 4.0),  # not known to be new
+        (0, False, 4.0),  # germline, clonal haematopoiesis, or of unknown significance
+        (0, True, np.nan),  # no imaging progression
+        (0, True, 0.02),  # found long after imaging progression
+    ],
+)
+def test_what_is_not_molecular_progression(before, counted, progression):
+    cohort = trial(
+        [1],
+        [baseline("RB1", [before])],
+        samples=visits("001", [0, 1, 4]),
+        calls=[call("001", "plasma", "C2D1", "RB1", counted)],
+        progression_months=[progression],
+    )
+    assert lead_time(cohort, "baseline").empty
+
+
+def test_rise_of_the_tumour_fraction_over_its_nadir():
+    """Subject 1 falls to 0.02 and doubles at month 3; subject 2 rises by half only; subject 3 doubles
+    below the limit."""
+    samples = [
+        sample("001", "plasma", timepoint, month, fraction)
+        for timepoint, month, fraction in (
+            ("baseline", 0, 0.10),
+            ("C2D1", 1, 0.02),
+            ("C4D1", 3, 0.04),
+            ("progression", 5, 0.20),
+        )
+    ]
+    samples += visits("002", [0, 1, 5], [0.10, 0.10, 0.15])
+    samples += visits("003", [0, 1, 5], [0.001, 0.001, 0.005])
+    cohort = trial([1, 1, 1], [], samples=samples, progression_months=[5.0, 5.0, 5.0])
+    table = lead_time(cohort, "baseline")
+    row = table[table["arm"] == EXPERIMENTAL].iloc[0]
+    assert (row["marker"], row["n"]) == ("tumour_fraction", 1)
+    assert row["median"] == pytest.approx(2 * MONTH)
+
+
+def test_median_limits_are_order_statistics():
+    """n = 10: P(Bin(10, 1/2) <= 1) = 0.0107 and P(<= 2) = 0.0547, so ranks 2 and 9."""
+    assert median(np.arange(1.0, 11.0)) == (5.5, 2.0, 9.0)
+    short = median(np.array([3.0, 1.0, 2.0]))
+    assert short.estimate == 2.0
+    assert np.isnan(short.low)
+    assert np.isnan(median(np.array([])).estimate)
+
+
+def test_without_data_there_is_a_header():
+    pd.testing.assert_frame_equal(
+        lead_time(trial([0, 1], []), "baseline"), pd.DataFrame(columns=COLUMNS)
+    )

@@ -1,0 +1,192 @@
+"""Pairs, and who can be read at which gene: denominators computed by hand."""
+
+import numpy as np
+import pytest
+from resistance_cohorts import CONTROL, EXPERIMENTAL, UNREADABLE, marker, sample, trial
+
+from correlatives.cohort import MEASURED, MISSING, NOT_EVALUABLE
+from correlatives.resistance.pairs import gene_pairs, of_specimen, pairs_flow, sample_months
+
+
+def plasma(gene, before, after):
+    return [
+        marker(f"gene:{gene}", "plasma", "baseline", before),
+        marker(f"gene:{gene}", "plasma", "progression", after),
+    ]
+
+
+def only_pair(cohort, **options):
+    (pair,) = gene_pairs(cohort, "baseline", "progression", **options)
+    return pair
+
+
+def test_every_outcome_of_a_pair_is_counted_once():
+    pair = only_pair(trial([0, 0, 1, 1], plasma("RB1", [0, 1, 1, 0], [1, 0, 1, 0])))
+    assert pair.gained[0].tolist() == [True, False, False, False]
+    assert pair.lost[0].tolist() == [False, True, False, False]
+    assert pair.kept[0].tolist() == [False, False, True, False]
+    assert pair.absent[0].tolist() == [False, False, False, True]
+
+
+def test_a_gene_not_on_the_panel_leaves_the_pair_and_not_the_other_gene():
+    """Two pairs; the second one's progression panel did not look at FAT1."""
+    markers = plasma("RB1", [0, 0], [1, 0]) + plasma("FAT1", [0, 0], [1, UNREADABLE])
+    pair = only_pair(trial([1, 1], markers))
+    assert pair.paired.sum() == 2
+    readable = dict(zip(pair.name, pair.evaluable.sum(axis=1), strict=True))
+    assert readable == {"FAT1": 1, "RB1": 2}
+
+
+def test_a_gene_looked_at_in_one_timepoint_only_is_not_compared():
+    markers = [
+        *plasma("RB1", [0, 0], [1, 0]),
+        marker("gene:NF1", "plasma", "progression", [1, 0]),
+    ]
+    assert only_pair(trial([1, 1], markers)).name.tolist() == ["RB1"]
+
+
+def test_low_tumour_fraction_at_progression_hides_wild_type_but_not_a_call():
+    """Subject 1: fraction too low, RB1 unreadable, PIK3CA called all the same."""
+    markers = plasma("RB1", [0, 0], [UNREADABLE, 0]) + plasma("PIK3CA", [1, 0], [1, 0])
+    pair = only_pair(trial([1, 1], markers))
+    readable = dict(zip(pair.name, pair.evaluable.sum(axis=1), strict=True))
+    assert pair.paired.sum() == 2
+    assert readable == {"PIK3CA": 2, "RB1": 1}
+
+
+def test_a_missing_progression_sample_is_no_pair():
+    pair = only_pair(trial([1, 1, 0], plasma("RB1", [0, 0, 0], [1, None, 0])))
+    assert pair.paired.tolist() == [True, False, True]
+    assert pair.evaluable[0].tolist() == [True, False, True]
+
+
+@pytest.mark.parametrize(
+    ("reason", "progressed", "drawn", "is_pair"),
+    [
+        ("toxicity", np.nan, 2.0, False),
+        ("Unacceptable toxicity", np.nan, 2.0, False),
+        ("adverse event", np.nan, 2.0, False),
+        ("withdrawal", np.nan, 2.0, False),
+        ("toxicity", 2.5, 2.0, True),  # within 28 days of progression
+        ("toxicity", 8.0, 2.0, False),  # progressed half a year after the sample
+        ("progression", 2.0, 2.0, True),
+        ("", np.nan, 2.0, True),
+        ("progression", np.nan, 2.0, True),
+    ],
+)
+def test_a_sample_at_a_toxicity_stop_is_not_a_progression_sample(
+    reason, progressed, drawn, is_pair
+):
+    cohort = trial(
+        [1],
+        plasma("RB1", [0], [1]),
+        samples=[sample("001", "plasma", "progression", drawn)],
+        off_treatment_reason=[reason],
+        progression_months=[progressed],
+    )
+    assert only_pair(cohort).paired.tolist() == [is_pair]
+
+
+def test_a_toxicity_stop_does_not_matter_where_the_later_sample_is_not_at_progression():
+    cohort = trial([1], plasma("RB1", [0], [1]), off_treatment_reason=["toxicity"])
+    assert only_pair(cohort, at_progression=False).paired.tolist() == [True]
+
+
+def test_archival_block_and_biopsy_are_a_tissue_pair():
+    cohort = trial(
+        [1, 1],
+        [
+            marker("gene:RB1", "archival_tissue", "baseline", [0, 0]),
+            marker("gene:RB1", "biopsy", "progression", [1, None]),
+        ],
+    )
+    pair = only_pair(cohort)
+    assert pair.specimen == "tissue"
+    assert pair.paired.tolist() == [True, False]
+    assert pair.gained[0].tolist() == [True, False]
+
+
+def test_a_baseline_biopsy_goes_before_the_archival_block_unless_it_failed():
+    cohort = trial(
+        [1, 1, 1],
+        [
+            marker("gene:RB1", "archival_tissue", "baseline", [1, 1, UNREADABLE]),
+            marker("gene:RB1", "biopsy", "baseline", [0, UNREADABLE, None]),
+        ],
+    )
+    tissue = of_specimen(cohort.markers, "tissue", "baseline")
+    assert tissue.value[0, :2].tolist() == [0, 1]
+    assert tissue.state[0].tolist() == [MEASURED, MEASURED, NOT_EVALUABLE]
+    nothing = of_specimen(cohort.markers, "plasma", "baseline")
+    assert len(nothing) == 0
+
+
+def test_blood_and_tissue_are_never_paired_with_each_other():
+    cohort = trial(
+        [1],
+        [
+            marker("gene:RB1", "archival_tissue", "baseline", [0]),
+            marker("gene:RB1", "plasma", "progression", [1]),
+        ],
+    )
+    assert gene_pairs(cohort, "baseline", "progression") == []
+
+
+def test_pathways_come_first_in_the_order_of_their_table():
+    markers = [
+        marker(name, "plasma", timepoint, [0])
+        for timepoint in ("baseline", "progression")
+        for name in ("gene:PIK3CA", "gene:RB1", "pathway:PI3K", "pathway:RB", "gene:RB1:deletion")
+    ]
+    pathways = [
+        {"gene": "RB1", "pathway": "RB"},
+        {"gene": "PIK3CA", "pathway": "PI3K"},
+    ]
+    pair = only_pair(trial([1], markers, pathways=pathways))
+    assert pair.name.tolist() == ["RB", "PI3K", "RB1", "RB1 deletion", "PIK3CA"]
+    assert pair.level.tolist() == ["pathway", "pathway", "gene", "gene", "gene"]
+
+
+def test_time_on_treatment_runs_from_the_first_dose():
+    cohort = trial(
+        [1, 1],
+        plasma("RB1", [0, 0], [1, 0]),
+        samples=[sample("001", "plasma", "progression", 5.0)],
+        first_dose_day=[30.4375, 0.0],
+        progression_months=[np.nan, 7.0],
+    )
+    # Subject 2's sample has no date: it was taken about progression.
+    assert only_pair(cohort).months == pytest.approx([4.0, 7.0])
+
+
+def test_the_chosen_sample_gives_the_date():
+    rejected = sample("001", "plasma", "progression", 3.0, run="first") | {"chosen": False}
+    cohort = trial([1], [], samples=[rejected, sample("001", "plasma", "progression", 5.0)])
+    assert sample_months(cohort, "plasma", "progression").tolist() == [5.0]
+    assert np.isnan(sample_months(cohort, "serum", "progression")).all()
+
+
+def test_the_flow_into_pairs_adds_up_by_arm():
+    cohort = trial(
+        [0, 0, 0, 1, 1],
+        plasma("RB1", [0, None, None, 0, 0], [0, 0, None, None, 1]),
+        off_treatment_reason=["toxicity", "", "", "", ""],
+    )
+    flow = pairs_flow(cohort, "baseline", "progression")
+    found = {(row.arm, row.reason): row.n for row in flow.itertuples()}
+    assert found == {
+        (CONTROL, "stopped for toxicity, not progression"): 1,
+        (CONTROL, "no baseline sample"): 1,
+        (CONTROL, "no sample"): 1,
+        (CONTROL, ""): 0,
+        (EXPERIMENTAL, "no progression sample"): 1,
+        (EXPERIMENTAL, ""): 1,
+    }
+    assert only_pair(cohort).paired.sum() == 1
+
+
+def test_nothing_looked_at_gives_nothing():
+    cohort = trial([0, 1], [])
+    assert gene_pairs(cohort, "baseline", "progression") == []
+    assert pairs_flow(cohort, "baseline", "progression").empty
+    assert MISSING == 0
