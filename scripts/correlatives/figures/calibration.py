@@ -21,8 +21,8 @@ from correlatives.figures.style import (
     new_figure,
     no_data,
     rst_escape,
-    shorten,
     styled,
+    wrap,
 )
 
 if TYPE_CHECKING:
@@ -92,7 +92,8 @@ def draw(
             .agg(probability=("probability", "mean"), outcome=("outcome", "first"))
         )
         rows += _draw_panel(axes, model, means, colour, line, marker)
-        axes.set_title(shorten(model, width / n_columns - 0.6, LARGE, "bold"))
+        room = min(width / n_columns - 0.75, 1.9)
+        axes.set_title("\n".join(wrap(model, room, LARGE, weight="bold")))
         printed = [
             f"{name} {value}"
             for names, name in PRINTED

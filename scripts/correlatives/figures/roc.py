@@ -71,7 +71,7 @@ def draw(
                 rows["outcome"].to_numpy(dtype=float), rows["probability"].to_numpy(dtype=float)
             )
             axes.plot(
-                false_positive, true_positive, color=colour, linewidth=0.3, alpha=0.25, zorder=1
+                false_positive, true_positive, color=colour, linewidth=0.4, alpha=0.35, zorder=1
             )
             curves.append(at_grid(false_positive, true_positive))
             sources.append(_source(model, repeat, false_positive, true_positive))

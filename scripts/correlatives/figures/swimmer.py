@@ -1,0 +1,312 @@
+"""What happened to each subject, and when."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from correlatives.figures.style import (
+    BLACK,
+    DIM,
+    DOUBLE,
+    GREEN,
+    LARGE,
+    NORMAL,
+    ORANGE,
+    SKY,
+    SMALL,
+    TALLEST,
+    Drawn,
+    arm_styles,
+    caption,
+    constrain,
+    month_ticks,
+    new_figure,
+    no_data,
+    rst_escape,
+    shorten,
+    styled,
+)
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from correlatives.cohort import Cohort
+
+COLUMNS = ("arm", "order", "what", "months", "until_months")
+
+#: Days in a month, as everywhere.
+MONTH = 30.4375
+
+
+class Sign(NamedTuple):
+    """How something that happened looks."""
+
+    marker: str
+    face: str
+    edge: str
+    size: float
+
+
+#: In the order drawn and explained.
+SIGNS = {
+    "assessment": Sign("|", DIM, DIM, 0.8),
+    "complete response": Sign("^", GREEN, BLACK, 1.0),
+    "partial response": Sign("^", SKY, BLACK, 1.0),
+    "progression": Sign("D", ORANGE, BLACK, 0.85),
+    "death": Sign("X", BLACK, BLACK, 1.0),
+    "without progression at last contact": Sign(">", "white", BLACK, 1.0),
+}
+
+
+@styled
+def draw(cohort: Cohort, *, subject_level: bool = False, simulated: bool = False) -> Drawn:
+    """Draw a line a subject of the primary population, the longest first, by arm.
+
+    Parameters
+    ----------
+    cohort : Cohort
+        Uses ``OS_months``, ``OS_event``, ``PFS_months``, ``PFS_event``, ``progression_months`` of the subjects
+        (where there), and doses and assessments of the course.
+    subject_level : bool
+        Whether subject identifiers may be shown and written; else subjects are numbered in the order drawn.
+    simulated : bool
+
+    Returns
+    -------
+    Drawn
+        Source: arm, order (and subject_id), what (follow-up, treatment, assessment, ...), months from
+        randomisation, until_months (of stretches).
+    """
+    title = "Course of treatment and follow-up."
+    columns = ["subject_id", *COLUMNS] if subject_level else list(COLUMNS)
+    part = cohort.analysed()
+    happened = events(part)
+    if not len(happened):
+        return no_data(
+            "no subject has a time of follow-up, treatment or assessment",
+            title=title,
+            columns=columns,
+            simulated=simulated,
+        )
+    styles = arm_styles(cohort.arms)
+    lengths = happened.groupby("subject_id")[["months", "until_months"]].max().max(axis=1)
+    arm = dict(
+        zip(
+            part.subjects["subject_id"],
+            part.subjects["arm"]
+            if cohort.randomised
+            else [next(iter(styles))] * len(part.subjects),
+            strict=True,
+        )
+    )
+    order = {
+        label: sorted(
+            (s for s in lengths.index if arm[s] == label), key=lambda s: (-lengths[s], str(s))
+        )
+        for label in styles
+    }
+    most = max(len(ids) for ids in order.values())
+    # Lines 0.1 inch apart while a page has room for them, closer if not.
+    step = min(0.10, (TALLEST - 1.2) / max(most, 1))
+    figure, top = new_figure(DOUBLE, max(most * step, 0.8) + 1.1, simulated=simulated)
+    panels = figure.subplots(1, len(order), squeeze=False, sharex=True)[0]
+    longest = float(np.nanmax(lengths))
+    size = max(1.4, min(4.0, step * 72 * 0.62))
+    position: dict[str, int] = {}
+    for axes, (label, ids) in zip(panels, order.items(), strict=True):
+        place_of = {subject: i + 1 for i, subject in enumerate(ids)}
+        position |= place_of
+        here = happened[happened["subject_id"].isin(place_of)]
+        _draw_lines(axes, here, place_of, styles[label].colour, size)
+        axes.set_ylim(most + 0.8, 0.2)
+        axes.set_xlim(0, longest * 1.03)
+        axes.set_xticks(month_ticks(longest, 7))
+        axes.set_yticks([])
+        axes.spines["left"].set_visible(False)
+        axes.set_xlabel("Months from randomisation" if cohort.randomised else "Months from start")
+        total = sum(value == label for value in arm.values())
+        room = DOUBLE / len(order) - 0.25
+        axes.set_title(
+            shorten(f"{label} (n = {len(ids)} of {total})", room, LARGE, "bold"),
+            color=styles[label].colour,
+        )
+        if subject_level and step >= 0.09:
+            axes.set_yticks(
+                range(1, len(ids) + 1), [shorten(str(s), 0.7, SMALL) for s in ids], fontsize=SMALL
+            )
+            axes.tick_params(axis="y", length=0)
+    _write_key(figure, happened, bool((happened["what"] == "treatment").any()))
+    constrain(figure, top)
+    source = happened.assign(
+        arm=happened["subject_id"].map(arm), order=happened["subject_id"].map(position)
+    )
+    role = {label: i for i, label in enumerate(styles)}
+    source = (
+        source.assign(_role=source["arm"].map(role))
+        .sort_values(["_role", "order", "months", "what"], kind="stable")
+        .reset_index(drop=True)
+    )
+    n_died = int((happened["what"] == "death").sum())
+    n_progressed = int((happened["what"] == "progression").sum())
+    counts = "; ".join(
+        f"{rst_escape(label)}: {len(ids)} of {sum(v == label for v in arm.values())} subjects"
+        for label, ids in order.items()
+    )
+    return Drawn(
+        figure,
+        source[columns],
+        caption(
+            title,
+            f"{counts}; {n_progressed} progressions and {n_died} deaths.",
+            "A thin line is a subject's follow-up, from randomisation to death or last contact; the broad part is "
+            "the time from first to last dose of any study drug. Triangles: first assessment with a response. "
+            "Arrows: neither progression nor death recorded at last contact. Subjects without any of these times are "
+            "not shown.",
+            "The figure does not show interruptions and reductions of dose, and subjects are sorted by follow-up, "
+            "which depends on when they joined.",
+            simulated=simulated,
+        ),
+    )
+
+
+def events(cohort: Cohort) -> pd.DataFrame:
+    """Return what happened: subject_id, what, months (from randomisation), until_months (NaN unless a stretch).
+
+    Days of the course are study days: day 1 is the first dose, there is no day 0. A progression is that of
+    ``progression_months``, a death that of an OS event.
+    """
+    subjects = cohort.subjects
+    rows: list[tuple[str, str, float, float]] = []
+    first_dose = subjects.get("first_dose_day", 0.0)
+    shift = dict(zip(subjects["subject_id"], pd.Series(first_dose, subjects.index), strict=True))
+    course = cohort.course
+    ids = set(subjects["subject_id"])
+    last: dict[str, float] = {}
+
+    def months(subject: str, day: float) -> float:
+        since = day - 1 if day > 0 else day
+        offset = shift[subject]
+        return (since + (0.0 if pd.isna(offset) else float(offset))) / MONTH
+
+    if len(course):
+        course = course[course["subject_id"].isin(ids)]
+        doses = course[course["what"] == "dose"]
+        for subject, given in doses.groupby("subject_id", sort=True):
+            start = months(subject, float(given["start_day"].min()))
+            stops = given["stop_day"].fillna(given["start_day"]).astype(float)
+            stop = months(subject, float(stops.max())) + 1 / MONTH
+            if np.isfinite(start) and np.isfinite(stop):
+                rows.append((subject, "treatment", max(start, 0.0), stop))
+                last[subject] = stop
+        scans = course[(course["what"] == "assessment") & course["start_day"].notna()]
+        for subject, done in scans.sort_values("start_day", kind="stable").groupby(
+            "subject_id", sort=True
+        ):
+            seen = set()
+            for day, word in zip(done["start_day"], done["name"], strict=True):
+                when = months(subject, float(day))
+                if when < 0:
+                    continue
+                rows.append((subject, "assessment", when, np.nan))
+                last[subject] = max(last.get(subject, 0.0), when)
+                named = {"CR": "complete response", "PR": "partial response"}.get(str(word))
+                if named and named not in seen:
+                    seen |= {named, "partial response"}
+                    rows.append((subject, named, when, np.nan))
+    for _, line in subjects.iterrows():
+        subject = line["subject_id"]
+        time = {
+            name: float(line[name]) if name in subjects and pd.notna(line[name]) else np.nan
+            for name in ("OS_months", "PFS_months", "OS_event", "PFS_event", "progression_months")
+        }
+        end = np.nanmax(
+            [
+                time["OS_months"],
+                time["PFS_months"],
+                time["progression_months"],
+                last.get(subject, np.nan),
+                -1.0,
+            ]
+        )
+        if end < 0:
+            continue
+        died = time["OS_event"] == 1
+        # Without overall survival, follow-up ends with what is known.
+        end = time["OS_months"] if died else end
+        rows.append((subject, "follow-up", 0.0, end))
+        progressed = np.isfinite(time["progression_months"])
+        if progressed:
+            rows.append((subject, "progression", time["progression_months"], np.nan))
+        if died:
+            rows.append((subject, "death", end, np.nan))
+        if not died and not progressed and time["PFS_event"] != 1:
+            rows.append((subject, "without progression at last contact", end, np.nan))
+    return pd.DataFrame(rows, columns=["subject_id", "what", "months", "until_months"])
+
+
+def _draw_lines(
+    axes: Axes, happened: pd.DataFrame, place_of: dict[str, int], colour: str, size: float
+) -> None:
+    """Draw one arm's subjects."""
+    y = happened["subject_id"].map(place_of).to_numpy(dtype=float)
+    for what, width, alpha in (("follow-up", 0.22, 1.0), ("treatment", 1.0, 0.45)):
+        rows = (happened["what"] == what).to_numpy()
+        axes.hlines(
+            y[rows],
+            happened["months"][rows],
+            happened["until_months"][rows],
+            color=colour,
+            linewidth=max(0.3, size * width),
+            alpha=alpha,
+            zorder=1,
+        )
+    for what, sign in SIGNS.items():
+        rows = (happened["what"] == what).to_numpy()
+        axes.plot(
+            happened["months"][rows],
+            y[rows],
+            linestyle="none",
+            marker=sign.marker,
+            markersize=size * sign.size,
+            markerfacecolor=sign.face,
+            markeredgecolor=sign.edge,
+            markeredgewidth=0.3 if what != "assessment" else 0.4,
+            zorder=2 if what == "assessment" else 3,
+            clip_on=False,
+        )
+
+
+def _write_key(figure: object, happened: pd.DataFrame, treated: bool) -> None:
+    """Explain the signs that occur."""
+    from matplotlib.lines import Line2D
+
+    seen = set(happened["what"])
+    handles = [Line2D([], [], color=DIM, linewidth=0.9, label="follow-up")]
+    if treated:
+        handles.append(Line2D([], [], color=DIM, linewidth=3.2, alpha=0.45, label="on treatment"))
+    handles += [
+        Line2D(
+            [],
+            [],
+            linestyle="none",
+            marker=sign.marker,
+            markersize=4,
+            markerfacecolor=sign.face,
+            markeredgecolor=sign.edge,
+            markeredgewidth=0.4,
+            label=what,
+        )
+        for what, sign in SIGNS.items()
+        if what in seen
+    ]
+    figure.legend(  # type: ignore[attr-defined]
+        handles=handles,
+        loc="outside lower center",
+        ncols=4,
+        fontsize=NORMAL,
+        columnspacing=1.2,
+        handletextpad=0.4,
+    )
