@@ -339,4 +339,13 @@ RULES: dict[str, tuple[str, str]] = {
     "response_not_dated": ("warning", "a responder without an assessment that dates the response"),
     "stratum_missing": ("warning", "a subject without a value of a stratum: a stratum of its own"),
     "subject_without_outcome": ("warning", "a subject without a row for a configured endpoint"),
+    "calls_set_aside": ("warning", "germline and clonal-haematopoiesis calls, set aside and counted"),
+    "significance_missing": (
+        "warning",
+        "calls without a significance where `alterations_count` lists which count: they count",
+    ),
+    "words_without_order": (
+        "warning",
+        "a biomarker of more than two words whose order nothing says: not analysed",
+    ),
 }
