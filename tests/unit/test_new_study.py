@@ -30,6 +30,69 @@ def test_the_configuration_is_valid_as_it_is(study):
     assert all(path.exists() for paths in files.values() for path in paths)
 
 
+ROWS = {
+    "subjects": [
+        {"subject_id": f"00{n}", "arm": ("control", "experimental")[n % 2]} for n in range(10, 20)
+    ],
+    "outcomes": [
+        {"subject_id": f"00{n}", "endpoint": endpoint, "time": n, "event": n % 2}
+        for n in range(10, 20)
+        for endpoint in ("PFS", "OS")
+    ],
+    "responses": [{"subject_id": f"00{n}", "best_overall_response": "PR"} for n in range(10, 15)]
+    + [{"subject_id": f"00{n}", "best_overall_response": "PD"} for n in range(15, 20)],
+    "samples": [
+        {
+            "sample_id": f"S{n}",
+            "subject_id": f"00{n}",
+            "specimen": "plasma",
+            "timepoint": "baseline",
+            "assay": "ELISA",
+        }
+        for n in range(10, 20)
+    ],
+    "measurements": [
+        {"sample_id": f"S{n}", "biomarker": "TK1", "value": n * 1.5} for n in range(10, 20)
+    ],
+    "biomarkers": [{"biomarker": "TK1", "specimen": "plasma"}],
+}
+
+
+def fill_csv(study):
+    for table, rows in ROWS.items():
+        path = study / "data" / f"{table}.csv"
+        header = path.read_text(encoding="utf-8").strip().split(",")
+        with path.open("a", encoding="utf-8", newline="") as handle:
+            csv.DictWriter(handle, header).writerows(rows)
+
+
+def fill_workbook(study):
+    book = openpyxl.load_workbook(study / "data" / "tables.xlsx")
+    for table, rows in ROWS.items():
+        header = [cell.value for cell in book[table][1]]
+        for line, row in enumerate(rows, start=2):
+            for column, value in row.items():
+                book[table].cell(line, header.index(column) + 1, value)
+    book.save(study / "data" / "tables.xlsx")
+    text = (study / "config.yaml").read_text(encoding="utf-8")
+    for table in ROWS:
+        text = text.replace(f"data/{table}.csv}}", f"data/tables.xlsx, sheet: {table}}}")
+    (study / "config.yaml").write_text(text, encoding="utf-8")
+
+
+@pytest.mark.parametrize("fill", [fill_csv, fill_workbook])
+def test_filled_tables_are_read_without_a_complaint(fill, tmp_path):
+    from correlatives.tables.load import load_study
+
+    folder = new_study.write_study("mine", tmp_path)
+    fill(folder)
+    filled = config.load(folder / "config.yaml")
+    read = load_study(filled, config.data_folder(filled, folder / "config.yaml"))
+    assert read.problems.frame()["message"].tolist() == []
+    assert read.subjects["subject_id"].tolist() == [f"00{n}" for n in range(10, 20)]
+    assert len(read.measurements) == 10
+
+
 def test_what_is_commented_out_is_the_default(study):
     """Removing every # before a key must change nothing but add the other tables."""
     text = (study / "config.yaml").read_text(encoding="utf-8")

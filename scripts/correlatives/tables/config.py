@@ -544,11 +544,9 @@ _BRACES = " Inside braces of --config everything is text: set it in the study's 
 
 
 def _from_braces(line: str) -> bool:
-    return line.startswith("--config, ") and bool(
-        re.search(
-            r": found the text .* where (true or false|a number|a whole number) belongs", line
-        )
-    )
+    nested = r"--config, [^:]*[.\[][^:]*: "
+    told = r"found the text .*, where (true or false|a number|a whole number) belongs"
+    return bool(re.match(nested + told, line))
 
 
 def _line_number(line: str) -> int:
