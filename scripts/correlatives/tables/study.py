@@ -110,6 +110,10 @@ class Study:
         What was set aside so far, subjects and samples.
     folder : str
         The data folder.
+    guesses : list[str]
+        What was guessed of the files (delimiter, decimal sign, encoding, header row, sheet), in words.
+    notes : list[str]
+        Rows that filters, presets and versions set aside in tables that the flow does not count by rows.
     """
 
     config: dict[str, Any]
@@ -131,3 +135,5 @@ class Study:
     problems: Problems
     flow: Flow
     folder: str = "."
+    guesses: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
