@@ -1,0 +1,858 @@
+"""The model of every marker: treatment × marker interaction, and what is read from it.
+
+Cox for a time to event, logistic for a response: arm + marker + arm × marker and covariates, stratified by
+the randomisation strata (Cox: own baseline hazards; logistic: own intercepts). All markers of a
+domain are fitted together. A number that cannot be estimated is NaN, and ``note`` says why.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from correlatives.binary.logistic import fit_logistic_many
+from correlatives.cohort import Cohort, Markers
+from correlatives.likelihood import ManyFits
+from correlatives.predictive.covariates import numeric_columns
+from correlatives.predictive.proportionality import column_proportionality
+from correlatives.predictive.randomisation import (
+    RandomisationTest,
+    draw_arms,
+    randomisation_test,
+)
+from correlatives.predictive.rows import Rows, marker_rows
+from correlatives.survival.cox import fit_cox_many
+
+#: Columns of predictive/{endpoint}.tsv.
+COLUMNS = [
+    "biomarker",
+    "specimen",
+    "timepoint",
+    "kind",
+    "family",
+    "prespecified",
+    "contrast",
+    "n",
+    "events",
+    "n_control",
+    "n_experimental",
+    "events_control",
+    "events_experimental",
+    "prevalence",
+    "fraction_censored",
+    "effect_measure",
+    *(
+        f"{name}{limit}"
+        for name in (
+            "marker_effect_control",
+            "marker_effect_experimental",
+            "treatment_effect_at_low",
+            "treatment_effect_at_high",
+            "interaction_ratio",
+        )
+        for limit in ("", "_low", "_high")
+    ),
+    "p_interaction_lrt",
+    "p_randomisation",
+    "p_fwer",
+    "q_value",
+    "p_prognostic",
+    "p_ph",
+    "minimum_detectable_ratio",
+    "method",
+    "note",
+]
+
+#: Columns of prognostic/{endpoint}.tsv: those above that one arm can fill, and the marker's effect.
+PROGNOSTIC_COLUMNS = [
+    "biomarker",
+    "specimen",
+    "timepoint",
+    "kind",
+    "family",
+    "prespecified",
+    "contrast",
+    "n",
+    "events",
+    "prevalence",
+    "fraction_censored",
+    "effect_measure",
+    "marker_effect",
+    "marker_effect_low",
+    "marker_effect_high",
+    "q_value",
+    "p_prognostic",
+    "p_ph",
+    "minimum_detectable_ratio",
+    "method",
+    "note",
+]
+
+#: What the gathering step needs besides (never published): score statistic, and family membership.
+GATHERING = ["score_z", "in_family"]
+
+#: Firth's penalty where a cell of arm × marker level has fewer events (Jóźwiak et al. 2024).
+LEAST_EVENTS = 10
+
+#: Power at which the minimum detectable ratio is stated.
+POWER = 0.8
+
+_ROWS_A_BLOCK = 1024
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One endpoint of the subjects that can be analysed.
+
+    Attributes
+    ----------
+    kept : np.ndarray of bool, shape (all subjects,)
+        Subjects with the endpoint and all covariates; the other attributes have these only.
+    survival : bool
+        Time to event (Cox), else response (logistic).
+    time : np.ndarray, shape (n,)
+        Months; NaN for a response.
+    event : np.ndarray, shape (n,)
+        1 for an event or a response, else 0.
+    arm : np.ndarray, shape (n,)
+        0 control, 1 experimental; 0 in a single-arm study.
+    strata : np.ndarray of int, shape (n,)
+        Codes of the randomisation strata.
+    covariates : np.ndarray, shape (n, number of covariates)
+    """
+
+    kept: np.ndarray
+    survival: bool
+    time: np.ndarray
+    event: np.ndarray
+    arm: np.ndarray
+    strata: np.ndarray
+    covariates: np.ndarray
+
+    @property
+    def stratified(self) -> bool:
+        """Whether there is more than one stratum."""
+        return len(self.strata) > 0 and bool((self.strata != self.strata[0]).any())
+
+
+def outcome_of(cohort: Cohort, endpoint: str, covariates: Sequence[str] = ()) -> Outcome:
+    """Take one endpoint of a cohort, for complete cases.
+
+    Raises
+    ------
+    KeyError
+        If the endpoint or a covariate does not exist.
+    """
+    subjects = cohort.subjects
+    survival = cohort.study["endpoints"][endpoint]["type"] != "response"
+    if survival:
+        time = subjects[f"{endpoint}_months"].to_numpy(dtype=float)
+        event = subjects[f"{endpoint}_event"].to_numpy(dtype=float)
+    else:
+        time = np.zeros(len(subjects))
+        event = subjects[endpoint].to_numpy(dtype=float)
+    _, values = numeric_columns(subjects, covariates, "predictive.covariates")
+    kept = np.isfinite(time) & np.isfinite(event) & np.isfinite(values).all(axis=1)
+    arm = subjects["arm_code"].to_numpy(dtype=float) if cohort.randomised else np.zeros(len(kept))
+    return Outcome(
+        kept=kept,
+        survival=survival,
+        time=time[kept],
+        event=event[kept],
+        arm=arm[kept],
+        strata=subjects["stratum"].to_numpy(dtype=int)[kept],
+        covariates=values[kept],
+    )
+
+
+def _fit(
+    outcome: Outcome,
+    designs: np.ndarray,
+    include: np.ndarray,
+    *,
+    firth: bool,
+) -> ManyFits:
+    """Fit designs (p, n, k), stratified; a logistic model has its intercept first and its strata last."""
+    if outcome.survival:
+        strata = outcome.strata if outcome.stratified else None
+        return fit_cox_many(outcome.time, outcome.event, designs, include, strata, firth=firth)
+    if outcome.stratified:
+        designs, include = _with_strata(outcome, designs, include)
+    return fit_logistic_many(outcome.event, designs, include, firth=firth)
+
+
+def _with_strata(
+    outcome: Outcome, designs: np.ndarray, include: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Add a column a stratum but the first, and leave out strata whose outcomes are all alike.
+
+    Such a stratum's intercept is infinite and its subjects say nothing about anything else.
+    """
+    codes = np.unique(outcome.strata)
+    member = (outcome.strata[None, :] == codes[:, None]).astype(float)
+    size = include @ member.T
+    positive = (include * outcome.event) @ member.T
+    alike = (positive == 0) | (positive == size)
+    include = include & ~((alike.astype(float) @ member) > 0)
+    p, n, _ = designs.shape
+    columns = np.broadcast_to(member[1:].T[None], (p, n, len(codes) - 1))
+    return np.concatenate([designs, columns], axis=2), include
+
+
+@dataclass
+class Effects:
+    """A coefficient of many models with profile limits, on the log scale, shape (p,) each."""
+
+    estimate: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+    firth: np.ndarray
+    p: np.ndarray
+    reason: np.ndarray
+    p_ph: np.ndarray = field(default_factory=lambda: np.zeros(0))
+
+
+def _effects(
+    outcome: Outcome,
+    designs: np.ndarray,
+    include: np.ndarray,
+    column: int,
+    penalised: np.ndarray,
+    *,
+    limits: bool = True,
+    test: bool = False,
+    proportional: bool = False,
+) -> Effects:
+    """Estimate one column of each row's model; Firth where asked for, or where there is no finite maximum."""
+    p, _, k = designs.shape
+    shift = 0 if outcome.survival else 1
+    column = range(k)[column] + shift
+    out = Effects(
+        *(np.full(p, np.nan) for _ in range(3)),
+        penalised.copy(),
+        np.full(p, np.nan),
+        np.full(p, "", dtype=object),
+        np.full(p, np.nan),
+    )
+    pending = np.zeros(p, dtype=bool)
+    for firth in (False, True):
+        rows = np.flatnonzero(pending | penalised) if firth else np.flatnonzero(~penalised)
+        if not len(rows):
+            continue
+        fits = _fit(outcome, designs[rows], include[rows], firth=firth)
+        if not firth:
+            pending[rows[fits.separated]] = True
+            out.firth[rows[fits.separated]] = True
+            use = ~fits.separated
+        else:
+            use = np.ones(len(rows), dtype=bool)
+        chosen = rows[use]
+        estimate, low, high = (
+            fits.interval(column) if limits else (fits.coefficients[:, column],) * 3
+        )
+        out.estimate[chosen] = estimate[use]
+        if limits:
+            out.low[chosen], out.high[chosen] = low[use], high[use]
+        if test:
+            out.p[chosen] = fits.test(column, "lrt").p[use]
+        lost = fits.aliased[:, column] & fits.converged
+        reason = np.where(lost, "the data do not separate this effect from others", fits.note)
+        missing = ~np.isfinite(estimate)
+        out.reason[chosen] = np.where(missing, reason, "")[use]
+        if proportional and outcome.survival and not firth:
+            # the column asked for is the last: the interaction, or a single marker before covariates
+            order = [*(j for j in range(k) if j != column), column]
+            out.p_ph[chosen] = column_proportionality(
+                outcome.time,
+                outcome.event,
+                designs[rows][:, :, order],
+                include[rows],
+                outcome.strata if outcome.stratified else None,
+                fits.coefficients[:, order],
+                fits.covariance[:, order][:, :, order],
+            )[use]
+    return out
+
+
+def _stack(columns: Sequence[np.ndarray], covariates: np.ndarray, p: int) -> np.ndarray:
+    """Stack columns, (p, n) or (n,), to designs (p, n, k): two at most, then covariates, then the interaction.
+
+    A column that repeats an earlier one drops out: the marker goes before covariates, so that a covariate
+    which is the marker itself gives way to it, and the interaction goes last.
+    """
+    n = covariates.shape[0]
+    ordered = [*columns[:2], *covariates.T, *columns[2:]]
+    return np.stack([np.broadcast_to(column, (p, n)) for column in ordered], axis=2)
+
+
+@dataclass(frozen=True)
+class DomainFits:
+    """Fits of the markers of one domain on one endpoint.
+
+    Attributes
+    ----------
+    table : pd.DataFrame
+        Columns ``COLUMNS`` and ``GATHERING``, a row a marker (and a row a prespecified cut); p_fwer and
+        q_value are empty until `multiplicity.adjust`.
+    maxima : pd.DataFrame
+        A column a family, a row a draw: the largest absolute Z of the family's markers in this domain.
+    """
+
+    table: pd.DataFrame
+    maxima: pd.DataFrame
+
+    def write(self, path: str | Path) -> None:
+        """Write as one Parquet file; the maxima travel in its metadata."""
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        table = pa.Table.from_pandas(self.table, preserve_index=False)
+        buffer = io.BytesIO()
+        pq.write_table(pa.Table.from_pandas(self.maxima, preserve_index=False), buffer)
+        metadata = {**(table.schema.metadata or {}), b"maxima": base64.b64encode(buffer.getvalue())}
+        pq.write_table(table.replace_schema_metadata(metadata), path)
+
+    @staticmethod
+    def read(path: str | Path) -> DomainFits:
+        """Read what `write` wrote."""
+        import pyarrow.parquet as pq
+
+        table = pq.read_table(path)
+        stored = base64.b64decode((table.schema.metadata or {})[b"maxima"])
+        return DomainFits(table.to_pandas(), pq.read_table(io.BytesIO(stored)).to_pandas())
+
+
+def fit_domain(
+    cohort: Cohort,
+    endpoint: str,
+    markers: Markers,
+    covariates: Sequence[str] = (),
+    *,
+    randomisations: int = 0,
+    seed: int = 1,
+    alpha: float = 0.05,
+) -> DomainFits:
+    """Fit the interaction model of every marker, with its randomisation test.
+
+    Parameters
+    ----------
+    cohort : Cohort
+        A randomised study; the primary population is analysed.
+    endpoint : str
+        Endpoint of the configuration.
+    markers : Markers
+        Markers of the cohort's subjects (all of them, or those of the primary population).
+    covariates : sequence of str
+        Prognostic columns of the subjects table, in every model.
+    randomisations : int
+        Draws of the randomisation test; 0 leaves p_randomisation empty.
+    seed : int
+        Seed of the study.
+    alpha : float
+        Two-sided level at which the minimum detectable ratio is stated.
+
+    Returns
+    -------
+    DomainFits
+
+    Raises
+    ------
+    ValueError
+        If the study has one arm.
+    KeyError
+        If the endpoint or a covariate does not exist.
+    """
+    if not cohort.randomised:
+        raise ValueError("an interaction with the arm needs two arms: use fit_prognostic_models")
+    cohort, markers = _analysed(cohort, markers)
+    outcome = outcome_of(cohort, endpoint, covariates)
+    rows = marker_rows(markers)
+    everyone = cohort.subjects
+    drawn = draw_arms(
+        everyone["arm_code"].to_numpy(dtype=float),
+        everyone["stratum"].to_numpy(dtype=int),
+        everyone["subject_id"].to_numpy(dtype=object),
+        randomisations,
+        seed,
+    )[:, outcome.kept]
+    names = [
+        name for name in ("confirmatory", "exploratory") if (rows.info["family"] == name).any()
+    ]
+    maxima = np.zeros((len(names), randomisations))
+    tables = []
+    for first in range(0, len(rows), _ROWS_A_BLOCK):
+        part = rows.take(np.arange(first, min(first + _ROWS_A_BLOCK, len(rows))))
+        table, tested = _interactions(outcome, part, names, drawn, alpha)
+        tables.append(table)
+        np.maximum(maxima[: len(tested.maxima)], tested.maxima, out=maxima[: len(tested.maxima)])
+    columns = [*COLUMNS, *GATHERING]
+    table = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=columns)
+    return DomainFits(table[columns], pd.DataFrame(maxima.T, columns=names))
+
+
+def fit_models(
+    cohort: Cohort,
+    endpoint: str,
+    markers: Markers,
+    covariates: Sequence[str] = (),
+    **options: float,
+) -> pd.DataFrame:
+    """Return the table of `fit_domain`."""
+    return fit_domain(cohort, endpoint, markers, covariates, **options).table
+
+
+def _analysed(cohort: Cohort, markers: Markers) -> tuple[Cohort, Markers]:
+    """Keep the primary population, of the markers too."""
+    part = cohort.analysed()
+    if len(markers.subjects) == len(part.subjects):
+        return part, markers
+    return part, markers.of_subjects(cohort.subjects["in_population"].to_numpy(dtype=bool))
+
+
+def _describe(outcome: Outcome, rows: Rows, value: np.ndarray, include: np.ndarray) -> dict:
+    """Columns that say what a row is and whom it is about."""
+    binary = rows.binary
+    n = include.sum(axis=1)
+    positive = np.where(include & (value == 1), 1, 0).sum(axis=1)
+    outside = (rows.outside[:, outcome.kept] & include).sum(axis=1)
+    share = np.where(n > 0, outside / np.maximum(n, 1), np.nan)
+    return {
+        **{
+            column: rows.info[column].to_numpy()
+            for column in ("biomarker", "specimen", "timepoint", "kind", "family", "prespecified")
+        },
+        "contrast": rows.contrast,
+        "n": n,
+        "events": (include & (outcome.event == 1)).sum(axis=1),
+        "prevalence": np.where(binary & (n > 0), positive / np.maximum(n, 1), np.nan),
+        "fraction_censored": share,
+        "effect_measure": "hazard_ratio" if outcome.survival else "odds_ratio",
+    }
+
+
+def _scaled(rows: Rows, value: np.ndarray, include: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Divide markers whose contrast is a standard deviation by it; also which have none."""
+    n = np.maximum(include.sum(axis=1), 1)
+    mean = np.where(include, value, 0.0).sum(axis=1) / n
+    spread = (np.where(include, value - mean[:, None], 0.0) ** 2).sum(axis=1)
+    deviation = np.sqrt(spread / np.maximum(n - 1, 1))
+    constant = ~(deviation > 1e-12 * (1.0 + np.abs(mean)))
+    unit = np.where(rows.per_deviation & ~constant, deviation, 1.0)
+    origin = np.where(rows.binary, 0.0, mean)
+    scaled = np.where(include, (value - origin[:, None]) / unit[:, None], 0.0)
+    return scaled, constant
+
+
+def _quartiles(value: np.ndarray, include: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """25th and 75th percentile (linear interpolation, R's type 7) of the included values."""
+    ordered = np.sort(np.where(include, value, np.inf), axis=1)
+    n = include.sum(axis=1)
+    found = []
+    for share in (0.25, 0.75):
+        position = share * np.maximum(n - 1, 0)
+        lower = np.floor(position).astype(int)
+        upper = np.minimum(lower + 1, np.maximum(n - 1, 0))
+        rows = np.arange(len(value))
+        low, high = ordered[rows, lower], ordered[rows, upper]
+        with np.errstate(invalid="ignore"):
+            found.append(np.where(n > 0, low + (position - lower) * (high - low), 0.0))
+    return found[0], found[1]
+
+
+def _null_residuals(
+    outcome: Outcome, value: np.ndarray, include: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Residual, information weight and finite maximum of arm + marker + covariates, shape (p, n)."""
+    p = len(value)
+    fits = _fit(outcome, _stack([value, outcome.arm], outcome.covariates, p), include, firth=False)
+    expected = fits.expected()
+    kept = include
+    if not outcome.survival and outcome.stratified:
+        # strata whose outcomes are all alike: fitted exactly, so neither residual nor weight
+        kept = _with_strata(outcome, np.zeros((p, value.shape[1], 0)), include)[1]
+    expected = np.where(kept, expected, np.where(fits.converged[:, None], 0.0, np.nan))
+    residual = np.where(kept, outcome.event - expected, expected)
+    weight = expected if outcome.survival else expected * (1.0 - expected)
+    return residual, weight, fits.converged
+
+
+def _interactions(
+    outcome: Outcome, rows: Rows, families: list[str], drawn: np.ndarray, alpha: float
+) -> tuple[pd.DataFrame, RandomisationTest]:
+    """Rows of the table for one block of markers."""
+    value = rows.value[:, outcome.kept]
+    include = np.isfinite(value)
+    p = len(rows)
+    arm = outcome.arm
+    table = _describe(outcome, rows, value, include)
+    happened = outcome.event == 1
+    in_arm = {"control": include & (arm == 0), "experimental": include & (arm == 1)}
+    for name, mask in in_arm.items():
+        table[f"n_{name}"] = mask.sum(axis=1)
+        table[f"events_{name}"] = (mask & happened).sum(axis=1)
+    scaled, constant = _scaled(rows, value, include)
+    cells = np.stack(
+        [
+            (mask & happened & (value == level)).sum(axis=1)
+            for mask in in_arm.values()
+            for level in (0, 1)
+        ]
+    )
+    penalised = rows.binary & (cells.min(axis=0) < LEAST_EVENTS)
+    covariates = outcome.covariates
+    notes = [[text] if text else [] for text in rows.note]
+
+    def record(name: str, effect: Effects, what: str, *, reason: np.ndarray | None = None) -> None:
+        # a percentile or a level so far out that its ratio overflows is not a number to print
+        with np.errstate(over="ignore"):
+            table[name] = np.exp(effect.estimate)
+            table[f"{name}_low"] = np.exp(effect.low)
+            table[f"{name}_high"] = np.exp(effect.high)
+        why = effect.reason if reason is None else np.where(reason != "", reason, effect.reason)
+        for row in range(p):
+            if not np.isfinite(effect.estimate[row]):
+                notes[row].append(f"{what}: {why[row] or 'not estimable'}")
+            else:
+                limits = [
+                    side
+                    for side, limit in (("lower", effect.low[row]), ("upper", effect.high[row]))
+                    if not np.isfinite(limit)
+                ]
+                if limits:
+                    notes[row].append(f"{what}: no finite {' or '.join(limits)} limit")
+
+    used_firth = penalised.copy()
+
+    def joint(at: np.ndarray) -> np.ndarray:
+        moved = np.where(include, scaled - at[:, None], 0.0)
+        return _stack([moved, arm, moved * arm], covariates, p)
+
+    low, high = _quartiles(scaled, include)
+    low, high = np.where(rows.binary, 0.0, low), np.where(rows.binary, 1.0, high)
+    # the marker at its mean: what the test of proportional hazards of the interaction depends on
+    interaction = _effects(
+        outcome, joint(np.zeros(p)), include, -1, penalised, test=True, proportional=True
+    )
+    used_firth |= interaction.firth
+    empty_cell = _missing_cells(rows, value, in_arm, happened, constant)
+    # one choice of likelihood a row: what the interaction needed holds for all its effects
+    for name, mask in in_arm.items():
+        effect = _effects(outcome, _stack([scaled], covariates, p), mask, 0, used_firth)
+        record(
+            f"marker_effect_{name}",
+            effect,
+            f"marker effect, {name} arm",
+            reason=_why_no_effect(mask, value, happened),
+        )
+        partly = effect.firth & ~used_firth
+        for row in np.flatnonzero(partly):
+            notes[row].append(f"marker effect, {name} arm: Firth's penalty, no finite maximum")
+    for name, at, level in (("low", low, 0), ("high", high, 1)):
+        of_binary = _effects_where(
+            rows.binary,
+            outcome,
+            _stack([arm], covariates, p),
+            include & (value == level),
+            0,
+            used_firth,
+        )
+        of_continuous = _effects_where(~rows.binary, outcome, joint(at), include, 1, used_firth)
+        effect = _merge(rows.binary, of_binary, of_continuous)
+        at_level = include & (value == level)
+        reason = np.where(rows.binary, _why_no_treatment_effect(at_level, arm, happened), "")
+        record(
+            f"treatment_effect_at_{name}",
+            effect,
+            f"treatment effect at {name} marker",
+            reason=reason,
+        )
+        partly = effect.firth & ~used_firth
+        for row in np.flatnonzero(partly):
+            notes[row].append(
+                f"treatment effect at {name} marker: Firth's penalty, no finite maximum"
+            )
+    record("interaction_ratio", interaction, "interaction", reason=empty_cell)
+    table["p_interaction_lrt"] = interaction.p
+    table["p_ph"] = interaction.p_ph
+    prognostic = _effects(
+        outcome,
+        _stack([scaled, arm], covariates, p),
+        include,
+        0,
+        used_firth,
+        limits=False,
+        test=True,
+    )
+    table["p_prognostic"] = prognostic.p
+
+    residual, weight, finite = _null_residuals(outcome, scaled, include)
+    members = (
+        np.array(
+            [
+                families.index(family) if inside else -1
+                for family, inside in zip(rows.info["family"], rows.in_family, strict=True)
+            ],
+            dtype=int,
+        )
+        if p
+        else np.zeros(0, dtype=int)
+    )
+    tested = randomisation_test(
+        residual,
+        weight,
+        scaled,
+        arm,
+        outcome.strata,
+        drawn,
+        logistic=not outcome.survival,
+        family=members,
+    )
+    table["p_randomisation"] = tested.p
+    table["score_z"] = tested.z
+    table["in_family"] = rows.in_family
+    nothing = tested.information <= 0
+    table["minimum_detectable_ratio"] = minimum_detectable_ratio(tested.information, alpha)
+    for row in np.flatnonzero(nothing):
+        why = empty_cell[row] or (
+            "no finite maximum without interaction" if not finite[row] else "no information"
+        )
+        notes[row].append(f"randomisation test: nothing to compare ({why})")
+    for row in np.flatnonzero(used_firth):
+        if outcome.survival and np.isfinite(interaction.estimate[row]):
+            notes[row].append("p_ph: not defined with Firth's penalty")
+    table["p_fwer"] = np.nan
+    table["q_value"] = np.nan
+    table["method"] = _method(outcome, used_firth)
+    table["note"] = ["; ".join(dict.fromkeys(reasons)) for reasons in notes]
+    return pd.DataFrame(table), tested
+
+
+def _effects_where(
+    wanted: np.ndarray,
+    outcome: Outcome,
+    designs: np.ndarray,
+    include: np.ndarray,
+    column: int,
+    penalised: np.ndarray,
+) -> Effects | None:
+    """`_effects` of some rows."""
+    if not wanted.any():
+        return None
+    return _effects(outcome, designs[wanted], include[wanted], column, penalised[wanted])
+
+
+def _merge(first: np.ndarray, one: Effects | None, other: Effects | None) -> Effects:
+    """Put the effects of the rows in `first` and those of the others back in order."""
+    p = len(first)
+    merged = Effects(
+        *(np.full(p, np.nan) for _ in range(3)),
+        np.zeros(p, dtype=bool),
+        np.full(p, np.nan),
+        np.full(p, "", dtype=object),
+    )
+    for where, part in ((first, one), (~first, other)):
+        if part is not None:
+            for name in ("estimate", "low", "high", "firth", "reason"):
+                getattr(merged, name)[where] = getattr(part, name)
+    return merged
+
+
+def _constant(value: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """Whether the masked values of each row are all the same (or none)."""
+    highest = np.where(mask, value, -np.inf).max(axis=1, initial=-np.inf)
+    lowest = np.where(mask, value, np.inf).min(axis=1, initial=np.inf)
+    return ~(highest > lowest)
+
+
+def _why_no_effect(mask: np.ndarray, value: np.ndarray, happened: np.ndarray) -> np.ndarray:
+    """Say why a marker has no effect in an arm, empty where nothing obvious stands against it."""
+    return np.select(
+        [
+            mask.sum(axis=1) == 0,
+            (mask & happened).sum(axis=1) == 0,
+            _constant(value, mask),
+        ],
+        ["no evaluable subject", "no event", "all evaluable subjects have the same value"],
+        default="",
+    ).astype(object)
+
+
+def _why_no_treatment_effect(mask: np.ndarray, arm: np.ndarray, happened: np.ndarray) -> np.ndarray:
+    """Say why there is no treatment effect in a marker level."""
+    return np.select(
+        [
+            mask.sum(axis=1) == 0,
+            ((mask & (arm == 0)).sum(axis=1) == 0) | ((mask & (arm == 1)).sum(axis=1) == 0),
+            (mask & happened).sum(axis=1) == 0,
+        ],
+        ["no subject at this level", "subjects at this level are all in one arm", "no event"],
+        default="",
+    ).astype(object)
+
+
+def _missing_cells(
+    rows: Rows,
+    value: np.ndarray,
+    in_arm: dict[str, np.ndarray],
+    happened: np.ndarray,
+    constant: np.ndarray,
+) -> np.ndarray:
+    """Say why a marker has no interaction, empty where nothing obvious stands against it."""
+    everyone = in_arm["control"] | in_arm["experimental"]
+    conditions = [everyone.sum(axis=1) == 0, (everyone & happened).sum(axis=1) == 0, constant]
+    reasons = ["no evaluable subject", "no event", "all evaluable subjects have the same value"]
+    for name, mask in in_arm.items():
+        conditions += [mask.sum(axis=1) == 0, _constant(value, mask)]
+        reasons += [
+            f"no evaluable subject in the {name} arm",
+            f"all evaluable subjects of the {name} arm have the same value",
+        ]
+    return np.select(conditions, reasons, default="").astype(object)
+
+
+def _method(outcome: Outcome, firth: np.ndarray) -> np.ndarray:
+    model = "Cox, Efron" if outcome.survival else "logistic"
+    strata = ", stratified" if outcome.stratified else ""
+    return np.where(
+        firth,
+        f"Firth {model}{strata}, profile penalised limits",
+        f"{model}{strata}, profile limits",
+    ).astype(object)
+
+
+def minimum_detectable_ratio(information: np.ndarray, alpha: float) -> np.ndarray:
+    """Ratio that a two-sided test at `alpha` would find with 80 % power: exp((z₁₋α/₂ + z₀.₈) / √V).
+
+    Parameters
+    ----------
+    information : np.ndarray
+        Efficient information V on the log ratio per unit of contrast.
+    alpha : float
+        Two-sided level.
+
+    Returns
+    -------
+    np.ndarray
+        At least 1; a ratio of its inverse is as detectable. NaN without information, and where it would be too
+        large to write.
+    """
+    from scipy.special import ndtri
+
+    quantiles = ndtri(1.0 - alpha / 2.0) + ndtri(POWER)
+    informative = information > 0
+    log_ratio = quantiles / np.sqrt(np.where(informative, information, 1.0))
+    return np.where(informative & (log_ratio < 700), np.exp(np.minimum(log_ratio, 700)), np.nan)
+
+
+def fit_prognostic_models(
+    cohort: Cohort,
+    endpoint: str,
+    markers: Markers,
+    covariates: Sequence[str] = (),
+    *,
+    alpha: float = 0.05,
+) -> pd.DataFrame:
+    """Fit the main effect of every marker, for a study with one arm.
+
+    Parameters
+    ----------
+    cohort : Cohort
+        The study; the primary population is analysed. Arms play no part.
+    endpoint : str
+        Endpoint of the configuration.
+    markers : Markers
+        Markers of the cohort's subjects (all of them, or those of the primary population).
+    covariates : sequence of str
+        Columns of the subjects table, in every model.
+    alpha : float
+        Two-sided level at which the minimum detectable ratio is stated.
+
+    Returns
+    -------
+    pd.DataFrame
+        Columns ``PROGNOSTIC_COLUMNS`` and ``in_family``; q_value is empty until `multiplicity.adjust`.
+
+    Raises
+    ------
+    KeyError
+        If the endpoint or a covariate does not exist.
+    """
+    cohort, markers = _analysed(cohort, markers)
+    outcome = outcome_of(cohort, endpoint, covariates)
+    every = marker_rows(markers)
+    columns = [*PROGNOSTIC_COLUMNS, "in_family"]
+    tables = [
+        _main_effects(
+            outcome, every.take(np.arange(first, min(first + _ROWS_A_BLOCK, len(every)))), alpha
+        )
+        for first in range(0, len(every), _ROWS_A_BLOCK)
+    ]
+    return (
+        pd.concat(tables, ignore_index=True)[columns] if tables else pd.DataFrame(columns=columns)
+    )
+
+
+def _main_effects(outcome: Outcome, rows: Rows, alpha: float) -> pd.DataFrame:
+    """Rows of the prognostic table for one block of markers."""
+    value = rows.value[:, outcome.kept]
+    include = np.isfinite(value)
+    p = len(rows)
+    happened = outcome.event == 1
+    table = _describe(outcome, rows, value, include)
+    scaled, _ = _scaled(rows, value, include)
+    cells = np.stack([(include & happened & (value == level)).sum(axis=1) for level in (0, 1)])
+    penalised = rows.binary & (cells.min(axis=0) < LEAST_EVENTS)
+    designs = _stack([scaled], outcome.covariates, p)
+    effect = _effects(outcome, designs, include, 0, penalised, test=True, proportional=True)
+    with np.errstate(over="ignore"):
+        table["marker_effect"] = np.exp(effect.estimate)
+        table["marker_effect_low"] = np.exp(effect.low)
+        table["marker_effect_high"] = np.exp(effect.high)
+    table["p_prognostic"] = effect.p
+    table["p_ph"] = effect.p_ph
+    information = _marker_information(outcome, designs, include)
+    table["minimum_detectable_ratio"] = minimum_detectable_ratio(information, alpha)
+    table["q_value"] = np.nan
+    table["method"] = _method(outcome, effect.firth)
+    table["in_family"] = rows.in_family
+    obvious = _why_no_effect(include, value, happened)
+    notes = []
+    for row in range(p):
+        reasons = [rows.note[row]] if rows.note[row] else []
+        if not np.isfinite(effect.estimate[row]):
+            reasons.append(
+                f"marker effect: {obvious[row] or effect.reason[row] or 'not estimable'}"
+            )
+        elif effect.firth[row] and outcome.survival:
+            reasons.append("p_ph: not defined with Firth's penalty")
+        notes.append("; ".join(reasons))
+    table["note"] = notes
+    return pd.DataFrame(table)
+
+
+def _marker_information(outcome: Outcome, designs: np.ndarray, include: np.ndarray) -> np.ndarray:
+    """Information on the marker's log ratio where it has no effect, within strata.
+
+    Weighted as in the randomisation test; covariates set the weights and are not projected out.
+    """
+    p, _, k = designs.shape
+    without = designs[:, :, 1:] if k > 1 else np.zeros((p, designs.shape[1], 1))
+    fits = _fit(outcome, without, include, firth=False)
+    expected = fits.expected()
+    weight = expected if outcome.survival else expected * (1.0 - expected)
+    weight = np.where(include, np.nan_to_num(weight), 0.0)
+    marker = designs[:, :, 0]
+    information = np.zeros(p)
+    for stratum in np.unique(outcome.strata):
+        rows = outcome.strata == stratum
+        e, m = weight[:, rows], marker[:, rows]
+        total = e.sum(axis=1)
+        mean = (e * m).sum(axis=1) / np.where(total > 0, total, 1.0)
+        information += (e * (m - mean[:, None]) ** 2).sum(axis=1)
+    return information

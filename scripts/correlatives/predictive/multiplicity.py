@@ -1,0 +1,142 @@
+"""Correction for the number of markers looked at, over all domains of an endpoint.
+
+A family is the markers that the dictionary puts there (confirmatory or exploratory) × the endpoint, if enough of
+their values differ (`rows.LEAST_CARRIERS`): decided without arm and outcome. Prespecified cuts count as members of
+their own. Confirmatory: family-wise p by the largest statistic in each draw of the randomisation (maxT).
+All: Benjamini–Hochberg within the family.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from correlatives.predictive.model import COLUMNS, POWER, PROGNOSTIC_COLUMNS, DomainFits
+from correlatives.predictive.randomisation import family_wise_p
+from correlatives.predictive.rows import LEAST_CARRIERS
+
+CONFIRMATORY = "confirmatory"
+
+
+def benjamini_hochberg(p: np.ndarray) -> np.ndarray:
+    """Adjust p-values for the false discovery rate; those that are NaN stay NaN and do not count.
+
+    Parameters
+    ----------
+    p : np.ndarray, shape (m,)
+
+    Returns
+    -------
+    np.ndarray, shape (m,)
+
+    References
+    ----------
+    Benjamini Y, Hochberg Y. Journal of the Royal Statistical Society B 1995;57:289-300.
+    """
+    q = np.full(len(p), np.nan)
+    known = np.flatnonzero(np.isfinite(p))
+    if not len(known):
+        return q
+    order = known[np.argsort(p[known], kind="stable")]
+    m = len(order)
+    scaled = p[order] * m / np.arange(1, m + 1)
+    q[order] = np.minimum(np.minimum.accumulate(scaled[::-1])[::-1], 1.0)
+    return q
+
+
+def adjust(fits: Sequence[DomainFits | pd.DataFrame], *, alpha: float = 0.05) -> pd.DataFrame:
+    """Gather the fits of one endpoint over domains, and adjust within families.
+
+    Parameters
+    ----------
+    fits : sequence of DomainFits or pd.DataFrame
+        From `fit_domain`, or `fit_models` or `fit_prognostic_models`.
+    alpha : float
+        Family-wise level at which the minimum detectable ratio of a confirmatory family is stated.
+
+    Returns
+    -------
+    pd.DataFrame
+        Columns ``COLUMNS`` (or ``PROGNOSTIC_COLUMNS``), confirmatory family first, smallest p first,
+        then by name. `q_value` comes from p_randomisation where the table has it, else from
+        p_interaction_lrt (p_prognostic with one arm); `method` says which, and how large the family was.
+    """
+    tables = [part.table if isinstance(part, DomainFits) else part for part in fits]
+    filled = [table for table in tables if len(table)]
+    if not filled:
+        prognostic = any("marker_effect" in table.columns for table in tables)
+        return pd.DataFrame(columns=PROGNOSTIC_COLUMNS if prognostic else COLUMNS)
+    table = pd.concat(filled, ignore_index=True)
+    prognostic = "marker_effect" in table.columns
+    if prognostic:
+        source = "p_prognostic"
+    elif table["p_randomisation"].notna().any():
+        source = "p_randomisation"
+    else:
+        source = "p_interaction_lrt"
+    p = table[source].to_numpy(dtype=float)
+    inside = table["in_family"].to_numpy(dtype=bool)
+    method = table["method"].to_numpy(dtype=object).copy()
+    note = table["note"].to_numpy(dtype=object).copy()
+    q_value = np.full(len(table), np.nan)
+    for family in sorted(set(table["family"])):
+        members = np.flatnonzero((table["family"] == family).to_numpy() & inside & np.isfinite(p))
+        q_value[members] = benjamini_hochberg(p[members])
+        for row in members:
+            method[row] += f"; Benjamini–Hochberg on {source}, family of {len(members)}"
+    table["q_value"] = q_value
+    if not prognostic:
+        _family_wise(table, fits, inside, alpha, method)
+    for row in np.flatnonzero(~inside):
+        reason = f"not in its family: fewer than {LEAST_CARRIERS} subjects differ from the most common value"
+        note[row] = f"{note[row]}; {reason}" if note[row] else reason
+    table["method"], table["note"] = method, note
+    order = pd.DataFrame(
+        {
+            "family": (table["family"] != CONFIRMATORY).astype(int),
+            "p": table[source].astype(float).fillna(2.0),
+            "biomarker": table["biomarker"],
+            "specimen": table["specimen"],
+            "timepoint": table["timepoint"],
+            "kind": table["kind"].map({"binary": 1}).fillna(0),
+        }
+    ).sort_values(["family", "p", "biomarker", "specimen", "timepoint", "kind"], kind="stable")
+    columns = PROGNOSTIC_COLUMNS if prognostic else COLUMNS
+    return table.loc[order.index, columns].reset_index(drop=True)
+
+
+def _family_wise(
+    table: pd.DataFrame,
+    fits: Sequence[DomainFits | pd.DataFrame],
+    inside: np.ndarray,
+    alpha: float,
+    method: np.ndarray,
+) -> None:
+    """Fill p_fwer of the confirmatory family, and state its detectable ratio at its own critical value."""
+    members = np.flatnonzero((table["family"] == CONFIRMATORY).to_numpy() & inside)
+    parts = [
+        part.maxima[CONFIRMATORY].to_numpy(dtype=float)
+        for part in fits
+        if isinstance(part, DomainFits) and CONFIRMATORY in part.maxima.columns
+    ]
+    if not len(members) or not parts or not len(parts[0]):
+        return
+    from scipy.special import ndtri
+
+    maxima = np.max(parts, axis=0)
+    z = table["score_z"].to_numpy(dtype=float)[members]
+    p_fwer = table["p_fwer"].to_numpy(dtype=float).copy()
+    p_fwer[members] = family_wise_p(z, maxima)
+    table["p_fwer"] = p_fwer
+    critical = float(np.quantile(maxima, 1.0 - alpha, method="higher"))
+    marginal = float(ndtri(1.0 - alpha / 2.0))
+    power = float(ndtri(POWER))
+    ratio = table["minimum_detectable_ratio"].to_numpy(dtype=float).copy()
+    ratio[members] = np.exp(
+        np.log(ratio[members]) * (max(critical, marginal) + power) / (marginal + power)
+    )
+    table["minimum_detectable_ratio"] = ratio
+    for row in members:
+        method[row] += f"; maxT over {len(maxima)} draws, family of {len(members)}"

@@ -1,0 +1,191 @@
+"""Which rows a table of markers has: each marker, and its prespecified cut; with what unit and values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from correlatives.markers import ABOVE, BELOW, Markers
+from correlatives.tables.dictionary import levels_of, positives_of
+from correlatives.tables.limits import analysis_values
+
+#: Subjects that must differ from a marker's most common value for it to be in a family: known before anyone
+#: looks at arm or outcome.
+LEAST_CARRIERS = 5
+
+#: What the other side of a cut is called.
+COMPLEMENT = {">=": "<", ">": "<=", "<=": ">", "<": ">="}
+
+#: Contrast of a marker on a logarithmic scale.
+LOGARITHMIC = {"log2": "doubling", "log10": "tenfold"}
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Rows of a table: p markers or cuts × N subjects.
+
+    Attributes
+    ----------
+    info : pd.DataFrame, p rows
+        Columns of ``Markers.info``; `kind` is binary for cuts and for markers that are analysed as
+        detected v not; `family` and `prespecified` are filled.
+    value : np.ndarray, shape (p, N)
+        As analysed: transformed, 0/1 for binary rows; NaN where not evaluable.
+    outside : np.ndarray of bool, shape (p, N)
+        Below or above a limit of quantification.
+    contrast : np.ndarray of str, shape (p,)
+        What an effect is per.
+    binary, per_deviation, in_family : np.ndarray of bool, shape (p,)
+        Two levels; effect per standard deviation; enough variation to be in its family.
+    note : np.ndarray of str, shape (p,)
+        How values beyond limits were handled, if at all.
+    """
+
+    info: pd.DataFrame
+    value: np.ndarray
+    outside: np.ndarray
+    contrast: np.ndarray
+    binary: np.ndarray
+    per_deviation: np.ndarray
+    in_family: np.ndarray
+    note: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.info)
+
+    def take(self, which: np.ndarray) -> Rows:
+        """Return some of the rows."""
+        return Rows(
+            self.info.iloc[which].reset_index(drop=True),
+            self.value[which],
+            self.outside[which],
+            self.contrast[which],
+            self.binary[which],
+            self.per_deviation[which],
+            self.in_family[which],
+            self.note[which],
+        )
+
+
+def marker_rows(markers: Markers) -> Rows:
+    """Make the rows of a table from markers.
+
+    Parameters
+    ----------
+    markers : Markers
+        On their own scales.
+
+    Returns
+    -------
+    Rows
+        A continuous or count marker with a cut-point is followed by its cut.
+    """
+    analysed = analysis_values(markers)
+    p = len(markers)
+    info = markers.info.reset_index(drop=True).copy()
+    kind = np.array(analysed.kind, dtype=object)
+    outside = np.isin(markers.state, (BELOW, ABOVE))
+    binary = kind == "binary"
+    contrast = np.array(
+        [
+            _contrast(row, how, text)
+            for row, how, text in zip(info.itertuples(), kind, analysed.words, strict=True)
+        ],
+        dtype=object,
+    )
+    transform = info["transform"].fillna("").to_numpy(dtype=object)
+    per_deviation = np.array(
+        [
+            how in ("continuous", "count") and scale not in LOGARITHMIC
+            for how, scale in zip(kind, transform, strict=True)
+        ],
+        dtype=bool,
+    )
+    info["kind"] = kind
+    info["family"] = info["family"].fillna("").replace("", "exploratory")
+    info["prespecified"] = info["prespecified"].fillna("").replace("", "no")
+    cut = np.flatnonzero(
+        np.isfinite(info["cutpoint"].to_numpy(dtype=float))
+        & markers.info["kind"].isin(["continuous", "count"]).to_numpy(dtype=bool)
+    )
+    cuts = [_cut(markers, int(row)) for row in cut]
+    value = np.vstack([analysed.value, *(values[None] for values, _ in cuts)])
+    every = Rows(
+        info=pd.concat([info, info.iloc[cut].assign(kind="binary")], ignore_index=True),
+        value=value,
+        outside=np.vstack([outside, outside[cut]]),
+        contrast=np.concatenate([contrast, np.array([words for _, words in cuts], dtype=object)]),
+        binary=np.concatenate([binary, np.ones(len(cut), dtype=bool)]),
+        per_deviation=np.concatenate([per_deviation, np.zeros(len(cut), dtype=bool)]),
+        in_family=_varies(value),
+        note=np.concatenate(
+            [np.array(analysed.note, dtype=object), np.full(len(cut), "", dtype=object)]
+        ),
+    )
+    order = np.argsort(np.concatenate([np.arange(p), cut + 0.5]), kind="stable")
+    return every.take(order)
+
+
+def _contrast(row: tuple, kind: str, words: str) -> str:
+    """Say what an effect of a marker is per."""
+    if words:
+        return words
+    if kind == "binary":
+        levels = levels_of(row.levels) if isinstance(row.levels, str) else []
+        positive = positives_of(row.positive) if isinstance(row.positive, str) else []
+        if len(levels) == 2:
+            return f"{levels[1]} v {levels[0]}"
+        return f"{'/'.join(positive)} v other" if _is_a_word(positive) else "positive v negative"
+    if kind == "ordinal":
+        return "1 level"
+    return LOGARITHMIC.get(row.transform, "1 SD")
+
+
+def _is_a_word(positive: list[str]) -> bool:
+    """Whether the dictionary's positive values say more than that they are positive."""
+    plain = {"1", "y", "yes", "true", "positive", "pos", "detected", "mutated", "altered"}
+    return bool(positive) and not {word.casefold() for word in positive} & plain
+
+
+def _cut(markers: Markers, row: int) -> tuple[np.ndarray, str]:
+    """Values 0/1 of a prespecified cut, on the marker's own scale, and its contrast in words.
+
+    A value known only to be below (or above) a limit is on a known side of the cut only if the whole
+    range it may lie in is; else it is not evaluable for the cut.
+    """
+    entry = markers.info.iloc[row]
+    cutpoint = float(entry["cutpoint"])
+    rule = entry["cut_rule"] if entry["cut_rule"] in COMPLEMENT else ">="
+    value, state = markers.value[row], markers.state[row]
+    compare = {
+        ">=": np.greater_equal,
+        ">": np.greater,
+        "<=": np.less_equal,
+        "<": np.less,
+    }[rule]
+    with np.errstate(invalid="ignore"):
+        inside = compare(value, cutpoint).astype(float)
+        unknown = ((state == BELOW) & (value > cutpoint)) | ((state == ABOVE) & (value < cutpoint))
+        # below a limit that is the cut itself: below the cut; above such a limit: above it
+        inside[(state == BELOW) & (value == cutpoint)] = float(rule in ("<=", "<"))
+        inside[(state == ABOVE) & (value == cutpoint)] = float(rule in (">=", ">"))
+    inside[~np.isfinite(value) | unknown] = np.nan
+    return inside, f"{rule}{cutpoint:g} v {COMPLEMENT[rule]}{cutpoint:g}"
+
+
+def _varies(value: np.ndarray) -> np.ndarray:
+    """Whether enough subjects differ from each row's most common value."""
+    known = np.isfinite(value)
+    ordered = np.sort(np.where(known, value, np.inf), axis=1)
+    n = known.sum(axis=1)
+    if value.shape[1] == 0:
+        return np.zeros(len(value), dtype=bool)
+    fresh = np.ones(ordered.shape, dtype=bool)
+    fresh[:, 1:] = ordered[:, 1:] != ordered[:, :-1]
+    # length of the run of equal values that each position is in, so far
+    position = np.arange(value.shape[1])
+    run = position - np.maximum.accumulate(np.where(fresh, position, 0), axis=1) + 1
+    most = np.where(np.isfinite(ordered), run, 0).max(axis=1)
+    return n - most >= LEAST_CARRIERS

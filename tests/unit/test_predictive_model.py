@@ -1,0 +1,399 @@
+"""The interaction model of every marker: numbers of R, the contract's words, and what cannot be estimated."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from biomarker_cohorts import cohort_of, identifiers, markers_of, trial
+from pytest import approx
+
+from correlatives.markers import ABOVE, BELOW, Markers
+from correlatives.predictive import screen
+from correlatives.predictive.model import (
+    COLUMNS,
+    GATHERING,
+    PROGNOSTIC_COLUMNS,
+    DomainFits,
+    fit_domain,
+    fit_models,
+    fit_prognostic_models,
+)
+from correlatives.survival.cox import fit_cox, proportional_hazards
+
+REFERENCE = Path(__file__).parents[1] / "reference"
+SHARED = Path(__file__).parents[2].parent / "shared"
+RATIOS = [
+    "marker_effect_control",
+    "marker_effect_experimental",
+    "treatment_effect_at_low",
+    "treatment_effect_at_high",
+    "interaction_ratio",
+]
+
+
+def pbc() -> tuple[object, pd.DataFrame]:
+    """R's pbc trial and R's answers (survival 3.5-3, `coxph(Surv ~ arm * scale(marker))`)."""
+    data = pd.read_csv(REFERENCE / "predictive_pbc.csv", dtype={"id": str})
+    answers = pd.read_csv(REFERENCE / "predictive_pbc_screen.csv").set_index("marker")
+    markers = markers_of(
+        data["id"].to_numpy(dtype=object),
+        {name: data[name].to_numpy(dtype=float) for name in answers.index},
+        kind="continuous",
+    )
+    cohort = cohort_of(
+        markers,
+        arm=data["arm"].to_numpy(),
+        endpoints={"OS": (data["time"].to_numpy(float), data["death"].to_numpy(float))},
+    )
+    return cohort, answers
+
+
+def test_interactions_agree_with_r():
+    """To R's own convergence (1e-9 of the log-likelihood moves coefficients by about 3e-8)."""
+    cohort, answers = pbc()
+    table = screen(cohort, "OS", randomisations=0).set_index("biomarker").loc[answers.index]
+    assert np.log(table["interaction_ratio"]).to_numpy() == approx(
+        answers["inter_coef"].to_numpy(), rel=1e-6, abs=1e-7
+    )
+    for ours, theirs in (
+        ("p_interaction_lrt", "p_lr"),
+        ("p_ph", "zph_inter_p"),
+        ("q_value", "p_lr_BH"),
+    ):
+        assert table[ours].to_numpy() == approx(answers[theirs].to_numpy(), rel=1e-6)
+    assert (table["n"] == answers["n"]).all()
+    assert (table["events"] == answers["events"]).all()
+    assert (table["contrast"] == "1 SD").all()
+
+
+def test_a_row_is_what_single_models_say():
+    """Every number of a continuous row, from one fit at a time, with strata and covariates."""
+    cohort = trial(markers=2, strata=3, interaction=0.4)
+    row = fit_models(cohort, "PFS", cohort.markers, ["age", "ecog"]).iloc[0]
+    s = cohort.subjects
+    time, event = s["PFS_months"].to_numpy(), s["PFS_event"].to_numpy()
+    arm, strata = s["arm_code"].to_numpy(), s["stratum"].to_numpy()
+    x = cohort.markers.value[0]
+    m = (x - x.mean()) / x.std(ddof=1)
+    more = [s["age"], (s["ecog"] == "1").astype(float)]
+
+    def fit(*columns, keep=slice(None)):
+        design = np.column_stack([*columns, *more])[keep]
+        return fit_cox(time[keep], event[keep], design, strata[keep])
+
+    joint = fit(arm * m, arm, m)
+    quartiles = np.quantile(m, [0.25, 0.75])
+    expected = {
+        "marker_effect_control": fit(m, keep=arm == 0).interval(0),
+        "marker_effect_experimental": fit(m, keep=arm == 1).interval(0),
+        "treatment_effect_at_low": fit(arm, m, arm * (m - quartiles[0])).interval(0),
+        "treatment_effect_at_high": fit(arm, m, arm * (m - quartiles[1])).interval(0),
+        "interaction_ratio": joint.interval(0),
+    }
+    for name, interval in expected.items():
+        found = row[[name, f"{name}_low", f"{name}_high"]].to_numpy(dtype=float)
+        assert np.log(found) == approx(np.array(interval), rel=1e-6, abs=1e-8), name
+    assert row["p_interaction_lrt"] == approx(joint.test(0).p, rel=1e-6)
+    assert row["p_prognostic"] == approx(fit(m, arm).test(0).p, rel=1e-6)
+    assert row["p_ph"] == approx(proportional_hazards(joint).terms[0].p, rel=1e-6)
+    assert row["method"] == "Cox, Efron, stratified, profile limits"
+    assert row["note"] == ""
+
+
+def test_treatment_effect_at_marker_levels_of_a_binary_row_is_fitted_within_them():
+    rng = np.random.default_rng(4)
+    cohort = trial(n=400, markers=1, seed=4)
+    positive = (rng.random(400) < 0.4).astype(float)
+    markers = markers_of(cohort.markers.subjects, {"gene:PIK3CA": positive})
+    row = fit_models(cohort, "PFS", markers).iloc[0]
+    s = cohort.subjects
+    for level, name in ((0, "low"), (1, "high")):
+        keep = positive == level
+        alone = fit_cox(
+            s["PFS_months"][keep], s["PFS_event"][keep], s["arm_code"][keep].to_numpy(float)
+        )
+        found = row[[f"treatment_effect_at_{name}{limit}" for limit in ("", "_low", "_high")]]
+        assert np.log(found.to_numpy(dtype=float)) == approx(np.array(alone.interval(0)), rel=1e-6)
+    assert row["contrast"] == "positive v negative"
+    assert row["prevalence"] == positive.mean()
+    assert row["method"] == "Cox, Efron, profile limits"
+
+
+def test_logistic_strata_are_fixed_effects_and_one_without_contrast_drops_out():
+    import statsmodels.api as sm
+
+    cohort = trial(n=200, markers=1, strata=3, seed=3)
+    subjects = cohort.subjects.copy()
+    # a fourth stratum in which nobody responded would make its intercept infinite
+    alike = np.arange(200) % 10 == 0
+    subjects.loc[alike, "stratum"] = 3
+    subjects.loc[alike, "ORR"] = 0.0
+    cohort = type(cohort)(
+        cohort.study, subjects, cohort.markers, *([cohort.samples] * 3), cohort.pathways
+    )
+    row = fit_models(cohort, "ORR", cohort.markers).iloc[0]
+    x = cohort.markers.value[0]
+    m = x / x.std(ddof=1)
+    keep = ~alike
+    arm = subjects["arm_code"].to_numpy(dtype=float)
+    dummies = (subjects["stratum"].to_numpy()[:, None] == [1, 2]).astype(float)
+    design = sm.add_constant(np.column_stack([arm * m, arm, m, dummies])[keep])
+    peer = sm.Logit(subjects["ORR"].to_numpy()[keep], design).fit(disp=0, tol=1e-12)
+    assert np.log(row["interaction_ratio"]) == approx(peer.params[1], rel=1e-7)
+    assert row["n"] == 200
+    assert row["method"] == "logistic, stratified, profile limits"
+    assert row["effect_measure"] == "odds_ratio"
+
+
+def test_contrasts_are_the_contracts_words():
+    rng = np.random.default_rng(1)
+    n = 120
+    positive = rng.exponential(10, n) + 1
+    values = {
+        "plain": positive,
+        "two": positive,
+        "ten": positive,
+        "ordinal": rng.integers(0, 4, n).astype(float),
+        "mutated": rng.integers(0, 2, n).astype(float),
+        "subtype": rng.integers(0, 2, n).astype(float),
+    }
+    entries = {
+        "two": {"transform": "log2", "cutpoint": 8.0, "cut_rule": ">="},
+        "ten": {"transform": "log10"},
+        "ordinal": {"kind": "ordinal", "levels": "0<1+<2+<3+"},
+        "subtype": {"levels": "other<HER2-enriched", "positive": "HER2-enriched"},
+    }
+    source = trial(n, 1)
+    markers = markers_of(source.markers.subjects, values, entries)
+    table = fit_models(source, "PFS", markers)
+    assert list(zip(table["biomarker"], table["kind"], table["contrast"], strict=True)) == [
+        ("plain", "continuous", "1 SD"),
+        ("two", "continuous", "doubling"),
+        ("two", "binary", ">=8 v <8"),
+        ("ten", "continuous", "tenfold"),
+        ("ordinal", "ordinal", "1 level"),
+        ("mutated", "binary", "positive v negative"),
+        ("subtype", "binary", "HER2-enriched v other"),
+    ]
+    ratio = np.log(table.set_index("contrast")["interaction_ratio"])
+    assert ratio["tenfold"] == approx(ratio["doubling"] * np.log2(10), rel=1e-6)
+    detectable = np.log(table.set_index("contrast")["minimum_detectable_ratio"])
+    assert detectable["tenfold"] == approx(detectable["doubling"] * np.log2(10), rel=1e-6)
+
+
+def test_the_standard_deviation_is_that_of_the_subjects_in_the_row():
+    cohort = trial(n=80, markers=1)
+    value = cohort.markers.value[0].copy()
+    value[:20] = np.nan
+    subjects = cohort.subjects.copy()
+    subjects.loc[20:29, "PFS_months"] = np.nan
+    value[20:30] = 1e3
+    markers = markers_of(cohort.markers.subjects, {"m": value})
+    cohort = type(cohort)(cohort.study, subjects, markers, *([cohort.samples] * 3), cohort.pathways)
+    row = fit_models(cohort, "PFS", markers).iloc[0]
+    kept = subjects.iloc[30:]
+    m = value[30:] / value[30:].std(ddof=1)
+    arm = kept["arm_code"].to_numpy()
+    joint = fit_cox(kept["PFS_months"], kept["PFS_event"], np.column_stack([arm * m, arm, m]))
+    assert row["n"] == 50
+    assert np.log(row["interaction_ratio"]) == approx(joint.coefficients[0], rel=1e-6)
+
+
+def test_a_value_below_a_limit_is_on_one_side_of_a_cut_or_not_evaluable():
+    cohort = trial(n=60, markers=1)
+    value = np.linspace(1, 60, 60)
+    state = np.ones(60, dtype=np.uint8)
+    state[:5], value[:5] = BELOW, 10.0
+    state[5:9], value[5:9] = BELOW, 30.0
+    state[55:], value[55:] = ABOVE, 55.0
+    base = markers_of(
+        cohort.markers.subjects, {"m": value}, {"m": {"cutpoint": 20.0, "cut_rule": ">"}}
+    )
+    markers = Markers(base.subjects, base.info, value[None], state[None])
+    whole, cut = fit_models(cohort, "PFS", markers).to_dict("records")
+    assert cut["contrast"] == ">20 v <=20"
+    assert cut["n"] == 56, "below 30 may be on either side of 20"
+    assert cut["prevalence"] == approx(np.mean(np.delete(value, slice(5, 9)) > 20))
+    assert whole["n"] == 60
+    assert whole["fraction_censored"] == approx(14 / 60)
+
+
+def test_few_events_in_a_cell_take_firths_penalty():
+    """The interaction of a rare marker agrees with a single penalised fit, and says so."""
+    cohort = trial(n=132, markers=1)
+    positive = np.zeros(132)
+    positive[::9] = 1
+    row = fit_models(
+        cohort, "PFS", markers_of(cohort.markers.subjects, {"gene:ERBB2": positive})
+    ).iloc[0]
+    s = cohort.subjects
+    arm = s["arm_code"].to_numpy()
+    alone = fit_cox(
+        s["PFS_months"],
+        s["PFS_event"],
+        np.column_stack([positive * arm, arm, positive]),
+        firth=True,
+    )
+    found = row[["interaction_ratio", "interaction_ratio_low", "interaction_ratio_high"]]
+    assert np.log(found.to_numpy(dtype=float)) == approx(np.array(alone.interval(0)), rel=1e-5)
+    assert row["p_interaction_lrt"] == approx(alone.test(0).p, rel=1e-5)
+    assert row["method"].startswith("Firth Cox, Efron, profile penalised limits")
+
+
+def test_what_cannot_be_estimated_is_empty_and_says_why():
+    cohort = trial(n=60, markers=1)
+    arm = cohort.subjects["arm_code"].to_numpy()
+    n = len(arm)
+    only_new = np.where(arm == 1, np.arange(n) % 2, 0.0)
+    markers = markers_of(
+        cohort.markers.subjects,
+        {
+            "constant": np.ones(n),
+            "absent": np.full(n, np.nan),
+            "only_new": only_new,
+            "arm": arm.copy(),
+            "one": (np.arange(n) == 7).astype(float),
+        },
+        kind="binary",
+    )
+    table = fit_models(cohort, "PFS", markers, randomisations=99).set_index("biomarker")
+    assert table["interaction_ratio"].isna().all()
+    assert table["p_interaction_lrt"].isna().all()
+    assert (table["p_randomisation"] == 1).all()
+    assert table["minimum_detectable_ratio"].isna().all()
+    assert table["note"].str.contains("interaction: ").all()
+    assert "control arm have the same value" in table.loc["only_new", "note"]
+    assert "no evaluable subject" in table.loc["absent", "note"]
+    assert np.isfinite(table.loc["only_new", "marker_effect_experimental"])
+    assert not table["in_family"][["constant", "absent", "one"]].any()
+
+
+def test_awkward_markers_agree_with_r_or_are_refused():
+    """edge_cases_n46.csv: constant, separated, huge, tiny, tied, infinite offsets."""
+    path = SHARED / "reference/r"
+    if not path.is_dir():
+        pytest.skip("the reference answers are not here")
+    data = pd.read_csv(path / "data/edge_n46.csv")
+    answers = pd.read_csv(path / "edge_cases_n46.csv")
+    answers = answers[answers["control"] == "tight"].set_index("marker")
+    names = [name for name in data.columns[3:] if np.isfinite(data[name].dropna()).all()]
+    markers = markers_of(
+        identifiers(len(data)),
+        {name: data[name].to_numpy(dtype=float) for name in names},
+        kind="continuous",
+    )
+    cohort = cohort_of(
+        markers,
+        arm=data["arm"].to_numpy(),
+        endpoints={"OS": (data["time"].to_numpy(float), data["event"].to_numpy(float))},
+    )
+    table = fit_models(cohort, "OS", markers, randomisations=99).set_index("biomarker")
+    assert np.isfinite(table["p_randomisation"]).all()
+    given = answers.loc[names]
+    # R itself did not reach the maximum for a large offset, nor where there is none
+    well = given.index[given["b_inter"].abs().between(1e-12, 1e9) & (given["se_inter"] > 0)]
+    well = well.difference(["huge_offset", "binary_no_events_in_pos_arm1", "perfect_monotone"])
+    assert len(well) > 10
+    assert table.loc[well, "p_interaction_lrt"].to_numpy() == approx(
+        given.loc[well, "p_lr"].to_numpy(), rel=1e-5
+    )
+    for name in ("constant", "all_na", "rare_1", "binary_only_in_arm1", "equals_arm"):
+        assert np.isnan(table.loc[name, "interaction_ratio"])
+        assert table.loc[name, "note"]
+    for name in ("binary_no_events_in_pos_arm1", "perfect_monotone"):
+        assert table.loc[name, "method"].startswith("Firth")
+        assert np.isfinite(table.loc[name, "interaction_ratio"])
+    assert np.log(table.loc["huge_offset", "interaction_ratio"]) == approx(
+        np.log(table.loc["normal", "interaction_ratio"]), rel=1e-4
+    )
+
+
+def test_byar_prostate_reproduces_its_known_interactions():
+    """High v low oestrogen dose on death: ratio 0.485 and p 0.008 for bone metastases; age p 0.001."""
+    path = SHARED / "data/byar_prostate/prostate.csv"
+    if not path.is_file():
+        pytest.skip("the data are not here")
+    data = pd.read_csv(path, dtype={"pid": str})
+    arm = data["fac_rx"].isin(["1.0 mg estrogen", "5.0 mg estrogen"]).astype(float).to_numpy()
+    markers = markers_of(
+        data["pid"].to_numpy(dtype=object),
+        {"bone": data["fac_bm"].to_numpy(float), "age": data["num_age"].to_numpy(float)},
+    )
+    time = data["time"].to_numpy(float)
+    cohort = cohort_of(markers, arm=arm, endpoints={"OS": (time, data["event"].to_numpy(float))})
+    table = fit_models(cohort, "OS", markers, randomisations=999).set_index("biomarker")
+    assert table.loc["bone", "interaction_ratio"] == approx(0.485, abs=5e-4)
+    assert table.loc["bone", "p_interaction_lrt"] == approx(0.008, abs=1e-3)
+    assert table.loc["age", "p_interaction_lrt"] == approx(0.001, abs=5e-4)
+    assert (table["p_randomisation"] < 0.02).all()
+
+
+def test_only_the_primary_population_is_analysed():
+    cohort = trial(n=100, markers=3)
+    subjects = cohort.subjects.copy()
+    subjects["in_population"] = np.arange(100) >= 20
+    part = type(cohort)(
+        cohort.study, subjects, cohort.markers, *([cohort.samples] * 3), cohort.pathways
+    )
+    whole = fit_models(part, "PFS", part.markers)
+    alone = fit_models(part.analysed(), "PFS", part.analysed().markers)
+    pd.testing.assert_frame_equal(whole, alone)
+    assert (whole["n"] == 80).all()
+
+
+def test_fits_travel_through_a_file(tmp_path):
+    cohort = trial(n=60, markers=3)
+    fits = fit_domain(cohort, "PFS", cohort.markers, randomisations=19)
+    fits.write(tmp_path / "fits.parquet")
+    again = DomainFits.read(tmp_path / "fits.parquet")
+    pd.testing.assert_frame_equal(again.maxima, fits.maxima)
+    pd.testing.assert_frame_equal(again.table, fits.table, check_dtype=False)
+
+
+@pytest.mark.parametrize("endpoint", ["PFS", "ORR"])
+def test_no_markers_give_a_table_without_rows(endpoint):
+    cohort = trial(n=60, markers=1)
+    nothing = cohort.markers.where([False])
+    assert list(fit_models(cohort, endpoint, nothing).columns) == [*COLUMNS, *GATHERING]
+    assert list(screen(cohort, endpoint, nothing).columns) == COLUMNS
+
+
+def test_one_arm_gets_main_effects_only():
+    source = trial(n=90, markers=2, strata=2, seed=8)
+    s = source.subjects
+    cohort = cohort_of(
+        source.markers,
+        arm=None,
+        endpoints={
+            "PFS": (s["PFS_months"].to_numpy(), s["PFS_event"].to_numpy()),
+            "ORR": s["ORR"].to_numpy(),
+        },
+        strata=s["stratum"].to_numpy(),
+        age=s["age"].to_numpy(),
+    )
+    table = screen(cohort, "PFS", covariates=["age"]).sort_values("biomarker").reset_index()
+    assert list(table.columns[1:]) == PROGNOSTIC_COLUMNS
+    m = cohort.markers.value[0] / cohort.markers.value[0].std(ddof=1)
+    alone = fit_cox(
+        s["PFS_months"], s["PFS_event"], np.column_stack([m, s["age"]]), s["stratum"].to_numpy()
+    )
+    row = table.iloc[0]
+    found = row[["marker_effect", "marker_effect_low", "marker_effect_high"]]
+    assert np.log(found.to_numpy(dtype=float)) == approx(np.array(alone.interval(0)), rel=1e-6)
+    assert row["p_prognostic"] == approx(alone.test(0).p, rel=1e-6)
+    assert row["p_ph"] == approx(proportional_hazards(alone).terms[0].p, rel=1e-6)
+    text = table.to_csv() + screen(cohort, "ORR").to_csv()
+    assert "predictive" not in text
+    assert "interaction" not in text
+    with pytest.raises(ValueError, match="two arms"):
+        fit_models(cohort, "PFS", cohort.markers)
+    assert list(fit_prognostic_models(cohort, "PFS", cohort.markers.where([False, False])).columns)
+
+
+def test_a_covariate_that_does_not_exist_is_named():
+    cohort = trial(n=60, markers=1)
+    with pytest.raises(
+        KeyError, match=r"predictive\.covariates: the subjects table has no column x"
+    ):
+        fit_models(cohort, "PFS", cohort.markers, ["x"])

@@ -1,0 +1,84 @@
+"""Families, and what is adjusted within them."""
+
+import numpy as np
+import pandas as pd
+from biomarker_cohorts import markers_of, trial
+from pytest import approx
+from statsmodels.stats.multitest import multipletests
+
+from correlatives.predictive.model import COLUMNS, fit_domain, fit_models
+from correlatives.predictive.multiplicity import adjust, benjamini_hochberg
+
+
+def test_false_discovery_rate_agrees_with_statsmodels_and_skips_missing():
+    p = np.random.default_rng(0).random(50) ** 2
+    expected = multipletests(p, method="fdr_bh")[1]
+    with_gaps = np.insert(p, [0, 10, 50], np.nan)
+    q = benjamini_hochberg(with_gaps)
+    assert q[np.isfinite(with_gaps)] == approx(expected)
+    assert np.isnan(q[~np.isfinite(with_gaps)]).all()
+    assert np.isnan(benjamini_hochberg(np.full(3, np.nan))).all()
+
+
+def family_of_markers(n=100):
+    cohort = trial(n=n, markers=8, seed=2)
+    values = dict(zip(cohort.markers.info["biomarker"], cohort.markers.value, strict=True))
+    values["rare"] = (np.arange(n) < 3).astype(float)
+    entries = {name: {"family": "confirmatory"} for name in ("marker 1", "marker 2", "rare")}
+    return cohort, markers_of(cohort.markers.subjects, values, entries)
+
+
+def test_families_are_adjusted_apart_and_few_carriers_do_not_count():
+    cohort, markers = family_of_markers()
+    fits = fit_domain(cohort, "PFS", markers, randomisations=499)
+    table = adjust([fits])
+    assert list(table.columns) == COLUMNS
+    assert (table["family"][:3] == "confirmatory").all()
+    rare = table[table["biomarker"] == "rare"].iloc[0]
+    assert np.isnan(rare["q_value"])
+    assert np.isnan(rare["p_fwer"])
+    assert "fewer than 5 subjects differ" in rare["note"]
+    for family, size in (("confirmatory", 2), ("exploratory", 6)):
+        part = table[(table["family"] == family) & table["q_value"].notna()]
+        assert len(part) == size
+        assert part["q_value"].to_numpy() == approx(
+            multipletests(part["p_randomisation"], method="fdr_bh")[1]
+        )
+        assert part["method"].str.contains(f"p_randomisation, family of {size}").all()
+    confirmatory = table[table["p_fwer"].notna()]
+    assert set(confirmatory["biomarker"]) == {"marker 1", "marker 2"}
+    assert (confirmatory["p_fwer"] >= confirmatory["p_randomisation"]).all()
+    assert table["p_fwer"][table["family"] == "exploratory"].isna().all()
+    marginal = fits.table.set_index("biomarker")["minimum_detectable_ratio"]
+    own = table.set_index("biomarker")["minimum_detectable_ratio"]
+    assert (own[["marker 1", "marker 2"]] > marginal[["marker 1", "marker 2"]]).all()
+    assert own["marker 3"] == marginal["marker 3"]
+
+
+def test_without_randomisation_the_likelihood_ratio_is_adjusted_and_said():
+    cohort, markers = family_of_markers()
+    table = adjust([fit_models(cohort, "PFS", markers)])
+    part = table[(table["family"] == "exploratory") & table["q_value"].notna()]
+    assert part["q_value"].to_numpy() == approx(
+        multipletests(part["p_interaction_lrt"], method="fdr_bh")[1]
+    )
+    assert part["method"].str.contains("on p_interaction_lrt").all()
+    assert table["p_fwer"].isna().all()
+
+
+def test_the_order_of_domains_does_not_matter():
+    cohort, markers = family_of_markers()
+    split = np.arange(len(markers)) % 2 == 0
+    parts = [
+        fit_domain(cohort, "PFS", markers.where(which), randomisations=99)
+        for which in (split, ~split)
+    ]
+    one, two = adjust(parts), adjust(parts[::-1])
+    assert one.to_csv() == two.to_csv()
+    whole = adjust([fit_domain(cohort, "PFS", markers, randomisations=99)])
+    # rounding differs with the number of markers that are fitted together
+    pd.testing.assert_frame_equal(one, whole, rtol=1e-8)
+
+
+def test_nothing_gives_a_header():
+    assert list(adjust([]).columns) == COLUMNS
