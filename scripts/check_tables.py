@@ -2,13 +2,14 @@
 
 from pathlib import Path
 
+from correlatives.tables.config import claim_results
 from correlatives.tables.load import load_study
 
 from correlatives.cohort import build_cohort
-from correlatives.workflow import claim, job
+from correlatives.workflow import job
 
 with job(snakemake) as step:  # noqa: F821
-    claim(Path(step.params.results), step.params.study["study"]["id"])
+    claim_results(Path(step.params.results), step.params.study["study"]["id"])
     study = load_study(step.params.study, Path(step.params.data))
     built = build_cohort(study)
     step.write(study.problems.frame(), step.output.problems)

@@ -13,8 +13,8 @@ with job(snakemake) as step:  # noqa: F821
     step.write(table, step.output.joined)
     table.to_parquet(step.output.parquet, index=False)
     step.write(table_one(cohort, list(dict.fromkeys(step.params.columns))), step.output.table_one)
-    simulated = cohort.study["simulated"]
+    shared = {"arms": cohort.arms, "simulated": cohort.study["simulated"]}
     steps = pd.read_csv(step.input.flow, sep="\t", keep_default_na=False)
-    flow.draw(steps, simulated=simulated).write(step.stem(step.output.flow))
+    flow.draw(steps, **shared).write(step.stem(step.output.flow))
     counts = pd.read_csv(step.input.inventory, sep="\t", keep_default_na=False)
-    inventory.draw(counts, simulated=simulated).write(step.stem(step.output.inventory))
+    inventory.draw(counts, **shared).write(step.stem(step.output.inventory))

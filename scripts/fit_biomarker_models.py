@@ -1,8 +1,7 @@
 """Fit the model of every marker of one domain on every endpoint."""
 
-from correlatives.predictive.model import fit_models, fit_prognostic_models
-
 from correlatives.cohort import Cohort, clinical_markers
+from correlatives.predictive.model import fit_domain, fit_prognostic_models
 from correlatives.workflow import job
 
 with job(snakemake) as step:  # noqa: F821
@@ -11,7 +10,17 @@ with job(snakemake) as step:  # noqa: F821
         markers = clinical_markers(cohort, step.params.clinical_markers)
     else:
         markers = cohort.markers.select(timepoint=cohort.study["baseline"])
+    model = {"covariates": step.params.covariates, "alpha": step.params.alpha}
     for endpoint, path in zip(step.params.endpoints, step.output.fits, strict=True):
-        fit = fit_models if cohort.randomised else fit_prognostic_models
-        table = fit(cohort, endpoint, markers, covariates=step.params.covariates)
-        table.to_parquet(path, index=False)
+        if cohort.randomised:
+            # Every domain draws the same arms: the study's seed, not the job's.
+            fit_domain(
+                cohort,
+                endpoint,
+                markers,
+                randomisations=step.params.randomisations,
+                seed=step.params.seed,
+                **model,
+            ).write(path)
+        else:
+            fit_prognostic_models(cohort, endpoint, markers, **model).to_parquet(path, index=False)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import ast
 import hashlib
-import json
 import sys
 import traceback
 import warnings
@@ -183,9 +182,3 @@ class job:
         path = Path(path)
         path.parent.mkdir(parents=True, exist_ok=True)
         table.to_csv(path, sep="\t", index=False, na_rep="", lineterminator="\n", encoding="utf-8")
-
-
-def claim(results: Path, study_id: str) -> None:
-    """Note which study a results folder belongs to."""
-    results.mkdir(parents=True, exist_ok=True)
-    (results / ".study").write_text(json.dumps({"id": study_id}) + "\n", encoding="utf-8")

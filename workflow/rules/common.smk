@@ -3,9 +3,7 @@ import os
 import sys
 from pathlib import Path
 
-from snakemake.io import (
-    report as in_report,
-)  # `report` at the start of a line is a keyword
+from snakemake import io
 
 HOUSE = Path(workflow.current_basedir.get_path_or_uri(secret_free=False)).parents[1]
 sys.path.insert(0, str(HOUSE / "scripts"))
@@ -32,6 +30,7 @@ if complaints:
     for line in complaints:
         print(f"  - {line}", file=sys.stderr)
     sys.exit(1)
+WRITTEN = {**config}
 config.clear()
 config.update(filled)
 
@@ -119,7 +118,7 @@ RAW_GIVEN = [path for path in RAW_FILES if not made(path)]
 
 def table(path, category, caption, **labels):
     """An output table that the report shows."""
-    return in_report(
+    return io.report(
         path, caption=f"../report/{caption}.rst", category=category, labels=labels
     )
 
@@ -129,7 +128,7 @@ def figure(name, category, **labels):
     stem = f"<results>/figures/{name}"
     caption = (RESULTS / "figures" / f"{name}.rst").absolute()
     return [
-        in_report(
+        io.report(
             f"{stem}.png", caption=str(caption), category=category, labels=labels
         ),
         *(f"{stem}.{kind}" for kind in ("pdf", "svg", "csv", "rst")),

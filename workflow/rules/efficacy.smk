@@ -25,6 +25,7 @@ EFFICACY_FIGURES = {
         if RANDOMISED
         else {}
     ),
+    **({"response_rates": "Response rates"} if RESPONSES else {}),
     "waterfall": "Best change of the tumour",
     "swimmer": "Course of every subject",
 }
@@ -64,8 +65,8 @@ rule estimate_efficacy:
 
 rule draw_efficacy:
     input:
+        **{name: f"<results>/efficacy/{name}.tsv" for name in EFFICACY_TABLES},
         cohort=cohort("outcomes", "course"),
-        tables=rules.estimate_efficacy.output,
         code=code("draw_efficacy"),
     output:
         **{
@@ -83,6 +84,8 @@ rule draw_efficacy:
         runtime=lambda wildcards, attempt: 20 * attempt,
     params:
         **digests("draw_efficacy"),
+        figures=list(EFFICACY_FIGURES),
+        tables=list(EFFICACY_TABLES),
         subject_level=config["report"]["subject_level"],
     message:
         "Drawing survival, subgroups, best change and the course of the subjects"

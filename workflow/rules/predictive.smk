@@ -7,7 +7,11 @@ SCREEN_FIGURES = {
         f"forest_{SCREEN}_{endpoint}": f"Forest plot, {endpoint}"
         for endpoint in SCREENED
     },
-    **{f"volcano_{endpoint}": f"Volcano plot, {endpoint}" for endpoint in SCREENED},
+    **(
+        {f"volcano_{endpoint}": f"Volcano plot, {endpoint}" for endpoint in SCREENED}
+        if RANDOMISED
+        else {}
+    ),
 }
 
 
@@ -100,6 +104,7 @@ rule draw_biomarkers:
     input:
         tables=rules.screen_biomarkers.output.tables,
         outcomes=cohort("outcomes"),
+        markers=cohort("blood", "tissue", "alterations"),
         code=code("draw_biomarkers"),
     output:
         **{

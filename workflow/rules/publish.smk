@@ -18,7 +18,7 @@ QUESTIONS = ["check", "efficacy", "predictive", "resistance", "response", "figur
 # file, because nested values do not survive the command line.
 WHOLE = RESULTS / "logs" / "configuration.json"
 ON_TOP = (
-    json.dumps({**config, "data_dir": shown(DATA)})
+    json.dumps({**WRITTEN, "data_dir": shown(DATA)})
     if workflow.config_settings.config
     else ""
 )

@@ -39,7 +39,8 @@ rule analyse_resistance:
     params:
         **digests("analyse_resistance"),
         settings=lookup(dpath="resistance", within=config),
-        windows=config["timepoints"],
+        timepoints=config["timepoints"],
+        min_tumour_fraction=lookup(dpath="evaluable/min_tumour_fraction", within=config),
     message:
         "Comparing baseline, on-treatment and progression samples"
     script:

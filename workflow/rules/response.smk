@@ -1,9 +1,17 @@
 # How well response can be predicted from what is known before treatment.
 
-LEARNED = [name for name in MODELLED if name in RESPONSES]
+LEARNED = [name for name in MODELLED if name in RESPONSES + TIMES]
 RESPONSE_FIGURES = {
-    **{f"roc_{endpoint}": f"ROC, {endpoint}" for endpoint in LEARNED},
-    **{f"calibration_{endpoint}": f"Calibration, {endpoint}" for endpoint in LEARNED},
+    **{
+        f"roc_{endpoint}": f"ROC, {endpoint}"
+        for endpoint in LEARNED
+        if endpoint in RESPONSES
+    },
+    **{
+        f"calibration_{endpoint}": f"Calibration, {endpoint}"
+        for endpoint in LEARNED
+        if endpoint in RESPONSES
+    },
 }
 
 
