@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -23,8 +23,34 @@ from correlatives.markers import (
     MEASURED,
     MISSING,
     NOT_EVALUABLE,
+    NUMBERS,
     Markers,
 )
+from correlatives.tables.dictionary import info_frame, levels_of, positive_of_two
+from correlatives.tables.words import words
+
+if TYPE_CHECKING:
+    from correlatives.tables.study import Study
+
+__all__ = [
+    "ABOVE",
+    "BELOW",
+    "DOMAINS",
+    "EMPTY",
+    "INFO",
+    "MEASURED",
+    "MISSING",
+    "NOT_EVALUABLE",
+    "Built",
+    "Cohort",
+    "Markers",
+    "build_cohort",
+    "clinical_markers",
+    "joined",
+]
+
+#: What is put behind the name of an input column that the cohort needs for itself (``stratum``).
+GIVEN = "_given"
 
 #: Files of the marker matrices, in the order in which they are joined.
 DOMAINS = ("blood", "tissue", "alterations")
@@ -40,14 +66,14 @@ class Cohort:
         What the analyses need to know of the configuration: ``title``, ``design``, ``arms`` (``control``
         and ``experimental`` -> label; single-arm: ``{"all": label}``), ``strata`` (columns), ``endpoints``
         (name -> its configuration), ``simulated``, ``baseline`` (name of the baseline timepoint),
-        ``population``, ``id``.
+        ``population``, ``id``, ``timepoints`` (in order), ``columns`` (of the subjects table).
     subjects : pd.DataFrame, n rows
         subject_id, arm (pooled label), arm_code (0, 1; NaN single-arm), stratum (0-based code of the
         combination of strata), in_population (bool), eligible (``met``, ``not_met``, ``unknown``), ``{endpoint}_months`` and
         ``{endpoint}_event`` (float, NaN where missing) of time-to-event endpoints (durations of
         response too), ``{endpoint}`` (0, 1, NaN) of response endpoints, best_overall_response,
         best_change_pct, progression_months (NaN if none), off_treatment_reason, the columns of the
-        subjects table.
+        subjects table (with ``_given`` behind its name where one is called as one of these).
     markers : Markers
         Of the domains that were read.
     samples : pd.DataFrame
@@ -189,3 +215,156 @@ EMPTY: dict[str, list[str]] = {
     ],
     "pathways": ["gene", "kind", "pathway", "direction"],
 }
+
+
+@dataclass(frozen=True)
+class Built:
+    """A cohort and the account of how it was made.
+
+    Attributes
+    ----------
+    cohort : Cohort
+    flow, inventory, eligibility, chosen_samples : pd.DataFrame
+        ``check/{name}.tsv``.
+    """
+
+    cohort: Cohort
+    flow: pd.DataFrame
+    inventory: pd.DataFrame
+    eligibility: pd.DataFrame
+    chosen_samples: pd.DataFrame
+
+
+def build_cohort(study: Study) -> Built:
+    """Join a study's tables into the cohort, and account for every subject and sample.
+
+    Nothing is raised for what the data hold; problems are added to ``study.problems`` (those that reading
+    the tables has told already are not told again), and with errors among them the cohort is not
+    meant to be analysed.
+
+    Parameters
+    ----------
+    study : Study
+
+    Returns
+    -------
+    Built
+    """
+    from correlatives.assembly import Assembly
+
+    return Assembly(study).built()
+
+
+def joined(cohort: Cohort) -> pd.DataFrame:
+    """Return the joined table for other tools: ``cohort/cohort.tsv``.
+
+    Parameters
+    ----------
+    cohort : Cohort
+        With the markers of the domains wanted.
+
+    Returns
+    -------
+    pd.DataFrame
+        One row a subject: the columns of the subjects table (`arm` pooled), ``{endpoint}_months`` and
+        ``{endpoint}_event`` or ``{endpoint}``, and ``{specimen}:{biomarker}`` at baseline (with ``:{assay}`` after
+        it where several assays measured one biomarker): numbers on their own scale, the limit where a value
+        lies beyond it, the level's word of an ordinal biomarker, 1 and 0 of a binary one, missing where
+        there is no result.
+    """
+    subjects = cohort.subjects
+    columns: dict[str, Any] = {}
+    for name in cohort.study.get("columns", []):
+        column = f"{name}{GIVEN}" if f"{name}{GIVEN}" in subjects else name
+        columns[name] = subjects[column]
+    columns["subject_id"] = subjects["subject_id"]
+    columns["arm"] = subjects["arm"]
+    for name, endpoint in cohort.study["endpoints"].items():
+        timed = endpoint["type"] != "response"
+        for column in (f"{name}_months", f"{name}_event") if timed else (name,):
+            columns[column] = subjects[column]
+    baseline = cohort.markers.select(timepoint=cohort.study["baseline"])
+    info = baseline.info
+    several = info.duplicated(["specimen", "biomarker"], keep=False).to_numpy()
+    for row, (specimen, biomarker, assay, kind, levels) in enumerate(
+        info[["specimen", "biomarker", "assay", "kind", "levels"]].itertuples(index=False)
+    ):
+        name = f"{specimen}:{biomarker}"
+        values: Any = baseline.value[row]
+        if kind == "ordinal" and levels:
+            names = levels_of(levels)
+            values = [None if np.isnan(code) else names[int(code)] for code in values]
+        columns[f"{name}:{assay}" if several[row] and assay else name] = values
+    first = ["subject_id", "arm"]
+    order = first + [column for column in columns if column not in first]
+    return pd.DataFrame(columns, index=subjects.index)[order]
+
+
+def clinical_markers(cohort: Cohort, names: Sequence[str]) -> Markers:
+    """Return columns of the subjects table as baseline markers of specimen ``clinical``.
+
+    Two values make a binary marker, positive being the one that obviously is (yes, Y, 1, true, positive,
+    …), else the later in sort order; numbers of more than two values are continuous; three words or more
+    make one binary marker a level but the first in sort order (``site=B``, positive v all other subjects with
+    a value). A column without two values, or that is not there, gives no marker.
+
+    Parameters
+    ----------
+    cohort : Cohort
+    names : sequence of str
+        Columns of ``cohort.subjects``. An input column whose name the cohort uses itself is found
+        under its own name all the same.
+
+    Returns
+    -------
+    Markers
+        Domain ``clinical``; family exploratory.
+    """
+    subjects = cohort.subjects
+    ids = subjects["subject_id"].to_numpy(dtype=object)
+    entries: list[dict[str, Any]] = []
+    values: list[np.ndarray] = []
+
+    def add(name: str, kind: str, value: np.ndarray, positive: str = "") -> None:
+        entry: dict[str, Any] = dict.fromkeys(INFO, "") | dict.fromkeys(NUMBERS, np.nan)
+        entries.append(
+            entry
+            | {
+                "biomarker": name,
+                "label": name,
+                "specimen": "clinical",
+                "timepoint": cohort.study["baseline"],
+                "kind": kind,
+                "positive": positive,
+                "transform": "none",
+                "family": "exploratory",
+                "prespecified": "no",
+                "domain": "clinical",
+            }
+        )
+        values.append(value)
+
+    for name in names:
+        column = f"{name}{GIVEN}" if f"{name}{GIVEN}" in subjects else name
+        if column not in subjects:
+            continue
+        spelling = words(subjects[column])
+        present = spelling != ""
+        found = sorted(set(spelling[present]))
+        if len(found) < 2:
+            continue
+        if len(found) == 2:
+            positive = positive_of_two(found)
+            add(name, "binary", np.where(present, spelling == positive, np.nan), positive)
+        elif pd.api.types.is_numeric_dtype(subjects[column].dtype):
+            add(name, "continuous", subjects[column].to_numpy(dtype=float))
+        else:
+            for level in found[1:]:
+                add(
+                    f"{name}={level}", "binary", np.where(present, spelling == level, np.nan), level
+                )
+    if not entries:
+        return Markers.empty(ids)
+    value = np.array(values, dtype=float)
+    state = np.where(np.isnan(value), MISSING, MEASURED).astype(np.uint8)
+    return Markers(ids, info_frame(entries), value, state)

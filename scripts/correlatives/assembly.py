@@ -1,0 +1,635 @@
+"""From the checked tables of a study to its cohort, every subject and sample accounted for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from correlatives.cohort import DOMAINS, EMPTY, GIVEN, Built, Cohort
+from correlatives.markers import Markers
+from correlatives.tables import alterations as genes
+from correlatives.tables.arms import assign_arms, strata_codes
+from correlatives.tables.choose import (
+    CHOSEN,
+    TIER,
+    choices,
+    rank_runs,
+    rank_samples,
+)
+from correlatives.tables.consistency import check_batches, check_pairs
+from correlatives.tables.derive import ratios, vaf_ratios
+from correlatives.tables.dictionary import Dictionary
+from correlatives.tables.eligibility import criteria_met
+from correlatives.tables.inventory import expected_subjects, inventory
+from correlatives.tables.outcomes import (
+    check_outcomes,
+    endpoint_columns,
+    off_treatment_reason,
+    progression_endpoint,
+)
+from correlatives.tables.study import Study
+from correlatives.tables.timepoints import (
+    DAYS_A_MONTH,
+    assign,
+    baseline_name,
+    check_windows,
+    days_from_randomisation,
+    progression_names,
+    study_days,
+)
+from correlatives.tables.values import (
+    Collected,
+    chosen_frame,
+    from_long,
+    from_matrix,
+    merged,
+)
+from correlatives.tables.words import nearest, words
+
+#: Configuration lists that name columns of the subjects table, and the rule of a name that is none.
+COLUMN_LISTS = (
+    (("study", "strata"), "stratum_names_no_column"),
+    (("predictive", "covariates"), "covariate_names_no_column"),
+    (("predictive", "clinical_markers"), "covariate_names_no_column"),
+    (("response", "clinical"), "covariate_names_no_column"),
+)
+
+
+class Assembly:
+    """Builds a cohort, step by step; made for one call of `built`."""
+
+    def __init__(self, study: Study) -> None:
+        self.study = study
+        self.config = study.config
+        self.problems = study.problems
+        self.flow = study.flow
+        self.baseline = baseline_name(self.config)
+
+    def built(self) -> Built:
+        """Return the cohort and its account."""
+        told = {(p.rule, p.column, p.subject_id) for p in self.problems.found}
+        before = len(self.problems.found)
+        self._check_columns()
+        self._subjects()
+        self._samples()
+        self._runs()
+        collected = self._measured()
+        markers = self._markers(collected)
+        chosen = self._choose(collected)
+        if "control" in self.labels:
+            code = self.subjects["arm_code"].to_numpy(dtype=float)
+            check_batches(self.runs, code, self.labels, self.problems)
+        check_pairs(
+            self.found.calls,
+            self.runs,
+            self.baseline,
+            progression_names(self.config),
+            self.problems,
+        )
+        cohort = Cohort(
+            study=self._description(),
+            subjects=self.subjects,
+            markers=markers,
+            samples=self._sample_table(),
+            calls=self._call_table(),
+            course=self._course(),
+            pathways=self._pathways(),
+        )
+        self._account(cohort)
+        found = self.problems.found
+        found[before:] = [p for p in found[before:] if (p.rule, p.column, p.subject_id) not in told]
+        return Built(
+            cohort=cohort,
+            flow=self.flow.frame(),
+            inventory=self._inventory(collected),
+            eligibility=self.eligibility,
+            chosen_samples=chosen,
+        )
+
+    # Subjects ---------------------------------------------------------------------------------------
+
+    def _check_columns(self) -> None:
+        columns = list(self.study.subjects.columns)
+        for (section, key), rule in COLUMN_LISTS:
+            for name in (self.config.get(section) or {}).get(key) or []:
+                if name not in columns:
+                    self.problems.add(
+                        rule,
+                        f"{section}.{key} names column {name!r}, which the subjects table has not."
+                        + nearest(str(name), columns),
+                        table="subjects",
+                        column=str(name),
+                    )
+
+    def _subjects(self) -> None:
+        study, flow = self.study, self.flow
+        given = study.subjects
+        labels, code, set_aside, relabel = assign_arms(given, self.config, self.problems)
+        ids = words(given["subject_id"])
+        if not flow.started("subject"):
+            arms = words(given["arm"]) if "arm" in given else np.full(len(given), "", object)
+            flow.start("in the files", "subject", dict(zip(ids, arms, strict=True)))
+        # Arms that are pooled, or not told apart, are one arm from the first step on.
+        flow.relabel(relabel)
+        flow.leave_out("arms", "subject", set_aside)
+        self.labels = labels
+        self.set_aside = set_aside
+        kept = np.array([subject not in set_aside for subject in ids], dtype=bool)
+        subjects = given.loc[kept].reset_index(drop=True)
+        code = code[kept]
+        self.ids = ids[kept]
+        self.place = pd.Index(self.ids)
+        self.first_dose = subjects["first_dose_day"].fillna(0.0).to_numpy(dtype=float)
+        strata = strata_codes(subjects, list(self.config["study"]["strata"]), self.problems)
+        endpoints = endpoint_columns(
+            self.ids,
+            self.config,
+            study.outcomes,
+            study.responses,
+            study.assessments,
+            self.first_dose,
+            self.problems,
+        )
+        check_outcomes(
+            self.ids,
+            endpoints,
+            self.config,
+            study.outcomes,
+            study.assessments,
+            self.first_dose,
+            self.problems,
+        )
+        criteria = list(self.config.get("eligibility") or [])
+        self.eligibility, eligible = criteria_met(subjects, criteria, self.problems)
+        everyone = str(self.config.get("population") or "randomised") != "eligible"
+        own = {
+            "arm_code": code,
+            "stratum": strata,
+            "in_population": np.ones(len(code), dtype=bool) if everyone else eligible == "met",
+            "eligible": eligible,
+            **{column: endpoints[column].to_numpy() for column in endpoints},
+            "off_treatment_reason": off_treatment_reason(self.ids, study.doses),
+        }
+        covariates = {
+            column: subjects[column]
+            for column in subjects
+            if column not in ("subject_id", "arm") and not column.startswith("_")
+        }
+        self.columns = list(covariates)
+        role = ["control", "experimental"] if "control" in labels else ["all", "all"]
+        arm = np.array([labels[role[0 if np.isnan(c) else int(c)]] for c in code], dtype=object)
+        self.subjects = pd.DataFrame(
+            {
+                "subject_id": self.ids,
+                "arm": arm,
+                **own,
+                **{
+                    f"{column}{GIVEN}" if column in own else column: values
+                    for column, values in covariates.items()
+                },
+            }
+        )
+        self.reference = progression_endpoint(self.config["endpoints"])
+
+    # Samples and runs -------------------------------------------------------------------------------
+
+    def _samples(self) -> None:
+        given = self.study.samples
+        subject = words(given["subject_id"])
+        at = self.place.get_indexer(subject)
+        ids = words(given["sample_id"])
+        if not self.flow.started("sample"):
+            arm_of = dict(
+                zip(
+                    words(self.study.subjects["subject_id"]),
+                    words(self.study.subjects["arm"])
+                    if "arm" in self.study.subjects
+                    else np.full(len(self.study.subjects), "", object),
+                    strict=True,
+                )
+            ) | dict(zip(self.ids, self.subjects["arm"], strict=True))
+            members = {
+                sample: arm_of.get(owner, "") for sample, owner in zip(ids, subject, strict=True)
+            }
+            self.flow.start("in the files", "sample", members)
+        gone = {
+            sample: "subject set aside" if owner in self.set_aside else "unknown subject"
+            for sample, owner, index in zip(ids, subject, at, strict=True)
+            if index < 0
+        }
+        self.flow.leave_out("subjects of the cohort", "sample", gone)
+        self.samples = given.loc[at >= 0].reset_index(drop=True)
+        at = at[at >= 0]
+        first_dose = self.first_dose[at]
+        progression = self.subjects["progression_months"].to_numpy(dtype=float)[at] * DAYS_A_MONTH
+        day = self.samples["day"].to_numpy(dtype=float)
+        elapsed = days_from_randomisation(day, first_dose)
+        self.samples = self.samples.assign(
+            subject=at,
+            analysis=assign(self.samples, self.config, self.problems),
+            elapsed=elapsed,
+            progression_elapsed=progression,
+        )
+        # Times in months name a day only to within rounding.
+        exact = str(self.config["study"].get("time_unit", "months")) == "days"
+        check_windows(self.samples, self.config, None if exact else 1.0, self.problems)
+        place, rank, rule = rank_samples(
+            self.samples, self.config, study_days(progression, first_dose)
+        )
+        self.samples = self.samples.assign(place=place)
+        self.sample_rank, self.sample_rule = rank, rule
+
+    def _runs(self) -> None:
+        given = self.study.runs
+        at = pd.Index(words(self.samples["sample_id"])).get_indexer(words(given["sample_id"]))
+        runs = given.loc[at >= 0].reset_index(drop=True)
+        at = at[at >= 0]
+        owner = self.samples.iloc[at].reset_index(drop=True)
+        # One table may hold samples and runs: what the sample says stands where both have a column.
+        runs = runs.assign(
+            sample=at,
+            subject=owner["subject"].to_numpy(),
+            subject_id=words(owner["subject_id"]),
+            specimen=words(owner["specimen"]),
+            analysis=words(owner["analysis"]),
+            assay=words(runs["assay"]),
+            failed=words(runs["qc"]) == "fail",
+        )
+        version_rank, self.run_rule, self.run_best = rank_runs(runs)
+        order = self.sample_rank[at] * (int(version_rank.max(initial=0)) + 1) + version_rank
+        self.runs = runs.assign(version_rank=version_rank, order=order)
+
+    # Markers ----------------------------------------------------------------------------------------
+
+    def _measured(self) -> Collected:
+        study = self.study
+        self.dictionary = Dictionary(study.biomarkers)
+        replicates = str((self.config.get("choose") or {}).get("replicates") or "mean")
+        collected = Collected()
+        n = len(self.ids)
+        common = (self.runs, n, self.dictionary, replicates, collected, self.problems)
+        if len(study.measurements):
+            from_long(study.measurements, study.defaults, *common)
+        for number, matrix in enumerate(study.matrices):
+            from_matrix(matrix, number, *common)
+        self.found = genes.evidence(
+            study.alterations,
+            study.coverage,
+            "coverage" in study.given,
+            self.runs,
+            self.config,
+            self.problems,
+        )
+        self.call_chosen, self.used = genes.gene_and_pathway_markers(
+            self.found,
+            self.runs,
+            study.pathways,
+            study.coverage if "coverage" in study.given else None,
+            n,
+            self.dictionary,
+            collected,
+        )
+        genes.burden_markers(self.found, self.runs, study.coverage, n, self.dictionary, collected)
+        return collected
+
+    def _markers(self, collected: Collected) -> Markers:
+        markers = merged(collected.blocks, self.ids, self.problems)
+        early = [str(name) for name in (self.config.get("resistance") or {}).get("early") or []]
+        wide = {
+            str(feature) for matrix in self.study.matrices for feature in matrix.features
+        } - set(words(self.study.measurements["biomarker"]))
+        derived = ratios(markers, self.baseline, early, wide, self.dictionary)
+        for specimen, timepoint in sorted(self.used):
+            if timepoint not in early or (specimen, self.baseline) not in self.used:
+                continue
+            names = self.used[specimen, self.baseline][0]
+            first = self._vaf((specimen, self.baseline), markers)
+            later = self._vaf((specimen, timepoint), markers)
+            derived += vaf_ratios(*later, *first, names, (specimen, timepoint), self.dictionary)
+        parts = [markers, merged(derived, self.ids, self.problems)] if derived else [markers]
+        return Markers.concatenate(parts) if derived else markers
+
+    def _vaf(self, where: tuple[str, str], markers: Markers) -> tuple[np.ndarray, np.ndarray]:
+        names, _ = self.used[where]
+        info = markers.info
+        here = (info["specimen"] == where[0]) & (info["timepoint"] == where[1])
+        row = pd.Series(np.flatnonzero(here), index=info.loc[here, "biomarker"])
+        at = row.loc[[f"gene:{name}" for name in names]].to_numpy()
+        return genes.vaf_of_genes(
+            self.found,
+            self.runs,
+            self.study.coverage,
+            self.used[where],
+            self.call_chosen,
+            where,
+            markers.value[at] == 0,
+        )
+
+    # Choices and account ----------------------------------------------------------------------------
+
+    def _choose(self, collected: Collected) -> pd.DataFrame:
+        runs, samples = self.runs, self.samples
+        columns = ["run", "source", "biomarker", "assay"]
+        sources = (
+            pd.concat(
+                [pd.DataFrame(columns=columns), *(s for s in collected.sources if len(s))],
+                ignore_index=True,
+            )
+            if any(len(s) for s in collected.sources)
+            else pd.DataFrame(columns=columns)
+        )
+        run = sources["run"].to_numpy(dtype=np.int64)
+        sources = sources.assign(sample=runs["sample"].to_numpy(dtype=np.int64)[run])
+        table = choices(
+            sources, samples, self.sample_rank, self.sample_rule, self.config, self.problems
+        )
+        rows = list(collected.chosen)
+        run_ids, subject = words(runs["run_id"]), words(runs["subject_id"])
+        for index in np.flatnonzero((self.run_rule != "") & (words(runs["analysis"]) != "")):
+            rows.append(
+                (
+                    subject[index],
+                    runs["specimen"].iloc[index],
+                    runs["analysis"].iloc[index],
+                    "",
+                    run_ids[self.run_best[index]],
+                    run_ids[index],
+                    self.run_rule[index],
+                )
+            )
+        table = pd.concat([table, chosen_frame(rows)], ignore_index=True) if rows else table
+        table = table.drop_duplicates().sort_values([*CHOSEN[:4], "rejected"], kind="stable")
+
+        looked = np.zeros(len(runs), dtype=bool)
+        looked[self.found.runs] = True
+        failed = runs["failed"].to_numpy(dtype=bool)
+        assay = words(runs["assay"])
+        universe = pd.DataFrame(
+            {
+                "run": self.found.runs,
+                "source": ["alterations\t" + assay[r] for r in self.found.runs],
+            }
+        )
+        universe = universe[~failed[self.found.runs]]
+        every = pd.concat([sources[["run", "source"]], universe], ignore_index=True)
+        at = every["run"].to_numpy(dtype=np.int64)
+        placed = words(runs["analysis"])[at] != ""
+        every = every.assign(
+            place=samples["place"].to_numpy()[runs["sample"].to_numpy(dtype=np.int64)[at]],
+            order=runs["order"].to_numpy(dtype=np.int64)[at],
+        )[placed]
+        best = every.groupby(["place", "source"])["order"].transform("min")
+        stands = np.zeros(len(runs), dtype=bool)
+        stands[every.loc[every["order"] == best, "run"].to_numpy(dtype=np.int64)] = True
+        # The sample that stands for a gene may not be the first in rank (an unreadable one is passed over).
+        for _, used in self.used.values():
+            stands[np.unique(used[used >= 0])] = True
+        result = looked.copy()
+        result[run] = True
+        self.with_result = result & ~failed
+        placed = words(runs["analysis"]) != ""
+        self.runs = runs.assign(
+            usable=self.with_result & placed, chosen=stands & self.with_result & placed
+        )
+        return table.reset_index(drop=True)
+
+    def _account(self, cohort: Cohort) -> None:
+        flow, runs = self.flow, self.runs
+        ids = words(self.samples["sample_id"])
+        sample = runs["sample"].to_numpy(dtype=np.int64)
+
+        def of(flag: np.ndarray) -> np.ndarray:
+            marked = np.zeros(len(ids), dtype=bool)
+            marked[sample[flag]] = True
+            return marked
+
+        failed = runs["failed"].to_numpy(dtype=bool)
+        every = of(np.ones(len(runs), dtype=bool))
+        for step, reason, gone in (
+            ("quality control", "failed quality control", every & ~of(~failed)),
+            ("timepoints", "no timepoint", words(self.samples["analysis"]) == ""),
+            ("results", "no result", ~of(self.with_result)),
+            ("choice", "another sample was chosen", ~of(runs["chosen"].to_numpy(dtype=bool))),
+        ):
+            flow.leave_out(step, "sample", dict.fromkeys(ids[gone], reason))
+        self._branches(cohort)
+
+    def _branches(self, cohort: Cohort) -> None:
+        subjects, markers = cohort.subjects, cohort.markers
+        outside = {
+            subject: "not eligible" if status == "not_met" else "eligibility unknown"
+            for subject, status, inside in zip(
+                self.ids, subjects["eligible"], subjects["in_population"], strict=True
+            )
+            if not inside
+        }
+        domains = {}
+        at_baseline = (markers.info["timepoint"] == self.baseline).to_numpy(dtype=bool)
+        for domain in DOMAINS:
+            rows = np.flatnonzero(at_baseline & (markers.info["domain"] == domain).to_numpy(bool))
+            if len(rows):
+                evaluable = np.zeros(len(self.ids), dtype=bool)
+                for row in rows:
+                    evaluable |= TIER[markers.state[row]] == 0
+                    if evaluable.all():
+                        break
+                domains[domain] = evaluable
+        for name, endpoint in self.config["endpoints"].items():
+            column = name if endpoint["type"] == "response" else f"{name}_months"
+            unknown = subjects[column].isna().to_numpy()
+            if endpoint["type"] != "response":
+                unknown = unknown | subjects[f"{name}_event"].isna().to_numpy()
+            no_outcome = dict.fromkeys(self.ids[unknown], "no outcome")
+            self.flow.branch(f"analysis: {name}", "subject", no_outcome | outside)
+            if endpoint["type"] == "duration_of_response":
+                continue
+            for domain, evaluable in domains.items():
+                without = dict.fromkeys(self.ids[~evaluable], "no evaluable baseline sample")
+                self.flow.branch(
+                    f"analysis: {name}, {domain}", "subject", without | no_outcome | outside
+                )
+        usable = self.runs[self.runs["usable"]]
+        subject, analysis = usable["subject"].to_numpy(np.int64), words(usable["analysis"])
+        late = progression_names(self.config)[0]
+        for specimen in sorted(set(usable["specimen"])):
+            here = (usable["specimen"] == specimen).to_numpy()
+            first = np.isin(np.arange(len(self.ids)), subject[here & (analysis == self.baseline)])
+            last = np.isin(np.arange(len(self.ids)), subject[here & (analysis == late)])
+            if not last.any():
+                continue
+            reasons = dict.fromkeys(self.ids[~last], "no progression sample")
+            reasons |= dict.fromkeys(self.ids[~first], "no baseline sample")
+            self.flow.branch(f"resistance: pairs, {specimen}", "subject", reasons | outside)
+
+    def _inventory(self, collected: Collected) -> pd.DataFrame:
+        runs = self.runs
+        own = pd.DataFrame({"run": np.arange(len(runs)), "assay": words(runs["assay"])})
+        tried = [s[["run", "assay"]] for s in collected.sources if len(s)]
+        results = pd.concat([own.iloc[:0], *tried], ignore_index=True) if tried else own.iloc[:0]
+        results = results[words(results["assay"]) != ""]
+        unnamed = ~own["run"].isin(results["run"]) & (self.with_result | runs["failed"]).to_numpy()
+        assays = pd.concat(
+            [own[(own["assay"] != "") | unnamed], results], ignore_index=True
+        ).drop_duplicates()
+        subjects = self.subjects
+        months = (
+            subjects[f"{self.reference}_months"].to_numpy(dtype=float)
+            if self.reference
+            else np.full(len(subjects), np.nan)
+        )
+        progressed = subjects["progression_months"].notna().to_numpy()
+        found = sorted(set(words(self.samples["analysis"])) - {""})
+        expected = {
+            timepoint: expected_subjects(
+                timepoint, self.config, months, progressed, self.first_dose
+            )
+            for timepoint in found
+        }
+        labels = list(dict.fromkeys(self.labels.values()))
+        return inventory(
+            runs,
+            self.samples,
+            assays,
+            subjects["arm"].to_numpy(dtype=object),
+            labels,
+            expected,
+            self._timepoints(),
+        )
+
+    def _timepoints(self) -> list[str]:
+        """Return the timepoints in order: baseline, as configured, progression last where not configured."""
+        configured = list(self.config.get("timepoints") or {})
+        late = [name for name in progression_names(self.config) if name not in configured]
+        found = sorted(set(words(self.samples["analysis"])) - {"", *configured, *late})
+        return list(dict.fromkeys([self.baseline, *configured, *found, *late]))
+
+    # Tables beside the matrices ---------------------------------------------------------------------
+
+    def _description(self) -> dict[str, Any]:
+        study = self.config["study"]
+        return {
+            "id": str(study["id"]),
+            "title": str(study.get("title") or study["id"]),
+            "design": study["design"],
+            "arms": self.labels,
+            "strata": [c for c in study["strata"] if c in self.columns],
+            "endpoints": self.config["endpoints"],
+            "simulated": bool(study.get("simulated", False)),
+            "baseline": self.baseline,
+            "timepoints": self._timepoints(),
+            "population": str(self.config.get("population") or "randomised"),
+            "columns": self.columns,
+        }
+
+    def _sample_table(self) -> pd.DataFrame:
+        runs = self.runs
+        owner = self.samples.iloc[runs["sample"].to_numpy(dtype=np.int64)].reset_index(drop=True)
+        text = {
+            "run_id": runs["run_id"],
+            "sample_id": runs["sample_id"],
+            "subject_id": runs["subject_id"],
+            "specimen": runs["specimen"],
+            "visit": owner["timepoint"],
+            "timepoint": runs["analysis"],
+            "assay": runs["assay"],
+            "version": runs["version"],
+            "batch": runs["batch"],
+            "qc": runs["qc"],
+            "site_of_tissue": owner["site_of_tissue"],
+            "anatomical_site": owner["anatomical_site"],
+            "lesion_id": owner["lesion_id"],
+        }
+        numbers = {
+            "day": owner["day"],
+            "months": owner["elapsed"] / DAYS_A_MONTH,
+            "days_since_last_dose": owner["days_since_last_dose"],
+            "tumour_fraction": runs["tumour_fraction"],
+        }
+        flags = {name: runs[name].to_numpy(dtype=bool) for name in ("usable", "chosen")}
+        return pd.DataFrame(
+            {name: words(column) for name, column in text.items()}
+            | {name: column.to_numpy(dtype=float) for name, column in numbers.items()}
+            | flags
+        )[EMPTY["samples"]]
+
+    def _call_table(self) -> pd.DataFrame:
+        calls = self.found.calls
+        at = calls["run"].to_numpy(dtype=np.int64)
+        owner = self.runs.iloc[at]
+        text = {
+            "subject_id": owner["subject_id"],
+            "run_id": owner["run_id"],
+            "sample_id": owner["sample_id"],
+            "specimen": owner["specimen"],
+            "timepoint": owner["analysis"],
+        } | {
+            name: calls[name]
+            for name in (
+                "gene",
+                "alteration",
+                "kind",
+                "significance",
+                "copy_number_scale",
+                "partner",
+                "origin",
+            )
+        }
+        numbers = {name: calls[name].to_numpy(dtype=float) for name in ("vaf", "copy_number")}
+        flags = {
+            # A call of a run that failed quality control makes nothing altered.
+            "counted": calls["counted"].to_numpy(dtype=bool)
+            & ~owner["failed"].to_numpy(dtype=bool),
+            "chosen": self.call_chosen,
+        }
+        return pd.DataFrame(
+            {name: words(column) for name, column in text.items()} | numbers | flags
+        )[EMPTY["calls"]]
+
+    def _course(self) -> pd.DataFrame:
+        doses, assessments = self.study.doses, self.study.assessments
+        parts = []
+        if len(doses):
+            parts.append(
+                pd.DataFrame(
+                    {
+                        "subject_id": words(doses["subject_id"]),
+                        "what": "dose",
+                        "name": words(doses["drug"]),
+                        "start_day": doses["start_day"].to_numpy(dtype=float),
+                        "stop_day": doses["stop_day"].to_numpy(dtype=float),
+                        "value": doses["dose_mg"].to_numpy(dtype=float),
+                        "new_lesion": "",
+                    }
+                )
+            )
+        if len(assessments):
+            day = assessments["day"].to_numpy(dtype=float)
+            parts.append(
+                pd.DataFrame(
+                    {
+                        "subject_id": words(assessments["subject_id"]),
+                        "what": "assessment",
+                        "name": words(assessments["response"]),
+                        "start_day": day,
+                        "stop_day": day,
+                        "value": assessments["sum_mm"].to_numpy(dtype=float),
+                        "new_lesion": words(assessments["new_lesion"]),
+                    }
+                )
+            )
+        if not parts:
+            return pd.DataFrame(columns=EMPTY["course"])
+        course = pd.concat(parts, ignore_index=True)
+        course = course[course["subject_id"].isin(self.place)]
+        return course.sort_values(
+            ["subject_id", "what", "start_day", "name"], kind="stable"
+        ).reset_index(drop=True)[EMPTY["course"]]
+
+    def _pathways(self) -> pd.DataFrame:
+        pathways = self.study.pathways
+        return pd.DataFrame(
+            {name: words(pathways[name]) if name in pathways else "" for name in EMPTY["pathways"]},
+            columns=EMPTY["pathways"],
+        )

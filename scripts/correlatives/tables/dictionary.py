@@ -1,0 +1,125 @@
+"""What a biomarker is: its row of the dictionary, else its table's defaults, else what its values show."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from correlatives.markers import INFO, NUMBERS
+from correlatives.tables.words import POSITIVE, spelled, words
+
+#: Domain of the markers of each specimen.
+DOMAIN_OF = {
+    "plasma": "blood",
+    "serum": "blood",
+    "blood": "blood",
+    "pbmc": "blood",
+    "archival_tissue": "tissue",
+    "biopsy": "tissue",
+    "clinical": "clinical",
+}
+
+#: What holds without a dictionary row and without defaults.
+UNSAID = {"family": "exploratory", "prespecified": "no", "transform": "none"}
+
+
+class Dictionary:
+    """Finds the row of a biomarker in a specimen by an assay.
+
+    A row that names the specimen and the assay goes before one that leaves the assay empty (any), and
+    that before one that leaves the specimen empty.
+    """
+
+    def __init__(self, rows: pd.DataFrame) -> None:
+        self.rows: dict[tuple[str, str, str], dict[str, Any]] = {}
+        if len(rows):
+            text = {
+                column: words(rows[column])
+                for column in rows.columns
+                if column not in NUMBERS and not column.startswith("_")
+            }
+            numbers = {
+                column: rows[column].to_numpy(dtype=float) for column in NUMBERS if column in rows
+            }
+            for index in range(len(rows)):
+                row: dict[str, Any] = {name: values[index] for name, values in text.items()}
+                row |= {name: float(values[index]) for name, values in numbers.items()}
+                key = (row["biomarker"], row.get("specimen", ""), row.get("assay", ""))
+                self.rows.setdefault(key, row)
+        self.biomarkers = {key[0] for key in self.rows}
+
+    def row(self, biomarker: str, specimen: str, assay: str) -> dict[str, Any] | None:
+        """Return the row that holds, None without one."""
+        if biomarker not in self.biomarkers:
+            return None
+        for key in (
+            (biomarker, specimen, assay),
+            (biomarker, specimen, ""),
+            (biomarker, "", assay),
+            (biomarker, "", ""),
+        ):
+            if key in self.rows:
+                return self.rows[key]
+        return None
+
+    def entry(
+        self,
+        biomarker: str,
+        specimen: str,
+        assay: str = "",
+        defaults: Mapping[str, Any] | None = None,
+        **said: Any,  # noqa: ANN401 - texts and numbers of an info row
+    ) -> dict[str, Any]:
+        """Return the columns of ``Markers.info`` but the timepoint.
+
+        Later sources win where they say something: `said`, the table's `defaults`, the dictionary.
+        """
+        entry: dict[str, Any] = dict.fromkeys(INFO, "") | dict.fromkeys(NUMBERS, np.nan)
+        entry |= UNSAID | {"domain": DOMAIN_OF.get(specimen, "")} | said
+        for source in (defaults or {}, self.row(biomarker, specimen, assay) or {}):
+            for column, value in source.items():
+                if column not in INFO:
+                    continue
+                if column in NUMBERS:
+                    if value is not None and value != "" and not np.isnan(float(value)):
+                        entry[column] = float(value)
+                elif isinstance(value, (list, tuple)):
+                    entry[column] = "|".join(map(spelled, value))
+                elif spelled(value) != "":
+                    entry[column] = spelled(value)
+        entry |= {"biomarker": biomarker, "specimen": specimen, "assay": assay}
+        entry["label"] = entry["label"] or biomarker
+        return entry
+
+
+def levels_of(text: str) -> list[str]:
+    """Split the levels of an ordinal biomarker: ``0<1+<2+<3+``."""
+    return [level.strip() for level in text.split("<") if level.strip()]
+
+
+def positives_of(text: str) -> list[str]:
+    """Split the values of a binary biomarker that are positive (by ``|``, ``;`` or ``,``)."""
+    for separator in ("|", ";", ","):
+        text = text.replace(separator, "\n")
+    return [word.strip() for word in text.split("\n") if word.strip()]
+
+
+def positive_of_two(found: Iterable[str]) -> str:
+    """Say which of two words is positive: the one that obviously is, else the later in sort order."""
+    ordered = sorted(set(found))
+    obvious = [word for word in ordered if word.casefold() in POSITIVE]
+    return obvious[0] if len(obvious) == 1 else ordered[-1]
+
+
+def info_frame(entries: list[dict[str, Any]]) -> pd.DataFrame:
+    """Return ``Markers.info`` from its rows."""
+    columns = {
+        column: np.array([entry[column] for entry in entries], dtype=float)
+        if column in NUMBERS
+        else np.array([entry[column] for entry in entries], dtype=object)
+        for column in INFO
+    }
+    return pd.DataFrame(columns)

@@ -1,0 +1,145 @@
+"""How many samples were expected, received, assayed and usable: ``check/inventory.tsv``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from correlatives.tables.timepoints import (
+    DAYS_A_MONTH,
+    baseline_name,
+    days_from_randomisation,
+    progression_names,
+)
+from correlatives.tables.words import words
+
+#: Columns of ``check/inventory.tsv``.
+INVENTORY = ["timepoint", "specimen", "assay", "arm", "expected", "received", "assayed", "usable"]
+
+
+def expected_subjects(
+    timepoint: str,
+    config: dict[str, Any],
+    months: np.ndarray,
+    progressed: np.ndarray,
+    first_dose_day: np.ndarray,
+) -> np.ndarray:
+    """Say of whom a sample is expected at a timepoint.
+
+    At baseline of everyone; at progression of those who progressed; at a timepoint on treatment of
+    those alive and free of progression when its window opens (of everyone where the configuration gives no
+    window, or where a subject's follow-up is unknown).
+
+    Parameters
+    ----------
+    months : np.ndarray of float, shape (n,)
+        Progression-free survival, event or not.
+    progressed : np.ndarray of bool, shape (n,)
+    first_dose_day : np.ndarray of float, shape (n,)
+
+    Returns
+    -------
+    np.ndarray of bool, shape (n,)
+    """
+    if timepoint in progression_names(config):
+        return progressed
+    everyone = np.ones(len(months), dtype=bool)
+    window = ((config.get("timepoints") or {}).get(timepoint) or {}).get("window_days")
+    if timepoint == baseline_name(config) or not window:
+        return everyone
+    opens = days_from_randomisation(np.full(len(months), float(window[0])), first_dose_day)
+    return np.isnan(months) | (months > opens / DAYS_A_MONTH)
+
+
+def inventory(
+    runs: pd.DataFrame,
+    samples: pd.DataFrame,
+    assays: pd.DataFrame,
+    arm: np.ndarray,
+    labels: list[str],
+    expected: dict[str, np.ndarray],
+    order: list[str],
+) -> pd.DataFrame:
+    """Count subjects by timepoint, specimen, assay and arm.
+
+    Parameters
+    ----------
+    runs : pd.DataFrame
+        Runs of the cohort: subject (position), specimen, analysis, usable.
+    samples : pd.DataFrame
+        Samples of the cohort: subject (position), specimen, analysis.
+    assays : pd.DataFrame
+        run (position), assay: what each run was assayed for, by its own word or its results'.
+    arm : np.ndarray of str, shape (n,)
+    labels : list of str
+        Arms in the order of the table.
+    expected : dict
+        Timepoint -> np.ndarray of bool, shape (n,).
+    order : list of str
+        Timepoints in the order of the table.
+
+    Returns
+    -------
+    pd.DataFrame
+        Subjects, not samples: received has a sample, assayed a run of this assay, usable one that passed
+        quality control.
+    """
+    at = assays["run"].to_numpy(dtype=np.int64)
+    done = pd.DataFrame(
+        {
+            "subject": runs["subject"].to_numpy(dtype=np.int64)[at],
+            "specimen": words(runs["specimen"])[at],
+            "timepoint": words(runs["analysis"])[at],
+            "assay": words(assays["assay"]),
+            "usable": runs["usable"].to_numpy(dtype=bool)[at],
+        }
+    )
+    got = pd.DataFrame(
+        {
+            "subject": samples["subject"].to_numpy(dtype=np.int64),
+            "specimen": words(samples["specimen"]),
+            "timepoint": words(samples["analysis"]),
+        }
+    )
+    got = got[got["timepoint"] != ""]
+    rank = {name: index for index, name in enumerate(order)}
+    places = sorted(
+        set(zip(got["timepoint"], got["specimen"], strict=True)),
+        key=lambda place: (rank.get(place[0], len(rank)), place),
+    )
+    of_specimen = {
+        specimen: sorted(set(group["assay"])) or [""]
+        for specimen, group in done.groupby("specimen")
+    }
+    rows = []
+    for timepoint, specimen in places:
+        here = got[(got["timepoint"] == timepoint) & (got["specimen"] == specimen)]
+        received = np.zeros(len(arm), dtype=bool)
+        received[here["subject"].to_numpy()] = True
+        for assay in of_specimen.get(specimen, [""]):
+            runs_here = done[
+                (done["timepoint"] == timepoint)
+                & (done["specimen"] == specimen)
+                & (done["assay"] == assay)
+            ]
+            assayed = np.zeros(len(arm), dtype=bool)
+            assayed[runs_here["subject"].to_numpy()] = True
+            usable = np.zeros(len(arm), dtype=bool)
+            usable[runs_here.loc[runs_here["usable"], "subject"].to_numpy()] = True
+            for label in labels:
+                of_arm = arm == label
+                rows.append(
+                    (
+                        timepoint,
+                        specimen,
+                        assay,
+                        label,
+                        *tuple(
+                            int((of_arm & group).sum())
+                            for group in (expected[timepoint], received, assayed, usable)
+                        ),
+                    )
+                )
+    return pd.DataFrame(rows, columns=INVENTORY)

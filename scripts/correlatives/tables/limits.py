@@ -1,0 +1,152 @@
+"""Marker values as the models take them: transformed, with values beyond limits put somewhere defensible."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from correlatives.markers import ABOVE, BELOW, MEASURED, Markers
+
+#: Up to this share of censored values they stand at the limit over the square root of 2.
+FEW_CENSORED = 0.15
+
+#: Above this share only detected v not detected is analysed.
+MOST_CENSORED = 0.50
+
+#: Markers whose values are differences of logarithms already.
+LOG_RATIOS = ("ratio:", "vaf_ratio:")
+
+
+class AnalysisValues(NamedTuple):
+    """Values of p markers and n subjects, ready for a design matrix.
+
+    Attributes
+    ----------
+    value : np.ndarray of float64, shape (p, n)
+        Transformed; NaN where not usable.
+    usable : np.ndarray of bool, shape (p, n)
+    fraction_censored : np.ndarray of float, shape (p,)
+        Of the results, those beyond a limit; NaN without results, 0 for ordinal and binary markers.
+    note : np.ndarray of str, shape (p,)
+        What was done that a reader must know, empty if nothing.
+    kind : np.ndarray of str, shape (p,)
+        As in ``info`` of the markers, but binary where too many values are censored.
+    words : np.ndarray of str, shape (p,)
+        What 1 and 0 mean of a marker that became binary here, else empty.
+    info : pd.DataFrame, p rows
+        ``Markers.info`` with this kind.
+    """
+
+    value: np.ndarray
+    usable: np.ndarray
+    fraction_censored: np.ndarray
+    note: np.ndarray
+    kind: np.ndarray
+    words: np.ndarray
+    info: pd.DataFrame
+
+
+def analysis_values(
+    markers: Markers, index: Sequence[int] | np.ndarray | None = None
+) -> AnalysisValues:
+    """Return the values of markers on the scale of analysis.
+
+    The rule goes by the share of values beyond a limit among the results of the subjects given:
+    under 15 % a value below stands at its limit over √2 (Hornung & Reed 1990), one above at its limit;
+    15 to 50 % the same, and the note says that imputation is called for; over 50 % the marker becomes
+    detected (1) v not detected (0), or, where most are above the upper limit, above (1) v not (0).
+    Then the marker's transform. A value that the transform cannot take (0 or less under a logarithm or a
+    logit, 1 or more under a logit, less than 0 under a root) is not usable, and noted. Log ratios below
+    their limit stand ln(2)/2 under it, the same rule on their scale; a negative limit of any
+    other marker stands as it is.
+
+    Parameters
+    ----------
+    markers : Markers
+    index : array-like of int or bool, optional
+        Which markers; all by default.
+
+    Returns
+    -------
+    AnalysisValues
+
+    References
+    ----------
+    Hornung RW, Reed LD. Applied Occupational and Environmental Hygiene 1990;5:46-51.
+    """
+    at = np.arange(len(markers)) if index is None else np.arange(len(markers))[np.asarray(index)]
+    info = markers.info.iloc[at]
+    state = markers.state[at]
+    values = markers.value[at].astype(np.float64, copy=True)
+    kind = info["kind"].to_numpy(dtype=object)
+    quantity = np.isin(kind, ["continuous", "count"])
+    below, above = state == BELOW, state == ABOVE
+    usable = (state == MEASURED) | below | above
+    results = usable.sum(axis=1)
+    n_below, n_above = below.sum(axis=1), above.sum(axis=1)
+    with np.errstate(invalid="ignore"):
+        fraction = np.where(results > 0, (n_below + n_above) / np.maximum(results, 1), np.nan)
+    fraction = np.where(quantity, fraction, np.where(results > 0, 0.0, np.nan))
+    dichotomised = quantity & (fraction > MOST_CENSORED)
+    notes: list[list[str]] = [[] for _ in at]
+    words = np.full(len(at), "", dtype=object)
+
+    biomarker = info["biomarker"].to_numpy(dtype=object)
+    logarithmic = np.array([str(name).startswith(LOG_RATIOS) for name in biomarker], dtype=bool)
+    with np.errstate(invalid="ignore"):
+        lowered = np.where(values > 0, values / np.sqrt(2.0), values)
+    lowered = np.where(logarithmic[:, None], values - np.log(2.0) / 2.0, lowered)
+    values = np.where(below & quantity[:, None], lowered, values)
+
+    transform = info["transform"].to_numpy(dtype=object)
+    for name in ("log2", "log10", "logit", "sqrt"):
+        rows = np.flatnonzero((transform == name) & quantity & ~dichotomised)
+        if not len(rows):
+            continue
+        part = values[rows]
+        with np.errstate(invalid="ignore", divide="ignore"):
+            if name == "log2":
+                allowed, part = part > 0, np.log2(part)
+            elif name == "log10":
+                allowed, part = part > 0, np.log10(part)
+            elif name == "sqrt":
+                allowed, part = part >= 0, np.sqrt(part)
+            else:
+                allowed, part = (part > 0) & (part < 1), np.log(part) - np.log1p(-part)
+        lost = (usable[rows] & ~allowed).sum(axis=1)
+        for row in np.flatnonzero(lost):
+            notes[rows[row]].append(f"{lost[row]} value(s) that {name} cannot take are left out")
+        usable[rows] &= allowed
+        values[rows] = part
+
+    for row in np.flatnonzero(dichotomised):
+        share = f"{100 * fraction[row]:.0f} % of values beyond a limit"
+        if n_below[row] >= n_above[row]:
+            values[row] = (~below[row]).astype(float)
+            words[row] = "detected v not detected"
+        else:
+            values[row] = above[row].astype(float)
+            words[row] = "above v within the upper limit"
+        notes[row].append(f"{share}: {words[row]}")
+    censored = quantity & ~dichotomised & (fraction > 0)
+    for row in np.flatnonzero(censored):
+        share = f"{100 * fraction[row]:.0f} % of values beyond a limit"
+        place = "at the limit over √2" if n_below[row] else "at the limit"
+        if fraction[row] < FEW_CENSORED:
+            notes[row].append(f"{share}: {place}")
+        else:
+            notes[row].append(f"{share}: {place}, without imputation")
+    values[~usable] = np.nan
+    kind = np.where(dichotomised, "binary", kind).astype(object)
+    return AnalysisValues(
+        value=values,
+        usable=usable,
+        fraction_censored=fraction,
+        note=np.array(["; ".join(parts) for parts in notes], dtype=object),
+        kind=kind,
+        words=words,
+        info=info.assign(kind=kind).reset_index(drop=True),
+    )

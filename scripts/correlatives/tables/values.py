@@ -1,0 +1,618 @@
+"""From measurements, long and wide, to a matrix of markers × subjects."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from correlatives.markers import (
+    ABOVE,
+    BELOW,
+    MEASURED,
+    MISSING,
+    NOT_EVALUABLE,
+    Markers,
+)
+from correlatives.tables.choose import CHOSEN, TIER, collapse, pooled
+from correlatives.tables.dictionary import (
+    Dictionary,
+    info_frame,
+    levels_of,
+    positive_of_two,
+    positives_of,
+)
+from correlatives.tables.problems import Problems
+from correlatives.tables.study import STATUSES, Matrix
+from correlatives.tables.words import POSITIVE, spelled, words
+
+#: State of each status without a value of its own; a quantity not sufficient or a failed assay was tried in vain.
+STATE_OF = {
+    "measured": MEASURED,
+    "not_detected": BELOW,
+    "not_done": MISSING,
+    "qns": NOT_EVALUABLE,
+    "failed": NOT_EVALUABLE,
+    "indeterminate": NOT_EVALUABLE,
+    "not_applicable": MISSING,
+}
+STATE_CODES = np.array([STATE_OF[status] for status in STATUSES], dtype=np.uint8)
+NOT_DETECTED = STATUSES.index("not_detected")
+
+#: Kinds whose values are quantities; the others are levels.
+QUANTITIES = ("continuous", "count")
+
+
+@dataclass
+class Block:
+    """Markers of one origin, and what they were taken from.
+
+    Attributes
+    ----------
+    entries : list of dict
+        Rows of ``Markers.info``, timepoint included.
+    value, state : np.ndarray, shape (p, n)
+    order : np.ndarray, shape (n,) or (p, n)
+        Preference of the run that each value came from (lowest first), for merging blocks.
+    """
+
+    entries: list[dict[str, Any]]
+    value: np.ndarray
+    state: np.ndarray
+    order: np.ndarray
+
+
+@dataclass
+class Collected:
+    """What reading the measurements gave.
+
+    Attributes
+    ----------
+    blocks : list of Block
+    sources : list of pd.DataFrame
+        run (position), source (text: what was measured), biomarker: results a run has.
+    chosen : list of tuple
+        Rows of ``check/chosen_samples.tsv`` for replicates.
+    """
+
+    blocks: list[Block] = field(default_factory=list)
+    sources: list[pd.DataFrame] = field(default_factory=list)
+    chosen: list[tuple[str, ...]] = field(default_factory=list)
+
+
+def _positions(runs: pd.DataFrame, run_ids: np.ndarray) -> np.ndarray:
+    """Return where each run is among the cohort's, -1 for others and those without a timepoint."""
+    at = pd.Index(words(runs["run_id"])).get_indexer(run_ids)
+    placed = np.r_[words(runs["analysis"]) != "", False]
+    return np.where(placed[at], at, -1)
+
+
+def state_of_quantities(
+    value: np.ndarray,
+    qualifier: np.ndarray,
+    status: np.ndarray,
+    lloq: np.ndarray,
+    uloq: np.ndarray,
+    not_detected_is: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return values and states of continuous and count biomarkers (arrays broadcast together).
+
+    A value under the limit of quantification is BELOW at the limit; ``<20`` is BELOW at 20. Not detected
+    is BELOW at the limit, at 0 where the dictionary gives none.
+
+    Parameters
+    ----------
+    qualifier : np.ndarray of int8
+        -1 below the stated value, 1 above it, 0 measured.
+    status : np.ndarray of int8
+        Index into ``STATUSES``.
+    lloq, uloq : np.ndarray of float
+        NaN where there is none.
+    not_detected_is : np.ndarray of float
+        The limit that stands for "not detected".
+    """
+    state = STATE_CODES[status].copy()
+    result = value.astype(np.float64, copy=True)
+    measured = state == MEASURED
+    state[measured & np.isnan(result)] = MISSING
+    measured = state == MEASURED
+    state[measured & (qualifier < 0)] = BELOW
+    state[measured & (qualifier > 0)] = ABOVE
+    plain = measured & (qualifier == 0)
+    with np.errstate(invalid="ignore"):
+        under = plain & (result < lloq)
+        over = plain & (result > uloq)
+    state[under], state[over] = BELOW, ABOVE
+    result = np.where(under, lloq, np.where(over, uloq, result))
+    result = np.where(status == NOT_DETECTED, not_detected_is, result)
+    result[(state == MISSING) | (state == NOT_EVALUABLE)] = np.nan
+    return result, state
+
+
+def infer_kind(entry: dict[str, Any], found: Iterable[str], numeric: bool) -> str:
+    """Say the kind of a biomarker: as said, else continuous if all its values are numbers.
+
+    Words without a dictionary: two of them are binary; more cannot be ordered, and the kind is "".
+    """
+    if entry["kind"]:
+        return str(entry["kind"])
+    if entry["levels"]:
+        return "ordinal"
+    if entry["positive"]:
+        return "binary"
+    if numeric:
+        return "continuous"
+    return "binary" if len(set(found)) <= 2 else ""
+
+
+def encode_levels(
+    entry: dict[str, Any], spelled_as: np.ndarray, status: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return codes and states of ordinal and binary values.
+
+    Ordinal: the index of the level; a word that is no level is missing (the check of the tables reports
+    it). Binary: 1 for the words of `positive`; without them, for the one of two words that is positive,
+    which is written to the entry. Not detected is the lowest level, or negative.
+    """
+    state = STATE_CODES[status].copy()
+    state[status == NOT_DETECTED] = MEASURED
+    if entry["kind"] == "ordinal":
+        place = {level: float(code) for code, level in enumerate(levels_of(entry["levels"]))}
+        value = np.array([place.get(word, np.nan) for word in spelled_as], dtype=float)
+    else:
+        measured = spelled_as[(state == MEASURED) & (spelled_as != "")]
+        if not entry["positive"]:
+            found = set(measured)
+            if found <= {"0", "1"}:
+                entry["positive"] = "1"
+            elif len(found) == 2:
+                entry["positive"] = positive_of_two(found)
+            else:
+                obvious = sorted(word for word in found if word.casefold() in POSITIVE)
+                entry["positive"] = "|".join(obvious)
+        positive = positives_of(entry["positive"])
+        value = np.where(spelled_as == "", np.nan, np.isin(spelled_as, positive).astype(float))
+    value[status == NOT_DETECTED] = 0.0
+    state[(state == MEASURED) & np.isnan(value)] = MISSING
+    value[state != MEASURED] = np.nan
+    return value, state
+
+
+def from_long(
+    measurements: pd.DataFrame,
+    defaults: list[dict[str, Any]],
+    runs: pd.DataFrame,
+    n: int,
+    dictionary: Dictionary,
+    replicates: str,
+    collected: Collected,
+    problems: Problems,
+) -> None:
+    """Add the long measurements of the cohort's runs to `collected`.
+
+    Parameters
+    ----------
+    measurements : pd.DataFrame
+        Study.measurements (or rows of a wide table in that form).
+    runs : pd.DataFrame
+        Runs of the cohort (those without a timepoint are passed over): run_id, sample_id, subject_id, subject (position), specimen,
+        analysis, assay, failed (bool), order (preference), version_rank.
+    n : int
+        Number of subjects.
+    """
+    at = _positions(runs, words(measurements["run_id"]))
+    rows = np.flatnonzero(at >= 0)
+    if not len(rows):
+        return
+    part = measurements.iloc[rows]
+    at = at[rows]
+    assay = words(part["assay"]) if "assay" in part else np.full(len(part), "", dtype=object)
+    assay = np.where(assay == "", words(runs["assay"])[at], assay)
+    biomarker = words(part["biomarker"])
+    specimen = words(runs["specimen"])[at]
+    timepoint = words(runs["analysis"])[at]
+    codes, names = [], []
+    for labels in (biomarker, specimen, assay, timepoint):
+        code, unique = pd.factorize(labels, sort=True)
+        codes.append(code.astype(np.int64))
+        names.append(unique)
+    key = (codes[0] * len(names[1]) + codes[1]) * len(names[2]) + codes[2]
+    keys, first_row, key = np.unique(key, return_index=True, return_inverse=True)
+    status = pd.Categorical(words(part["status"]), categories=list(STATUSES)).codes.astype(np.int8)
+    status[status < 0] = 0
+    value = part["value"].to_numpy(dtype=float)
+    qualifier = np.select(
+        [words(part["qualifier"]) == "<", words(part["qualifier"]) == ">"], [-1, 1], 0
+    ).astype(np.int8)
+    word = words(part["text"]) if "text" in part else np.full(len(part), "", dtype=object)
+    source = (
+        part["source"].fillna(-1).to_numpy(dtype=np.int64)
+        if "source" in part
+        else np.full(len(part), -1)
+    )
+    entries = []
+    for where in first_row:
+        said = defaults[source[where]] if 0 <= source[where] < len(defaults) else {}
+        entries.append(
+            dictionary.entry(biomarker[where], specimen[where], assay[where], defaults=said)
+        )
+    state = np.zeros(len(part), dtype=np.uint8)
+    by_key = np.argsort(key, kind="stable")
+    bounds = np.searchsorted(key[by_key], np.arange(len(keys) + 1))
+    quantity = np.zeros(len(keys), dtype=bool)
+    result = np.full(len(part), np.nan)
+    for code, entry in enumerate(entries):
+        members = by_key[bounds[code] : bounds[code + 1]]
+        worded = members[(word[members] != "") & (status[members] == 0)]
+        numeric = not len(worded) or not np.isnan(value[worded]).any()
+        entry["kind"] = infer_kind(entry, word[worded], numeric)
+        if entry["kind"] in QUANTITIES:
+            quantity[code] = True
+            if "unit" in part and not entry["unit"]:
+                units = sorted(set(words(part["unit"].iloc[members])) - {""})
+                entry["unit"] = units[0] if len(units) == 1 else ""
+            continue
+        if not entry["kind"]:
+            problems.add(
+                "words_without_order",
+                f"{entry['biomarker']} ({entry['specimen']}) has words for values ("
+                f"{', '.join(sorted(set(word[worded]))[:5])}), and nothing says their order. It is not "
+                "analysed: give its `levels`, or `positive`, in the biomarkers table.",
+                table="measurements",
+                column="biomarker",
+                value=entry["biomarker"],
+            )
+            continue
+        bare = word[members] == ""
+        spelling = word[members].copy()
+        spelling[bare] = [spelled(v) for v in value[members][bare]]
+        result[members], state[members] = encode_levels(entry, spelling, status[members])
+    rows = np.flatnonzero(quantity[key])
+    lloq = np.array([entry["lloq"] for entry in entries])
+    uloq = np.array([entry["uloq"] for entry in entries])
+    result[rows], state[rows] = state_of_quantities(
+        value[rows],
+        qualifier[rows],
+        status[rows],
+        lloq[key[rows]],
+        uloq[key[rows]],
+        np.where(np.isnan(lloq), 0.0, lloq)[key[rows]],
+    )
+    failed = runs["failed"].to_numpy(dtype=bool)[at]
+    state[failed] = NOT_EVALUABLE
+    result[failed] = np.nan
+
+    # Replicates: results of one sample, assay and version. Runs of one rank are replicates too.
+    sample = pd.factorize(words(runs["sample_id"]))[0][at]
+    rank = runs["version_rank"].to_numpy(dtype=np.int64)[at]
+    order = np.lexsort((np.arange(len(part)), at, rank, sample, key))
+    group = np.stack([key[order], sample[order], rank[order]])
+    starts = np.flatnonzero(np.r_[True, (np.diff(group, axis=1) != 0).any(axis=0)])
+    first = order[starts]
+    quantities = quantity[key[first]]
+    value_pooled, state_pooled, results = pooled(
+        result[order], state[order], starts, replicates, ~quantities
+    )
+    subject = runs["subject"].to_numpy(dtype=np.int64)[at]
+    sample_ids, subject_ids = words(runs["sample_id"]), words(runs["subject_id"])
+    for index in np.flatnonzero(results > 1):
+        where = first[index]
+        what = (
+            subject_ids[at[where]],
+            specimen[where],
+            timepoint[where],
+            biomarker[where],
+            sample_ids[at[where]],
+            "",
+        )
+        collected.chosen.append((*what, f"{replicates} of {results[index]} replicates"))
+        if replicates == "refuse":
+            row = part.iloc[where]
+            problems.add(
+                "unresolved_choice",
+                f"{biomarker[where]} of sample {sample_ids[at[where]]} has {results[index]} results, and "
+                "choose.replicates is refuse. Exclude all but one by a correction.",
+                table="measurements",
+                file=str(row.get("_file", "")),
+                row=None if pd.isna(row.get("_row", np.nan)) else int(row["_row"]),
+                column="value",
+                subject_id=subject_ids[at[where]],
+                value=biomarker[where],
+            )
+    has_result = TIER[state_pooled] == 0
+    collected.sources.append(
+        pd.DataFrame(
+            {
+                "run": at[first][has_result],
+                "source": pd.Categorical.from_codes(
+                    key[first][has_result],
+                    categories=[
+                        f"{e['biomarker']}\t{e['specimen']}\t{e['assay']}" for e in entries
+                    ],
+                ).astype(object),
+                "biomarker": biomarker[first][has_result],
+                "assay": assay[first][has_result],
+            }
+        )
+    )
+
+    # The best of each marker × subject: a result first, then the preferred run.
+    known = np.array([bool(entry["kind"]) for entry in entries])
+    usable = known[key[first]]
+    first, value_pooled, state_pooled = first[usable], value_pooled[usable], state_pooled[usable]
+    preference = runs["order"].to_numpy(dtype=np.int64)[at[first]]
+    marker = key[first] * len(names[3]) + codes[3][first]
+    best = np.lexsort(
+        (np.arange(len(first)), preference, TIER[state_pooled], subject[first], marker)
+    )
+    pair = np.stack([marker[best], subject[first][best]])
+    best = best[np.r_[True, (np.diff(pair, axis=1) != 0).any(axis=0)]] if len(best) else best
+    present, row_of = np.unique(marker[best], return_inverse=True)
+    block_value = np.full((len(present), n), np.nan)
+    block_state = np.zeros((len(present), n), dtype=np.uint8)
+    block_order = np.full((len(present), n), np.iinfo(np.int64).max)
+    column = subject[first][best]
+    block_value[row_of, column] = value_pooled[best]
+    block_state[row_of, column] = state_pooled[best]
+    block_order[row_of, column] = preference[best]
+    block_entries = [
+        entries[marker_code // len(names[3])] | {"timepoint": names[3][marker_code % len(names[3])]}
+        for marker_code in present
+    ]
+    collected.blocks.append(Block(block_entries, block_value, block_state, block_order))
+
+
+def from_matrix(
+    matrix: Matrix,
+    number: int,
+    runs: pd.DataFrame,
+    n: int,
+    dictionary: Dictionary,
+    replicates: str,
+    collected: Collected,
+    problems: Problems,
+) -> None:
+    """Add one wide table to `collected`.
+
+    Features that are quantities stay a matrix; those with words, and ordinal or binary ones with words
+    to be read, take the way of the long tables.
+
+    Parameters
+    ----------
+    number : int
+        Which of the wide tables it is.
+    runs, n, dictionary, replicates, collected, problems
+        As in `from_long`.
+    """
+    at = _positions(runs, np.asarray(matrix.samples, dtype=object))
+    columns = np.flatnonzero(at >= 0)
+    at = at[columns]
+    if not len(columns) or not len(matrix.features):
+        return
+    features = np.asarray(matrix.features, dtype=object)
+    assay = words(runs["assay"])[at]
+    if matrix.assay:
+        assay = np.full(len(at), matrix.assay, dtype=object)
+    specimen = words(runs["specimen"])[at]
+    timepoint = words(runs["analysis"])[at]
+    kind = str(matrix.defaults.get("kind") or "continuous")
+    worded = (
+        np.isin(features, matrix.text["biomarker"].dropna().unique()) if len(matrix.text) else None
+    )
+    worded = np.zeros(len(features), dtype=bool) if worded is None else worded
+    listed = np.isin(features, sorted(dictionary.biomarkers))
+    kinds = np.full(len(features), kind, dtype=object)
+    for index in np.flatnonzero(listed):
+        entry = dictionary.entry(features[index], specimen[0], assay[0], defaults=matrix.defaults)
+        kinds[index] = str(entry["kind"] or kind)
+    wide = np.isin(kinds, QUANTITIES) & ~worded
+    # A binary table of noughts and ones needs no reading of words.
+    plain = (kinds == "binary") & ~worded & ~listed & (not matrix.defaults.get("positive"))
+    for index in np.flatnonzero(plain):
+        row = matrix.value[index]
+        plain[index] = bool(np.all(np.isnan(row) | (row == 0) | (row == 1)))
+    if (~(wide | plain)).any():
+        from_long(
+            _as_rows(matrix, np.flatnonzero(~(wide | plain)), columns),
+            [matrix.defaults | ({} if worded.all() else {"kind": matrix.defaults.get("kind", "")})],
+            runs,
+            n,
+            dictionary,
+            replicates,
+            collected,
+            problems,
+        )
+    kept = np.flatnonzero(wide | plain)
+    if not len(kept):
+        return
+    failed = runs["failed"].to_numpy(dtype=bool)[at]
+    subject = runs["subject"].to_numpy(dtype=np.int64)[at]
+    order = runs["order"].to_numpy(dtype=np.int64)[at]
+    places = sorted(set(zip(specimen, assay, timepoint, strict=True)))
+    for where, (of_specimen, of_assay, of_timepoint) in enumerate(places):
+        here = np.flatnonzero(
+            (specimen == of_specimen) & (assay == of_assay) & (timepoint == of_timepoint)
+        )
+        entries = _entries(
+            features[kept], kinds[kept], listed[kept], of_specimen, of_assay, dictionary, matrix
+        )
+        lloq = np.array([entry["lloq"] for entry in entries])[:, None]
+        uloq = np.array([entry["uloq"] for entry in entries])[:, None]
+        grid = np.ix_(kept, columns[here])
+        value, state = state_of_quantities(
+            matrix.value[grid],
+            matrix.qualifier[grid],
+            matrix.status[grid],
+            lloq,
+            uloq,
+            np.where(np.isnan(lloq), 0.0, lloq),
+        )
+        negative = plain[kept][:, None] & (matrix.status[grid] == NOT_DETECTED)
+        value[negative], state[negative] = 0.0, MEASURED
+        state[:, failed[here]] = NOT_EVALUABLE
+        value[:, failed[here]] = np.nan
+        value, state, keep = _pool_columns(
+            value, state, subject[here], order[here], ~wide[kept], replicates
+        )
+        here = here[keep]
+        best, states, used = collapse(value, state, subject[here], order[here], n)
+        preference = np.where(used >= 0, order[here][used], np.iinfo(np.int64).max)
+        for entry in entries:
+            entry["timepoint"] = of_timepoint
+        collected.blocks.append(Block(entries, best, states, preference))
+        with_result = (TIER[state] == 0).any(axis=0)
+        collected.sources.append(
+            pd.DataFrame(
+                {
+                    "run": at[here][with_result],
+                    "source": f"{number}\t{where}",
+                    "biomarker": "",
+                    "assay": of_assay,
+                }
+            )
+        )
+
+
+def _entries(
+    features: np.ndarray,
+    kinds: np.ndarray,
+    listed: np.ndarray,
+    specimen: str,
+    assay: str,
+    dictionary: Dictionary,
+    matrix: Matrix,
+) -> list[dict[str, Any]]:
+    """Return an info row a feature; only features of the dictionary are looked up."""
+    common = dictionary.entry("", specimen, assay, defaults=matrix.defaults)
+    rows = []
+    for feature, kind, known in zip(features, kinds, listed, strict=True):
+        if known:
+            entry = dictionary.entry(feature, specimen, assay, defaults=matrix.defaults)
+        else:
+            entry = common | {"biomarker": feature, "label": feature}
+        entry["kind"] = kind
+        if kind == "binary" and not entry["positive"]:
+            entry["positive"] = "1"
+        rows.append(entry)
+    return rows
+
+
+def _pool_columns(
+    value: np.ndarray,
+    state: np.ndarray,
+    subject: np.ndarray,
+    order: np.ndarray,
+    ranked: np.ndarray,
+    replicates: str,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Pool columns that are replicates (runs of one sample and rank); returns which columns are left."""
+    both = pd.DataFrame({"subject": subject, "order": order})
+    again = both.duplicated().to_numpy()
+    if not again.any():
+        return value, state, np.arange(len(subject))
+    for (_, _), members in both.groupby(["subject", "order"], sort=False).groups.items():
+        if len(members) == 1:
+            continue
+        group = np.asarray(members)
+        starts = np.arange(0, len(value) * len(group), len(group))
+        value[:, group[0]], state[:, group[0]], _ = pooled(
+            value[:, group].ravel(), state[:, group].ravel(), starts, replicates, ranked
+        )
+    keep = np.flatnonzero(~again)
+    return value[:, keep], state[:, keep], keep
+
+
+def _as_rows(matrix: Matrix, features: np.ndarray, columns: np.ndarray) -> pd.DataFrame:
+    """Return some features of a wide table as long measurements."""
+    grid = np.ix_(features, columns)
+    value = matrix.value[grid]
+    names = np.asarray(matrix.features, dtype=object)[features]
+    samples = np.asarray(matrix.samples, dtype=object)[columns]
+    said = ~np.isnan(value) | (matrix.status[grid] != 0)
+    row, column = np.nonzero(said)
+    numbers = pd.DataFrame(
+        {
+            "run_id": samples[column],
+            "biomarker": names[row],
+            "value": value[row, column],
+            "qualifier": np.array(["<", "", ">"], dtype=object)[
+                matrix.qualifier[grid][row, column] + 1
+            ],
+            "text": "",
+            "status": np.array(STATUSES, dtype=object)[matrix.status[grid][row, column]],
+        }
+    )
+    text = matrix.text
+    text = text[text["biomarker"].isin(names) & text["run_id"].isin(samples)]
+    spoken = pd.DataFrame(
+        {
+            "run_id": words(text["run_id"]),
+            "biomarker": words(text["biomarker"]),
+            "value": np.nan,
+            "qualifier": "",
+            "text": words(text["value"]),
+            "status": "measured",
+        }
+    )
+    # A cell is a word or a number, never both.
+    pairs = pd.MultiIndex.from_frame(spoken[["run_id", "biomarker"]])
+    numbers = numbers[~pd.MultiIndex.from_frame(numbers[["run_id", "biomarker"]]).isin(pairs)]
+    rows = pd.concat([numbers, spoken], ignore_index=True)
+    return rows.assign(assay=matrix.assay, source=0)
+
+
+def merged(blocks: list[Block], subjects: np.ndarray, problems: Problems) -> Markers:
+    """Stack the blocks; a marker that several of them have takes each subject's preferred result."""
+    if not blocks:
+        return Markers.empty(subjects)
+    entries = [entry for block in blocks for entry in block.entries]
+    value = np.vstack([block.value for block in blocks])
+    state = np.vstack([block.state for block in blocks])
+    info = info_frame(entries)
+    identity = ["biomarker", "specimen", "assay", "timepoint"]
+    doubled = info.duplicated(identity, keep=False).to_numpy()
+    if doubled.any():
+        order = np.vstack([np.broadcast_to(block.order, block.value.shape) for block in blocks])
+        keep = np.ones(len(info), dtype=bool)
+        for _, members in info[doubled].groupby(identity, sort=False).groups.items():
+            top, *others = list(members)
+            for other in others:
+                keep[other] = False
+                _merge_rows(top, other, value, state, order, info, subjects, problems)
+        info, value, state = info[keep], value[keep], state[keep]
+    return Markers(subjects, info.reset_index(drop=True), value, state)
+
+
+def _merge_rows(
+    top: int,
+    other: int,
+    value: np.ndarray,
+    state: np.ndarray,
+    order: np.ndarray,
+    info: pd.DataFrame,
+    subjects: np.ndarray,
+    problems: Problems,
+) -> None:
+    tier_top, tier_other = TIER[state[top]], TIER[state[other]]
+    same = (order[top] == order[other]) & (tier_top == 0) & (tier_other == 0)
+    for index in np.flatnonzero(same & (value[top] != value[other])):
+        problems.add(
+            "files_disagree",
+            f"{info['biomarker'].iloc[top]} of subject {subjects[index]} ({info['timepoint'].iloc[top]}) is "
+            f"{value[top, index]:g} in one measurements table and {value[other, index]:g} in another.",
+            table="measurements",
+            column=str(info["biomarker"].iloc[top]),
+            subject_id=str(subjects[index]),
+            value=f"{value[other, index]:g}",
+        )
+    better = (tier_other < tier_top) | ((tier_other == tier_top) & (order[other] < order[top]))
+    for array in (value, state, order):
+        array[top] = np.where(better, array[other], array[top])
+
+
+def chosen_frame(rows: list[tuple[str, ...]]) -> pd.DataFrame:
+    """Return rows of ``check/chosen_samples.tsv``."""
+    return pd.DataFrame(rows, columns=CHOSEN)

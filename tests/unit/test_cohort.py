@@ -1,0 +1,919 @@
+"""From tables to a cohort: arms, outcomes, values, choices, each against an answer worked out by hand."""
+
+import numpy as np
+import pytest
+from correlatives.cohort import (
+    ABOVE,
+    BELOW,
+    MEASURED,
+    MISSING,
+    NOT_EVALUABLE,
+    Cohort,
+    build_cohort,
+    clinical_markers,
+    joined,
+)
+from pytest import approx
+from studies import (
+    CONTROL,
+    EXPERIMENTAL,
+    adds_up,
+    configuration,
+    rules_of,
+    study,
+    table,
+    two_arms,
+    value_of,
+    wide,
+)
+
+
+def sample(name, subject, visit="baseline", specimen="plasma", day=-3, **more):
+    return {
+        "sample_id": name,
+        "subject_id": subject,
+        "specimen": specimen,
+        "timepoint": visit,
+        "day": day,
+        **more,
+    }
+
+
+def result(name, biomarker, value, **more):
+    return {"sample_id": name, "biomarker": biomarker, "value": value, **more}
+
+
+def errors_of(made):
+    """Errors but those of endpoints that a study of samples has no outcomes for."""
+    return [problem for problem in made.problems.errors if problem.rule != "endpoint_unknown"]
+
+
+# Arms ---------------------------------------------------------------------------------------------
+
+
+def test_pooled_arms_have_one_label_from_the_first_step_on():
+    config = configuration(
+        study={"arms": {"control": ["0.2", "placebo"], "experimental": ["5.0"], "other": ["x"]}}
+    )
+    arms = {"a": "0.2", "b": "placebo", "c": "5.0", "d": "x", "e": "strange"}
+    made = study([{"subject_id": s, "arm": a} for s, a in arms.items()], config=config)
+    built = build_cohort(made)
+    assert built.cohort.arms == {"control": "0.2 / placebo", "experimental": "5.0"}
+    assert list(built.cohort.subjects["arm"]) == ["0.2 / placebo", "0.2 / placebo", "5.0"]
+    assert list(built.cohort.subjects["arm_code"]) == [0, 0, 1]
+    assert [r for r in rules_of(made) if r.startswith("arm")] == ["arm_not_listed"]
+    assert adds_up(built.flow)
+    subjects = built.flow[(built.flow["unit"] == "subject") & (built.flow["step"] == "arms")]
+    counts = {(a, r): n for a, r, n in zip(subjects["arm"], subjects["reason"], subjects["n"])}
+    assert counts[("0.2 / placebo", "")] == 2
+    assert counts[("strange", "other arm: strange")] == 1
+
+
+def test_a_subject_without_arm_is_an_error_and_not_in_the_cohort():
+    made = study([*two_arms(1, 1), {"subject_id": "X", "arm": None}])
+    built = build_cohort(made)
+    assert [p.rule for p in made.problems.errors if p.subject_id == "X"] == ["subject_without_arm"]
+    assert list(built.cohort.subjects["subject_id"]) == ["C1", "E1"]
+
+
+@pytest.mark.parametrize(("arms", "label"), [(None, "all"), (["P", "P"], "P"), (["P", "Q"], "all")])
+def test_single_arm_studies_have_one_arm(arms, label):
+    config = configuration(study={"design": "single_arm", "arms": {}})
+    rows = [{"subject_id": s} for s in "ab"]
+    if arms:
+        rows = [row | {"arm": arm} for row, arm in zip(rows, arms, strict=True)]
+    built = build_cohort(study(rows, config=config))
+    assert built.cohort.arms == {"all": label}
+    assert set(built.cohort.subjects["arm"]) == {label}
+    assert built.cohort.subjects["arm_code"].isna().all()
+    assert not built.cohort.randomised
+    assert adds_up(built.flow)
+
+
+def test_a_missing_stratum_is_a_level_of_its_own():
+    config = configuration(study={"strata": ["site", "stratum"]})
+    rows = two_arms(2, 2, site=["A", "B", "A", None], stratum=["x", "x", "x", "x"])
+    made = study(rows, config=config)
+    built = build_cohort(made)
+    assert list(built.cohort.subjects["stratum"]) == [1, 2, 1, 0]
+    assert list(built.cohort.subjects["stratum_given"]) == ["x"] * 4
+    assert rules_of(made).count("stratum_missing") == 1
+    assert list(joined(built.cohort)["stratum"]) == ["x"] * 4
+
+
+def test_names_that_are_no_column_are_errors_with_the_nearest_name():
+    config = configuration(
+        study={"strata": ["sit"]},
+        predictive={"clinical_markers": ["viscral"], "covariates": []},
+        eligibility=[{"criterion": "ECOG", "require": "eco <= 2", "waived": ""}],
+    )
+    made = study(
+        two_arms(1, 1, site=["A", "B"], ecog=[0, 1], visceral=["no", "yes"]), config=config
+    )
+    build_cohort(made)
+    told = {p.rule: p.message for p in made.problems.errors}
+    assert "'site'" in told["stratum_names_no_column"]
+    assert "'visceral'" in told["covariate_names_no_column"]
+    assert "'ecog'" in told["criterion_names_no_column"]
+
+
+# Outcomes -----------------------------------------------------------------------------------------
+
+
+def outcome(subject, endpoint, time, event, reason=None):
+    return {
+        "subject_id": subject,
+        "endpoint": endpoint,
+        "time_months": time,
+        "event": event,
+        "reason": reason,
+    }
+
+
+def test_responses_count_ne_as_no_response_and_nothing_as_unknown():
+    best = ["CR", "PR", "SD", "NE", None]
+    rows = two_arms(5, 1)
+    responses = [
+        {"subject_id": f"C{i + 1}", "best_overall_response": word} for i, word in enumerate(best)
+    ]
+    built = build_cohort(study(rows, responses=responses))
+    assert built.cohort.subjects["ORR"].tolist()[:4] == [1, 1, 0, 0]
+    assert built.cohort.subjects["ORR"].isna().tolist() == [False] * 4 + [True] * 2
+    step = built.flow[built.flow["step"] == "analysis: ORR"]
+    assert step[step["reason"] == "no outcome"]["n"].tolist() == [1, 1]
+
+
+def test_stable_disease_counts_if_it_lasted():
+    """PFS 7; PFS event at 4; censored at 4; censored at 4 with an assessment at 6.5 months; PR."""
+    config = configuration(
+        endpoints={
+            "PFS": {"type": "time_to_event"},
+            "CBR": {"type": "response", "responders": ["CR", "PR", "SD"], "at_least_months": 6},
+        }
+    )
+    rows = two_arms(5, 1)
+    outcomes = [
+        outcome("C1", "PFS", 7, 0),
+        outcome("C2", "PFS", 4, 1, "progression"),
+        outcome("C3", "PFS", 4, 0),
+        outcome("C4", "PFS", 4, 0),
+        outcome("C5", "PFS", 3, 1, "progression"),
+    ]
+    words = ["SD", "SD", "SD", "SD", "PR"]
+    responses = [
+        {"subject_id": f"C{i + 1}", "best_overall_response": word} for i, word in enumerate(words)
+    ]
+    assessments = [
+        {"subject_id": "C4", "day": 198, "response": "SD", "sum_mm": 30, "new_lesion": "no"}
+    ]
+    built = build_cohort(
+        study(rows, config=config, outcomes=outcomes, responses=responses, assessments=assessments)
+    )
+    found = built.cohort.subjects["CBR"].tolist()
+    assert found[:2] == [1, 0]
+    assert np.isnan(found[2])
+    assert found[3:5] == [1, 1]
+
+
+def test_two_valued_columns_are_endpoints():
+    config = configuration(
+        endpoints={"pCR": {"type": "response", "column": "pCR", "positive": ["Y"]}}
+    )
+    responses = [{"subject_id": "C1", "pCR": "Y"}, {"subject_id": "E1", "pCR": "N"}]
+    built = build_cohort(study(two_arms(1, 1), config=config, responses=responses))
+    assert built.cohort.subjects["pCR"].tolist() == [1, 0]
+
+
+def test_duration_of_response_runs_from_the_first_response_to_the_end_of_pfs():
+    """First PR at study day 62 (61 days from randomisation), PFS event at 10 months."""
+    config = configuration(
+        endpoints={
+            "PFS": {"type": "time_to_event"},
+            "ORR": {"type": "response", "responders": ["CR", "PR"]},
+            "DOR": {"type": "duration_of_response", "of": "ORR"},
+        }
+    )
+    made = study(
+        two_arms(2, 1),
+        config=config,
+        outcomes=[
+            outcome("C1", "PFS", 10, 1),
+            outcome("C2", "PFS", 5, 1),
+            outcome("E1", "PFS", 8, 0),
+        ],
+        responses=[
+            {"subject_id": "C1", "best_overall_response": "PR"},
+            {"subject_id": "C2", "best_overall_response": "SD"},
+            {"subject_id": "E1", "best_overall_response": "CR"},
+        ],
+        assessments=[
+            {"subject_id": "C1", "day": 30, "response": "SD"},
+            {"subject_id": "C1", "day": 62, "response": "PR"},
+            {"subject_id": "C1", "day": 120, "response": "PR"},
+        ],
+    )
+    built = build_cohort(made)
+    months = built.cohort.subjects["DOR_months"]
+    assert months[0] == approx(10 - 61 / 30.4375)
+    assert built.cohort.subjects["DOR_event"][0] == 1
+    assert months[1:].isna().all()
+    assert "response_not_dated" in rules_of(made)
+
+
+def test_progression_is_a_pfs_event_that_is_not_a_death():
+    rows = two_arms(4, 1)
+    outcomes = [
+        outcome("C1", "PFS", 3, 1, "progression"),
+        outcome("C2", "PFS", 4, 1, None),
+        outcome("C3", "PFS", 5, 1, "death"),
+        outcome("C4", "PFS", 6, 0, "end_of_study"),
+    ]
+    built = build_cohort(study(rows, outcomes=outcomes))
+    found = built.cohort.subjects["progression_months"]
+    assert found.tolist()[:2] == [3, 4]
+    assert found[2:].isna().all()
+
+
+def test_contradicting_outcomes_are_warnings():
+    outcomes = [
+        outcome("C1", "PFS", 9, 0),
+        outcome("C1", "OS", 7, 1),
+        outcome("C2", "PFS", 5, 0),
+        outcome("C2", "OS", 5, 1),
+        outcome("E1", "PFS", 5, 0, "progression"),
+        outcome("E2", "PFS", 5, 1, "progression"),
+        outcome("E2", "OS", 8, 0),
+    ]
+    made = study(two_arms(2, 2), outcomes=outcomes)
+    build_cohort(made)
+    found = {(p.rule, p.subject_id) for p in made.problems.found}
+    assert ("pfs_after_os", "C1") in found
+    assert ("censored_at_event", "C2") in found
+    assert ("censored_at_event", "E1") in found
+    assert not {s for r, s in found if s == "E2"}
+
+
+def test_an_endpoint_in_no_row_is_an_error():
+    config = configuration(endpoints={"PSF": {"type": "time_to_event"}})
+    made = study(two_arms(1, 1), config=config, outcomes=[outcome("C1", "PFS", 1, 1)])
+    build_cohort(made)
+    (problem,) = made.problems.errors
+    assert problem.rule == "endpoint_unknown"
+    assert "'PFS'" in problem.message
+
+
+def test_what_was_told_before_is_not_told_again():
+    made = study(two_arms(1, 1), outcomes=[outcome("C1", "PFS", 9, 0), outcome("C1", "OS", 7, 1)])
+    made.problems.add("pfs_after_os", "told", table="outcomes", column="time", subject_id="C1")
+    build_cohort(made)
+    assert rules_of(made).count("pfs_after_os") == 1
+
+
+# Timepoints ---------------------------------------------------------------------------------------
+
+
+def test_visits_become_timepoints():
+    samples = [
+        sample("s1", "C1", "screening"),
+        sample("s2", "C1", "C1D15", day=25),
+        sample("s3", "C1", "cycle 9", day=170),
+        sample("s4", "C1", "whenever", "archival_tissue", day=-900),
+        sample("s5", "E1", None),
+    ]
+    made = study(
+        two_arms(1, 1),
+        samples=samples,
+        measurements=[result(f"s{i}", "TK1", i) for i in range(1, 6)],
+    )
+    built = build_cohort(made)
+    found = dict(zip(built.cohort.samples["sample_id"], built.cohort.samples["timepoint"]))
+    assert found == {
+        "s1": "baseline",
+        "s2": "C1D15",
+        "s3": "cycle 9",
+        "s4": "baseline",
+        "s5": "",
+    }
+    told = [(p.rule, p.value) for p in made.problems.found if p.table == "samples"]
+    assert ("visit_not_mapped", "cycle 9") in told
+    assert [rule for rule, _ in told].count("sample_outside_window") == 1
+    assert built.cohort.samples["visit"].tolist()[0] == "screening"
+    assert adds_up(built.flow)
+
+
+def test_without_timepoints_the_label_is_the_timepoint():
+    config = configuration(timepoints={})
+    made = study(
+        two_arms(1, 1),
+        config=config,
+        samples=[sample("s1", "C1", "V1")],
+        measurements=[result("s1", "x", 1)],
+    )
+    assert list(build_cohort(made).cohort.samples["timepoint"]) == ["V1"]
+    assert not [p for p in made.problems.found if p.table == "samples"]
+
+
+def test_windows_around_progression_and_samples_after_it():
+    """Progression at 4 months = day 121.75 from randomisation."""
+    outcomes = [outcome(s, "PFS", 4, 1, "progression") for s in ("C1", "C2", "E1")]
+    samples = [
+        sample("in", "C1", "EOT", day=130),
+        sample("out", "C2", "EOT", day=160),
+        sample("late", "E1", "C1D15", day=140),
+    ]
+    made = study(two_arms(2, 1), outcomes=outcomes, samples=samples)
+    build_cohort(made)
+    told = {(p.rule, p.subject_id) for p in made.problems.found if p.table == "samples"}
+    assert told == {
+        ("sample_outside_window", "C2"),
+        ("sample_outside_window", "E1"),
+        ("on_treatment_after_progression", "E1"),
+    }
+
+
+# Values -------------------------------------------------------------------------------------------
+
+
+DICTIONARY = [
+    {"biomarker": "TK1", "specimen": "plasma", "kind": "continuous", "lloq": 20, "uloq": 1000},
+    {"biomarker": "HER2", "specimen": "archival_tissue", "kind": "ordinal", "levels": "0<1+<2+<3+"},
+    {"biomarker": "PTEN", "specimen": "plasma", "kind": "binary", "positive": "lost"},
+]
+
+
+@pytest.mark.parametrize(
+    ("row", "expected"),
+    [
+        ({"value": 55}, (55, MEASURED)),
+        ({"value": 20}, (20, MEASURED)),
+        ({"value": 12}, (20, BELOW)),
+        ({"value": "<50"}, (50, BELOW)),
+        ({"value": ">800"}, (800, ABOVE)),
+        ({"value": 2000}, (1000, ABOVE)),
+        ({"value": None, "status": "not_detected"}, (20, BELOW)),
+        ({"value": None, "status": "not_done"}, (None, MISSING)),
+        ({"value": None, "status": "not_applicable"}, (None, MISSING)),
+        ({"value": None, "status": "qns"}, (None, NOT_EVALUABLE)),
+        ({"value": None, "status": "failed"}, (None, NOT_EVALUABLE)),
+        ({"value": None, "status": "indeterminate"}, (None, NOT_EVALUABLE)),
+    ],
+)
+def test_states_of_quantities_long_and_wide(row, expected):
+    samples = [sample("s", "C1"), sample("t", "E1")]
+    rows = [result("s", "TK1", None) | row, result("t", "TK1", 100)]
+    long = build_cohort(
+        study(two_arms(1, 1), samples=samples, measurements=rows, biomarkers=DICTIONARY)
+    )
+    assert value_of(long, "TK1", "C1") == expected
+    said = row["value"]
+    sign = {"<": -1, ">": 1}.get(said[0], 0) if isinstance(said, str) else 0
+    number = np.nan if said is None else float(str(said).lstrip("<>"))
+    from correlatives.tables.study import STATUSES
+
+    matrix = wide(
+        [[number, 100]],
+        ["TK1"],
+        ["s", "t"],
+        qualifier=np.array([[sign, 0]], dtype=np.int8),
+        status=np.array([[STATUSES.index(row.get("status", "measured")), 0]], dtype=np.int8),
+    )
+    across = build_cohort(
+        study(two_arms(1, 1), samples=samples, matrices=[matrix], biomarkers=DICTIONARY)
+    )
+    assert value_of(across, "TK1", "C1") == expected
+    assert value_of(across, "TK1", "E1") == (100, MEASURED)
+
+
+def test_levels_and_positives():
+    samples = [
+        sample("a", "C1", specimen="archival_tissue"),
+        sample("b", "E1", specimen="archival_tissue"),
+        sample("c", "C1"),
+        sample("d", "E1"),
+        sample("e", "E2"),
+    ]
+    rows = [
+        result("a", "HER2", "2+"),
+        result("b", "HER2", 0),
+        result("c", "PTEN", "lost"),
+        result("d", "PTEN", "kept"),
+        result("e", "PTEN", None, status="not_detected"),
+    ]
+    built = build_cohort(
+        study(two_arms(1, 2), samples=samples, measurements=rows, biomarkers=DICTIONARY)
+    )
+    assert value_of(built, "HER2", "C1", "archival_tissue") == (2, MEASURED)
+    assert value_of(built, "HER2", "E1", "archival_tissue") == (0, MEASURED)
+    assert value_of(built, "HER2", "E2", "archival_tissue") == (None, MISSING)
+    assert [value_of(built, "PTEN", s)[0] for s in ("C1", "E1", "E2")] == [1, 0, 0]
+    table = joined(built.cohort)
+    assert table["archival_tissue:HER2"].tolist()[:2] == ["2+", "0"]
+    assert table["plasma:PTEN"].tolist() == [1, 0, 0]
+
+
+def test_kinds_without_a_dictionary():
+    samples = [sample(f"s{i}", s) for i, s in enumerate(("C1", "C2", "E1", "E2"))]
+    rows = []
+    for i, (number, two, three) in enumerate(
+        [(1.5, "yes", "low"), (2, "no", "mid"), (3, "no", "high"), (4, "yes", "low")]
+    ):
+        rows += [
+            result(f"s{i}", "number", number),
+            result(f"s{i}", "two", two),
+            result(f"s{i}", "three", three),
+        ]
+    made = study(two_arms(2, 2), samples=samples, measurements=rows)
+    info = build_cohort(made).cohort.markers.info.set_index("biomarker")
+    assert info["kind"].to_dict() == {"number": "continuous", "two": "binary"}
+    assert info.loc["two", "positive"] == "yes"
+    assert info.loc["number", ["label", "family", "prespecified"]].tolist() == [
+        "number",
+        "exploratory",
+        "no",
+    ]
+    assert "words_without_order" in rules_of(made)
+
+
+def test_two_assays_are_two_markers():
+    samples = [sample("s", "C1"), sample("t", "E1")]
+    rows = [result("s", "TK1", 10, assay="A"), result("t", "TK1", 500, assay="B")]
+    built = build_cohort(study(two_arms(1, 1), samples=samples, measurements=rows))
+    assert value_of(built, "TK1", "C1", assay="A") == (10, MEASURED)
+    assert value_of(built, "TK1", "C1", assay="B") == (None, MISSING)
+    assert {"plasma:TK1:A", "plasma:TK1:B"} <= set(joined(built.cohort).columns)
+
+
+@pytest.mark.parametrize(("how", "expected"), [("mean", 14.0), ("median", 12.0), ("first", 20.0)])
+def test_replicates(how, expected):
+    rows = [result("s", "TK1", v, replicate=i) for i, v in enumerate((20, 10, 12))]
+    made = study(
+        two_arms(1, 1),
+        config=configuration(choose={"replicates": how}),
+        samples=[sample("s", "C1")],
+        measurements=rows,
+    )
+    built = build_cohort(made)
+    assert value_of(built, "TK1", "C1") == (expected, MEASURED)
+    (choice,) = built.chosen_samples.to_dict("records")
+    assert choice == {
+        "subject_id": "C1",
+        "specimen": "plasma",
+        "timepoint": "baseline",
+        "biomarker": "TK1",
+        "chosen": "s",
+        "rejected": "",
+        "rule": f"{how} of 3 replicates",
+    }
+
+
+def test_replicates_refused_are_an_error():
+    made = study(
+        two_arms(1, 1),
+        config=configuration(choose={"replicates": "refuse"}),
+        samples=[sample("s", "C1")],
+        measurements=[result("s", "TK1", 1), result("s", "TK1", 2)],
+    )
+    build_cohort(made)
+    assert [p.rule for p in errors_of(made)] == ["unresolved_choice"]
+
+
+def test_replicates_half_of_them_below_the_limit_are_below():
+    rows = [result("s", "TK1", "<20"), result("s", "TK1", 40), result("t", "TK1", "<20")]
+    rows += [result("t", "TK1", 40), result("t", "TK1", 60)]
+    made = study(two_arms(1, 1), samples=[sample("s", "C1"), sample("t", "E1")], measurements=rows)
+    built = build_cohort(made)
+    assert value_of(built, "TK1", "C1") == (30, BELOW)
+    assert value_of(built, "TK1", "E1") == (40, MEASURED)
+
+
+# Choices ------------------------------------------------------------------------------------------
+
+
+def test_the_sample_nearest_to_the_nominal_day_stands():
+    """Baseline: upper end (day 1). C1D15: middle of 12–19, 15.5: 14 and 17 are equally near, 14 is earlier."""
+    samples = [
+        sample("far", "C1", day=-20),
+        sample("near", "C1", "screening", day=-2),
+        sample("d17", "E1", "C1D15", day=17),
+        sample("d14", "E1", "C1D15", day=14),
+    ]
+    rows = [result(s["sample_id"], "TK1", i) for i, s in enumerate(samples)]
+    built = build_cohort(study(two_arms(1, 1), samples=samples, measurements=rows))
+    assert value_of(built, "TK1", "C1") == (1, MEASURED)
+    assert value_of(built, "TK1", "E1", timepoint="C1D15") == (3, MEASURED)
+    choices = built.chosen_samples[["biomarker", "chosen", "rejected", "rule"]].to_numpy().tolist()
+    assert choices == [
+        ["", "near", "far", "nearest to the nominal day"],
+        ["", "d14", "d17", "the earlier"],
+    ]
+    chosen = dict(zip(built.cohort.samples["sample_id"], built.cohort.samples["chosen"]))
+    assert chosen == {"far": False, "near": True, "d17": False, "d14": True}
+    choice = built.flow[(built.flow["unit"] == "sample") & (built.flow["step"] == "choice")]
+    assert choice[choice["reason"] != ""]["n"].sum() == 2
+    assert adds_up(built.flow)
+
+
+def test_the_sample_nearest_to_progression_stands():
+    """Progression 4 months after randomisation: study day 122.75."""
+    samples = [sample("x", "C1", "EOT", day=105), sample("y", "C1", "progression", day=130)]
+    built = build_cohort(
+        study(
+            two_arms(1, 1),
+            outcomes=[outcome("C1", "PFS", 4, 1, "progression")],
+            samples=samples,
+            measurements=[result("x", "TK1", 1), result("y", "TK1", 2)],
+        )
+    )
+    assert value_of(built, "TK1", "C1", timepoint="progression") == (2, MEASURED)
+
+
+def test_a_sample_without_a_result_does_not_displace_one_that_has_it():
+    samples = [sample("far", "C1", day=-20), sample("near", "C1", day=-2)]
+    rows = [
+        result("far", "TK1", 7),
+        result("far", "CRP", 1),
+        result("near", "CRP", 2),
+        result("near", "TK1", None, status="failed"),
+    ]
+    built = build_cohort(study(two_arms(1, 1), samples=samples, measurements=rows))
+    assert value_of(built, "TK1", "C1") == (7, MEASURED)
+    assert value_of(built, "CRP", "C1") == (2, MEASURED)
+    chosen = dict(zip(built.cohort.samples["sample_id"], built.cohort.samples["chosen"]))
+    assert chosen == {"far": True, "near": True}
+
+
+def test_samples_without_a_day_cannot_be_chosen_from():
+    samples = [sample("x", "C1", day=None), sample("y", "C1", day=None)]
+    made = study(
+        two_arms(1, 1), samples=samples, measurements=[result("x", "TK1", 1), result("y", "TK1", 2)]
+    )
+    build_cohort(made)
+    (problem,) = errors_of(made)
+    assert problem.rule == "unresolved_choice"
+    assert "neither has a day" in problem.message
+
+
+def test_two_tubes_of_one_draw_for_two_assays_are_no_choice():
+    samples = [sample("x", "C1", day=None), sample("y", "C1", day=None)]
+    made = study(
+        two_arms(1, 1), samples=samples, measurements=[result("x", "TK1", 1), result("y", "CRP", 2)]
+    )
+    built = build_cohort(made)
+    assert not errors_of(made)
+    assert built.chosen_samples.empty
+    assert built.cohort.samples["chosen"].all()
+
+
+@pytest.mark.parametrize(
+    ("rule", "value", "errors"),
+    [("metastasis_first", 2, 0), ("primary_first", 1, 0), ("refuse", None, 1)],
+)
+def test_tissue(rule, value, errors):
+    samples = [
+        sample("p", "C1", specimen="archival_tissue", day=-10, site_of_tissue="primary"),
+        sample("m", "C1", specimen="archival_tissue", day=-900, site_of_tissue="metastasis"),
+    ]
+    made = study(
+        two_arms(1, 1),
+        config=configuration(choose={"tissue": rule}),
+        samples=samples,
+        measurements=[result("p", "Ki67", 1), result("m", "Ki67", 2)],
+    )
+    built = build_cohort(made)
+    assert len(errors_of(made)) == errors
+    if value:
+        assert value_of(built, "Ki67", "C1", "archival_tissue") == (value, MEASURED)
+
+
+def test_runs_that_failed_are_set_aside_and_the_latest_version_stands():
+    samples = [sample("s", "C1"), sample("t", "E1")]
+    runs = [
+        {"run_id": "s1", "sample_id": "s", "assay": "A", "version": "2", "qc": "pass"},
+        {"run_id": "s2", "sample_id": "s", "assay": "A", "version": "10", "qc": "pass"},
+        {"run_id": "s3", "sample_id": "s", "assay": "A", "version": "11", "qc": "fail"},
+        {"run_id": "t1", "sample_id": "t", "assay": "A", "version": "2", "qc": "fail"},
+    ]
+    rows = [
+        {"sample_id": run["sample_id"], "run_id": run["run_id"], "biomarker": "TK1", "value": i}
+        for i, run in enumerate(runs)
+    ]
+    built = build_cohort(study(two_arms(1, 1), samples=samples, runs=runs, measurements=rows))
+    assert value_of(built, "TK1", "C1") == (1, MEASURED)
+    assert value_of(built, "TK1", "E1") == (None, NOT_EVALUABLE)
+    choices = built.chosen_samples[["chosen", "rejected", "rule"]].to_numpy().tolist()
+    assert choices == [
+        ["s2", "s1", "latest version"],
+        ["s2", "s3", "failed quality control"],
+    ]
+    step = built.flow[(built.flow["step"] == "quality control") & (built.flow["reason"] != "")]
+    assert step.groupby("arm")["n"].sum().to_dict() == {EXPERIMENTAL: 1}
+    usable = dict(zip(built.cohort.samples["run_id"], built.cohort.samples["usable"]))
+    assert usable == {"s1": True, "s2": True, "s3": False, "t1": False}
+
+
+def test_runs_of_one_version_are_replicates_long_and_wide():
+    samples = [sample("s", "C1"), sample("t", "E1")]
+    runs = [
+        {"run_id": "s1", "sample_id": "s", "assay": "A"},
+        {"run_id": "s2", "sample_id": "s", "assay": "A"},
+        {"run_id": "t1", "sample_id": "t", "assay": "A"},
+    ]
+    rows = [
+        {"sample_id": r["sample_id"], "run_id": r["run_id"], "biomarker": "TK1", "value": v}
+        for r, v in zip(runs, (10, 20, 7), strict=True)
+    ]
+    long = build_cohort(study(two_arms(1, 1), samples=samples, runs=runs, measurements=rows))
+    matrix = wide([[10, 20, 7]], ["TK1"], ["s1", "s2", "t1"])
+    across = build_cohort(study(two_arms(1, 1), samples=samples, runs=runs, matrices=[matrix]))
+    for built in (long, across):
+        assert value_of(built, "TK1", "C1") == (15, MEASURED)
+        assert value_of(built, "TK1", "E1") == (7, MEASURED)
+
+
+def test_wide_tables_choose_as_long_ones_do():
+    samples = [sample("far", "C1", day=-20), sample("near", "C1", day=-2), sample("e", "E1")]
+    matrix = wide([[1, 2, 3], [4, np.nan, 6]], ["g1", "g2"], ["far", "near", "e"], assay="array")
+    built = build_cohort(study(two_arms(1, 1), samples=samples, matrices=[matrix]))
+    assert value_of(built, "g1", "C1") == (2, MEASURED)
+    assert value_of(built, "g2", "C1") == (4, MEASURED)
+    assert built.chosen_samples[["chosen", "rejected"]].to_numpy().tolist() == [["near", "far"]]
+    inventory = built.inventory.set_index(["arm"])
+    assert inventory["assay"].tolist() == ["array", "array"]
+    assert inventory.loc[CONTROL, ["expected", "received", "assayed", "usable"]].tolist() == [1] * 4
+
+
+def test_two_wide_tables_of_one_assay_are_one_set_of_markers():
+    samples = [sample("a", "C1"), sample("b", "E1")]
+    parts = [
+        wide([[1], [2]], ["g1", "g2"], ["a"], assay="array"),
+        wide([[3], [4]], ["g1", "g2"], ["b"], assay="array"),
+    ]
+    built = build_cohort(study(two_arms(1, 1), samples=samples, matrices=parts))
+    assert len(built.cohort.markers) == 2
+    assert value_of(built, "g2", "C1") == (2, MEASURED)
+    assert value_of(built, "g2", "E1") == (4, MEASURED)
+
+
+def test_words_in_wide_tables():
+    samples = [sample("a", "C1"), sample("b", "E1"), sample("c", "E2")]
+    matrix = wide(
+        [[np.nan, np.nan, np.nan], [1, 2, 3]],
+        ["HER2", "x"],
+        ["a", "b", "c"],
+        text=table(
+            "text",
+            [
+                {"run_id": "a", "biomarker": "HER2", "value": "3+"},
+                {"run_id": "b", "biomarker": "HER2", "value": "1+"},
+            ],
+        ),
+    )
+    dictionary = [
+        {"biomarker": "HER2", "specimen": "plasma", "kind": "ordinal", "levels": "0<1+<2+<3+"}
+    ]
+    built = build_cohort(
+        study(two_arms(1, 2), samples=samples, matrices=[matrix], biomarkers=dictionary)
+    )
+    assert [value_of(built, "HER2", s) for s in ("C1", "E1", "E2")] == [
+        (3, MEASURED),
+        (1, MEASURED),
+        (None, MISSING),
+    ]
+    assert value_of(built, "x", "E2") == (3, MEASURED)
+
+
+def test_a_wide_assay_is_built_quickly():
+    import time
+
+    generator = np.random.default_rng(1)
+    rows = two_arms(100, 100)
+    samples = [sample(f"s{i}", row["subject_id"]) for i, row in enumerate(rows)]
+    matrix = wide(
+        generator.normal(size=(20_000, 200)),
+        [f"g{i}" for i in range(20_000)],
+        [f"s{i}" for i in range(200)],
+    )
+    made = study(rows, samples=samples, matrices=[matrix])
+    start = time.perf_counter()
+    built = build_cohort(made)
+    assert time.perf_counter() - start < 5
+    assert built.cohort.markers.value.shape == (20_000, 200)
+    np.testing.assert_array_equal(built.cohort.markers.value, matrix.value)
+
+
+# Account ------------------------------------------------------------------------------------------
+
+
+def test_flow_of_samples():
+    rows = [*two_arms(1, 1), {"subject_id": "O", "arm": "strange"}]
+    samples = [
+        sample("used", "C1"),
+        sample("failed", "E1", qc="fail", assay="A"),
+        sample("unread", "E1", "C1D15", day=15),
+        sample("unplaced", "E1", None),
+        sample("other", "O"),
+    ]
+    built = build_cohort(
+        study(
+            rows,
+            samples=samples,
+            measurements=[
+                result(s["sample_id"], "TK1", 1) for s in samples if s["sample_id"] != "unread"
+            ],
+        )
+    )
+    flow = built.flow[(built.flow["unit"] == "sample") & (built.flow["reason"] != "")]
+    assert flow[flow["n"] > 0].set_index("reason")["n"].to_dict() == {
+        "subject set aside": 1,
+        "failed quality control": 1,
+        "no result": 1,
+        "no timepoint": 1,
+    }
+    last = built.flow[(built.flow["unit"] == "sample") & (built.flow["step"] == "choice")]
+    assert last["n"].sum() == 1
+    assert adds_up(built.flow)
+
+
+def test_inventory_expects_who_is_at_risk():
+    """PFS 10 days; on study at day 12 of the window: not C1. Progression: C1 and E1."""
+    outcomes = [
+        outcome("C1", "PFS", 10 / 30.4375, 1, "progression"),
+        outcome("C2", "PFS", 5, 1, "death"),
+        outcome("E1", "PFS", 5, 1, "progression"),
+    ]
+    samples = [
+        sample("a", "C1", assay="P"),
+        sample("b", "C2", assay="P"),
+        sample("c", "C2", "C1D15", day=15, assay="P", qc="fail"),
+        sample("d", "E1", "EOT", day=150),
+    ]
+    built = build_cohort(
+        study(
+            two_arms(2, 2),
+            outcomes=outcomes,
+            samples=samples,
+            measurements=[result("a", "x", 1), result("b", "x", 1), result("c", "x", 1)],
+        )
+    )
+    found = {
+        (row["timepoint"], row["arm"]): (
+            row["expected"],
+            row["received"],
+            row["assayed"],
+            row["usable"],
+        )
+        for row in built.inventory.to_dict("records")
+    }
+    assert found == {
+        ("baseline", CONTROL): (2, 2, 2, 2),
+        ("baseline", EXPERIMENTAL): (2, 0, 0, 0),
+        ("C1D15", CONTROL): (1, 1, 1, 0),
+        ("C1D15", EXPERIMENTAL): (2, 0, 0, 0),
+        ("progression", CONTROL): (1, 0, 0, 0),
+        ("progression", EXPERIMENTAL): (1, 1, 0, 0),
+    }
+
+
+def test_branches_count_outcomes_samples_and_pairs():
+    outcomes = [outcome(s, "PFS", 5, 1, "progression") for s in ("C1", "C2", "E1")]
+    samples = [sample("a", "C1"), sample("b", "E1"), sample("c", "E2")]
+    samples += [sample("d", "C1", "EOT", day=150), sample("e", "C2", "EOT", day=150)]
+    built = build_cohort(
+        study(
+            two_arms(2, 2),
+            outcomes=outcomes,
+            samples=samples,
+            measurements=[result(s["sample_id"], "x", 1) for s in samples],
+        )
+    )
+    flow = built.flow
+
+    def left(step):
+        part = flow[(flow["step"] == step) & (flow["reason"] != "") & (flow["n"] > 0)]
+        return {(r, a): n for r, a, n in zip(part["reason"], part["arm"], part["n"])}
+
+    assert left("analysis: PFS, blood") == {
+        ("no outcome", EXPERIMENTAL): 1,
+        ("no evaluable baseline sample", CONTROL): 1,
+    }
+    assert left("resistance: pairs, plasma") == {
+        ("no baseline sample", CONTROL): 1,
+        ("no progression sample", EXPERIMENTAL): 2,
+    }
+    assert adds_up(flow)
+
+
+def test_eligibility():
+    config = configuration(
+        eligibility=[
+            {"criterion": "ECOG", "require": "ecog <= 2", "waived": ""},
+            {
+                "criterion": "pertuzumab",
+                "require": "pertuzumab == 'yes'",
+                "waived": "waiver == 'yes'",
+            },
+        ],
+        population="eligible",
+    )
+    rows = two_arms(
+        2,
+        3,
+        ecog=[1, 3, None, 0, None],
+        pertuzumab=["yes", "yes", "yes", "no", "no"],
+        waiver=["no", "no", "no", "yes", "no"],
+    )
+    built = build_cohort(study(rows, config=config))
+    status = built.eligibility.pivot(index="subject_id", columns="criterion", values="status")
+    assert status["ECOG"].tolist() == ["met", "not_met", "unknown", "met", "unknown"]
+    assert status["pertuzumab"].tolist() == ["met", "met", "met", "waived", "not_met"]
+    assert built.cohort.subjects["eligible"].tolist() == [
+        "met",
+        "not_met",
+        "unknown",
+        "met",
+        "not_met",
+    ]
+    assert built.cohort.subjects["in_population"].tolist() == [True, False, False, True, False]
+    assert list(built.cohort.analysed().subjects["subject_id"]) == ["C1", "E2"]
+
+
+def test_batches_that_go_with_the_arm_are_a_warning():
+    def made(batches):
+        samples = [
+            sample(f"s{i}", f"{'C' if i < 6 else 'E'}{i % 6 + 1}", assay="A", batch=batch)
+            for i, batch in enumerate(batches)
+        ]
+        rows = [result(s["sample_id"], "x", 1) for s in samples]
+        found = study(two_arms(6, 6), samples=samples, measurements=rows)
+        build_cohort(found)
+        return rules_of(found)
+
+    assert "batch_confounded_with_arm" in made(["1"] * 6 + ["2"] * 6)
+    assert "batch_confounded_with_arm" not in made(["1", "2"] * 6)
+    # Every sample a batch of its own says nothing.
+    assert "batch_confounded_with_arm" not in made([str(i) for i in range(12)])
+
+
+# Round trip ---------------------------------------------------------------------------------------
+
+
+def test_a_cohort_reads_back_as_it_was_written(tmp_path):
+    samples = [sample("a", "C1"), sample("b", "E1", specimen="archival_tissue")]
+    rows = [result("a", "TK1", "<20"), result("b", "Ki67", 30)]
+    cohort = build_cohort(
+        study(two_arms(1, 1, ecog=[0, 1]), samples=samples, measurements=rows)
+    ).cohort
+    cohort.write(tmp_path)
+    again = Cohort.read(sorted(tmp_path.glob("*.parquet")))
+    assert again.study == cohort.study
+    assert again.subjects.equals(cohort.subjects) or (
+        again.subjects.astype(str).to_numpy().tolist()
+        == cohort.subjects.astype(str).to_numpy().tolist()
+    )
+    order = again.markers.info["biomarker"].tolist()
+    assert sorted(order) == sorted(cohort.markers.info["biomarker"])
+    at = [cohort.markers.info["biomarker"].tolist().index(name) for name in order]
+    np.testing.assert_array_equal(again.markers.value, cohort.markers.value[at])
+    np.testing.assert_array_equal(again.markers.state, cohort.markers.state[at])
+    assert again.samples["sample_id"].tolist() == ["a", "b"]
+    only = Cohort.read([tmp_path / "outcomes.parquet"])
+    assert len(only.markers) == 0
+
+
+def test_clinical_markers():
+    rows = two_arms(
+        2,
+        2,
+        visceral=["yes", "no", None, "no"],
+        age=[50, 60, 70, 55],
+        site=["A", "B", "C", None],
+        constant=["x"] * 4,
+        sex=["F", "M", "M", "F"],
+    )
+    cohort = build_cohort(study(rows)).cohort
+    found = clinical_markers(cohort, ["visceral", "age", "site", "constant", "sex", "absent"])
+    info = found.info
+    assert info["biomarker"].tolist() == ["visceral", "age", "site=B", "site=C", "sex"]
+    assert info["kind"].tolist() == ["binary", "continuous", "binary", "binary", "binary"]
+    assert found.value[0, [0, 1, 3]].tolist() == [1, 0, 0]
+    assert found.state[0].tolist() == [MEASURED, MEASURED, MISSING, MEASURED]
+    assert found.value[2, :3].tolist() == [0, 1, 0]
+    assert info["positive"].tolist()[4] == "M"
+    assert set(info["domain"]) == {"clinical"}
+
+
+def test_joined_has_the_columns_of_the_contract():
+    samples = [sample("a", "C1"), sample("b", "E1")]
+    cohort = build_cohort(
+        study(
+            two_arms(1, 1, ecog=[0, 1]),
+            outcomes=[outcome("C1", "PFS", 5, 1), outcome("C1", "OS", 9, 0)],
+            samples=samples,
+            measurements=[result("a", "TK1", "<20"), result("b", "TK1", 30)],
+        )
+    ).cohort
+    frame = joined(cohort)
+    expected = ["subject_id", "arm", "ecog", "PFS_months", "PFS_event", "OS_months", "OS_event"]
+    assert [c for c in frame if c in expected] == expected
+    assert list(frame.columns)[-2:] == ["ORR", "plasma:TK1"]
+    assert frame["plasma:TK1"].tolist() == [20, 30]
