@@ -1,1 +1,5 @@
 """How well response can be predicted at all."""
+
+from correlatives.response.evaluation import Evaluation, evaluate
+
+__all__ = ["Evaluation", "evaluate"]

@@ -1,0 +1,73 @@
+"""Candidate predictors of a response model: clinical columns and baseline markers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from correlatives.cohort import Cohort
+from correlatives.predictive.covariates import numeric_columns
+from correlatives.response.preparation import Design
+from correlatives.tables.limits import analysis_values
+
+
+def _missing_indicators(names: Sequence[str], value: np.ndarray) -> tuple[list[str], np.ndarray]:
+    """One 0/1 column a pattern of missing values: a lost sample loses all its markers together."""
+    missing = ~np.isfinite(value)
+    found: dict[bytes, int] = {}
+    for j in range(value.shape[1]):
+        if missing[:, j].any() and not missing[:, j].all():
+            found.setdefault(missing[:, j].tobytes(), j)
+    picked = list(found.values())
+    return [f"missing:{names[j]}" for j in picked], missing[:, picked].astype(float)
+
+
+def candidate_predictors(cohort: Cohort, clinical: Sequence[str]) -> Design:
+    """Assemble clinical columns, baseline markers and indicators of missing values.
+
+    Markers are on their transformed scale, limits of detection handled as everywhere else; a categorical
+    clinical column takes one column a level but the first. Clinical columns stay in every model.
+
+    Parameters
+    ----------
+    cohort : Cohort
+        Subjects to be predicted.
+    clinical : sequence of str
+        Columns of the subjects table.
+
+    Returns
+    -------
+    Design
+        n subjects × candidates.
+    """
+    columns, value = numeric_columns(cohort.subjects, clinical, "response.clinical")
+    names = [f"clinical:{column}" for column in columns]
+    is_clinical = [True] * len(names)
+    baseline = cohort.markers.select(timepoint=cohort.study["baseline"])
+    baseline = baseline.where(baseline.info["specimen"].ne("clinical"))
+    analysed = analysis_values(baseline)
+    info = analysed.info
+    marker_names = [
+        f"{specimen}:{biomarker}"
+        for specimen, biomarker in zip(info["specimen"], info["biomarker"], strict=True)
+    ]
+    names = names + marker_names
+    is_clinical += [False] * len(marker_names)
+    value = np.hstack([value, analysed.value.T])
+    discrete = np.array(
+        [len(np.unique(column[np.isfinite(column)])) <= 2 for column in value.T], dtype=bool
+    )
+    discrete[len(columns) :] |= info["kind"].isin(["binary", "ordinal"]).to_numpy(dtype=bool)
+    parameters = len(names)
+    indicator_names, indicators = _missing_indicators(names, value)
+    of_clinical = np.array(
+        [name.startswith("missing:clinical:") for name in indicator_names], dtype=bool
+    )
+    return Design(
+        names=names + indicator_names,
+        value=np.hstack([value, indicators]),
+        discrete=np.concatenate([discrete, np.ones(len(indicator_names), dtype=bool)]),
+        always=np.concatenate([np.array(is_clinical, dtype=bool), of_clinical]),
+        parameters=parameters,
+    )

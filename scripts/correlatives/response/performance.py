@@ -1,0 +1,222 @@
+"""How good out-of-fold predictions are, with intervals.
+
+Discrimination compares two subjects only where one model predicted both, that is where they were held
+out together: pooling folds would compare models, and a model that knows nothing would score below one half.
+Intervals resample subjects (with all their out-of-fold predictions), within arm × outcome. They hold the fitted
+models fixed, and so leave out what refitting on other subjects would add: read them as the least uncertainty.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from correlatives.intervals import Interval
+
+#: Bootstrap samples behind an interval.
+BOOTSTRAPS = 2000
+
+#: Spread of the averaged log odds below which a calibration slope means nothing.
+LEAST_SPREAD = 0.05
+
+
+def bootstrap_counts(groups: np.ndarray, seed: int, samples: int = BOOTSTRAPS) -> np.ndarray:
+    """Draw how often each subject occurs in each bootstrap sample, group sizes kept.
+
+    Parameters
+    ----------
+    groups : np.ndarray of int, shape (n,)
+        Subjects are resampled within their group.
+    seed : int
+        Seed of the analysis.
+    samples : int
+        Number of bootstrap samples.
+
+    Returns
+    -------
+    np.ndarray, shape (samples, n)
+        Counts.
+    """
+    rng = np.random.default_rng(np.random.SeedSequence([seed, 0xB007]))
+    counts = np.empty((samples, len(groups)))
+    for group in np.unique(groups):
+        members = np.flatnonzero(groups == group)
+        share = np.full(len(members), 1.0 / len(members))
+        counts[:, members] = rng.multinomial(len(members), share, size=samples)
+    return counts
+
+
+def percentile(estimate: float, replicates: np.ndarray) -> Interval:
+    """Return the 2.5th and 97.5th percentiles; no limits if over 5 % of the replicates failed."""
+    good = replicates[np.isfinite(replicates)]
+    if not np.isfinite(estimate) or len(good) < 0.95 * len(replicates):
+        return Interval(float(estimate), float("nan"), float("nan"))
+    low, high = np.percentile(good, [2.5, 97.5])
+    return Interval(float(estimate), float(low), float(high))
+
+
+def response_pairs(outcome: np.ndarray) -> np.ndarray:
+    """Weights (n, n) of the pairs of an AUC: 1 where the first subject responded and the second did not."""
+    return np.outer(outcome == 1, outcome == 0).astype(float)
+
+
+def survival_pairs(time: np.ndarray, event: np.ndarray, horizon: float | None = None) -> np.ndarray:
+    """Weights (n, n) of the pairs of Uno's C-index.
+
+    Pairs in which the first subject's event is known to come before the second's, weighted by the
+    inverse square of the probability to be uncensored until then.
+
+    Parameters
+    ----------
+    time, event : np.ndarray, shape (n,)
+        Times and 1 for an event.
+    horizon : float, optional
+        Only events before it count; by default the last event time, so that the weight is finite.
+
+    References
+    ----------
+    Uno H et al. Statistics in Medicine 2011;30:1105-1117.
+    """
+    horizon = float(time[event == 1].max()) if horizon is None else horizon
+    # Kaplan–Meier of the censoring time; an event at a censoring time precedes it
+    distinct, position = np.unique(time, return_inverse=True)
+    at_risk = (time[None, :] >= distinct[:, None]).sum(axis=1)
+    events = np.bincount(position, weights=event, minlength=len(distinct))
+    censored = np.bincount(position, weights=1 - event, minlength=len(distinct))
+    left = np.maximum(at_risk - events, 1)
+    uncensored = np.cumprod(1.0 - censored / left)[position]
+    before = (time[:, None] < time[None, :]) | (
+        (time[:, None] == time[None, :]) & (event[None, :] == 0)
+    )
+    counted = (event == 1) & (time < horizon) & (uncensored > 0)
+    weight = np.where(counted, 1.0 / np.where(uncensored > 0, uncensored, 1.0) ** 2, 0.0)
+    pairs = before * weight[:, None]
+    np.fill_diagonal(pairs, 0.0)
+    return pairs
+
+
+def concordance_parts(
+    pairs: np.ndarray, folds: Sequence[np.ndarray], predictors: Sequence[np.ndarray]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Sum concordance and number of comparisons over repeats, for pairs held out together.
+
+    Parameters
+    ----------
+    pairs : np.ndarray, shape (n, n)
+        Weight of each ordered pair; the first should have the larger predictor.
+    folds, predictors : sequence of np.ndarray, shape (n,)
+        Fold and out-of-fold predictor of each subject, one a repeat.
+
+    Returns
+    -------
+    concordant, compared : np.ndarray, shape (n, n)
+        Their sums over all pairs are numerator and denominator of the AUC or C-index.
+    """
+    concordant = np.zeros_like(pairs)
+    compared = np.zeros_like(pairs)
+    for fold, predictor in zip(folds, predictors, strict=True):
+        together = fold[:, None] == fold[None, :]
+        difference = predictor[:, None] - predictor[None, :]
+        # predictors that differ by rounding only are ties
+        tied = np.abs(difference) <= 1e-12 * (1.0 + np.abs(predictor[:, None]))
+        concordant += together * np.where(tied, 0.5, difference > 0)
+        compared += together
+    return concordant * pairs, compared * pairs
+
+
+def concordance(concordant: np.ndarray, compared: np.ndarray) -> float:
+    """Return the share of concordant pairs, ties counted half; NaN without a pair."""
+    total = compared.sum()
+    return float(concordant.sum() / total) if total > 0 else float("nan")
+
+
+def concordance_replicates(
+    concordant: np.ndarray, compared: np.ndarray, counts: np.ndarray
+) -> np.ndarray:
+    """Return `concordance` in every bootstrap sample; NaN where it has no pair."""
+    top = ((counts @ concordant) * counts).sum(axis=1)
+    bottom = ((counts @ compared) * counts).sum(axis=1)
+    return np.where(bottom > 0, top / np.where(bottom > 0, bottom, 1.0), np.nan)
+
+
+def brier(outcome: np.ndarray, probabilities: np.ndarray, counts: np.ndarray) -> Interval:
+    """Mean squared error of the predicted probability, over subjects and repeats.
+
+    Parameters
+    ----------
+    outcome : np.ndarray, shape (n,)
+        0 or 1.
+    probabilities : np.ndarray, shape (repeats, n)
+        Out-of-fold predictions.
+    counts : np.ndarray, shape (samples, n)
+        Bootstrap samples.
+    """
+    squared = ((probabilities - outcome) ** 2).mean(axis=0)
+    return percentile(float(squared.mean()), counts @ squared / counts.sum(axis=1))
+
+
+def calibration(
+    outcome: np.ndarray, log_odds: np.ndarray, counts: np.ndarray
+) -> tuple[Interval, Interval, str]:
+    """Calibration in the large and calibration slope of averaged out-of-fold log odds.
+
+    The intercept is that of a logistic model with the log odds as offset (0 is right); the slope that
+    of a logistic model on the log odds (1 is right; below 1: predictions too extreme).
+
+    Parameters
+    ----------
+    outcome : np.ndarray, shape (n,)
+        0 or 1.
+    log_odds : np.ndarray, shape (n,)
+        Mean over repeats of each subject's out-of-fold log odds.
+    counts : np.ndarray, shape (samples, n)
+        Bootstrap samples.
+
+    Returns
+    -------
+    intercept, slope : Interval
+    note : str
+        Why the slope is missing, else empty.
+    """
+    samples = np.vstack([np.ones(len(outcome)), counts])
+    intercepts = _weighted_logistic(outcome, log_odds, samples, slope=False)[:, 0]
+    intercept = percentile(intercepts[0], intercepts[1:])
+    nothing = Interval(float("nan"), float("nan"), float("nan"))
+    if log_odds.std() < LEAST_SPREAD:
+        return intercept, nothing, "no calibration slope: the predictions hardly differ"
+    slopes = _weighted_logistic(outcome, log_odds, samples, slope=True)[:, 1]
+    return intercept, percentile(slopes[0], slopes[1:]), ""
+
+
+def _weighted_logistic(
+    outcome: np.ndarray, log_odds: np.ndarray, weights: np.ndarray, *, slope: bool
+) -> np.ndarray:
+    """Fit outcome ~ 1 + log_odds (or 1 + offset) under each row of weights, by Newton's method."""
+    beta = np.zeros((len(weights), 2))
+    beta[:, 1] = 0.0 if slope else 1.0
+    done = np.zeros(len(weights), dtype=bool)
+    for _ in range(50):
+        predictor = beta[:, :1] + beta[:, 1:] * log_odds
+        fitted = 0.5 * (1.0 + np.tanh(0.5 * predictor))
+        residual = weights * (outcome - fitted)
+        information = weights * fitted * (1.0 - fitted)
+        u0, i00 = residual.sum(axis=1), information.sum(axis=1)
+        if slope:
+            u1, i01 = residual @ log_odds, information @ log_odds
+            i11 = information @ log_odds**2
+            determinant = i00 * i11 - i01**2
+            safe = np.where(determinant > 1e-10 * i00 * i11, determinant, np.inf)
+            step = np.column_stack([i11 * u0 - i01 * u1, i00 * u1 - i01 * u0]) / safe[:, None]
+            failed = ~np.isfinite(safe)
+        else:
+            step = np.column_stack([u0 / np.maximum(i00, 1e-300), np.zeros(len(u0))])
+            failed = i00 <= 1e-10
+        # a step of more than two on the standardised scale overshoots a logistic curve
+        scale = 2.0 / np.maximum(np.abs(step).max(axis=1) * max(1.0, log_odds.std()), 2.0)
+        beta = beta + step * scale[:, None]
+        done = (np.abs(step).max(axis=1) < 1e-8) & ~failed
+        if (done | failed).all():
+            break
+    beta[~done] = np.nan
+    return beta
