@@ -8,7 +8,7 @@ import pytest
 from resistance_cohorts import CONTROL, EXPERIMENTAL, UNREADABLE, marker, sample, trial
 
 from correlatives.markers import BELOW, MEASURED
-from correlatives.resistance.dynamics import COLUMNS, change_markers, dynamics
+from correlatives.resistance.dynamics import COLUMNS, change_markers, dynamics, window_ends
 from correlatives.survival.cox import fit_cox
 
 INSPIRE = Path(__file__).parents[2].parent / "shared" / "data" / "inspire_ctdna"
@@ -31,6 +31,16 @@ def study(n=80, seed=1, **options):
         PFS_event=event,
         **options,
     )
+
+
+def test_windows_of_the_configuration():
+    timepoints = {
+        "C1D15": {"visits": ["C1D15"], "window_days": [12, 19]},
+        "progression": {"around": "progression", "window_days": [-28, 28]},
+        "C2D1": {"visits": ["C2D1"]},
+        "C3D1": None,
+    }
+    assert window_ends(timepoints) == {"C1D15": 19.0}
 
 
 def test_denominators_by_hand():
@@ -57,6 +67,22 @@ def test_a_late_start_of_treatment_moves_the_landmark():
     table = dynamics(cohort, ["C1D15"], {"C1D15": 19})
     starts_late = np.isfinite(cohort.markers.value[0, 0])
     assert table["landmark"].iloc[0] == pytest.approx((21 if starts_late else 18) / 30.4375)
+
+
+def test_a_timepoint_has_one_landmark_whatever_the_marker():
+    """The subject who started on day 3 has one of the two markers only."""
+    cohort = trial(
+        [1, 1],
+        [
+            marker(RATIO, "serum", "C1D15", [1.0, 2.0], kind="continuous"),
+            marker("ratio:ECD:C1D15", "serum", "C1D15", [None, 2.0], kind="continuous"),
+        ],
+        PFS_months=[5.0, 6.0],
+        PFS_event=1.0,
+        first_dose_day=[3.0, 0.0],
+    )
+    table = dynamics(cohort, ["C1D15"], {"C1D15": 19})
+    assert table["landmark"].unique() == pytest.approx([21 / 30.4375])
 
 
 def test_without_a_window_the_latest_draw_is_the_landmark():

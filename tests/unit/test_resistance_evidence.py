@@ -130,7 +130,7 @@ def test_baseline_interaction_is_quoted_and_never_from_a_p_value(planted):
     }
     table = table_of(planted, predictive=pd.DataFrame([row, wide])).set_index("name")
     assert table.loc["RB1", "baseline_interaction_pfs_blood"] == (
-        "less benefit with gene:RB1 (plasma): ratio of hazard ratios 2.4 (1.1 to 5.2) per altered v not, "
+        "less benefit with gene:RB1 (plasma): ratio of hazard ratios 2.4 (1.1 to 5.2), altered v not, "
         "n 280, 260 events"
     )
     assert (

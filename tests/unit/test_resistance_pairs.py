@@ -5,7 +5,13 @@ import pytest
 from resistance_cohorts import CONTROL, EXPERIMENTAL, UNREADABLE, marker, sample, trial
 
 from correlatives.cohort import MEASURED, MISSING, NOT_EVALUABLE
-from correlatives.resistance.pairs import gene_pairs, of_specimen, pairs_flow, sample_months
+from correlatives.resistance.pairs import (
+    gene_pairs,
+    means_progression,
+    of_specimen,
+    pairs_flow,
+    sample_months,
+)
 
 
 def plasma(gene, before, after):
@@ -90,6 +96,13 @@ def test_a_sample_at_a_toxicity_stop_is_not_a_progression_sample(
 def test_a_toxicity_stop_does_not_matter_where_the_later_sample_is_not_at_progression():
     cohort = trial([1], plasma("RB1", [0], [1]), off_treatment_reason=["toxicity"])
     assert only_pair(cohort, at_progression=False).paired.tolist() == [True]
+
+
+def test_which_timepoint_is_that_of_progression():
+    assert means_progression({"relapse": {"around": "progression"}}, "relapse")
+    assert means_progression({}, "progression")
+    assert means_progression({"EOT": None}, "EOT")
+    assert not means_progression({"C3D1": {"window_days": [40, 50]}}, "C3D1")
 
 
 def test_archival_block_and_biopsy_are_a_tissue_pair():

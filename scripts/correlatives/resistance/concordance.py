@@ -107,7 +107,8 @@ def agreement(both: int, tissue_only: int, plasma_only: int, neither: int) -> Ag
     -------
     Agreement
         Shares with Clopper–Pearson limits, NaN where nobody is positive (negative) in tissue. Kappa with
-        large-sample limits; NaN where all results are alike, limits NaN where agreement is perfect.
+        large-sample limits; NaN where tissue or plasma always says the same, limits NaN where agreement
+        is perfect.
 
     References
     ----------
@@ -116,8 +117,11 @@ def agreement(both: int, tissue_only: int, plasma_only: int, neither: int) -> Ag
     positive, negative = both + tissue_only, plasma_only + neither
     ppa = clopper_pearson(both, positive) if positive else NOT_ESTIMABLE
     npa = clopper_pearson(neither, negative) if negative else NOT_ESTIMABLE
-    kappa = cohen_kappa([[both, tissue_only], [plasma_only, neither]])
-    if not tissue_only + plasma_only:
-        # Without a disagreement the large-sample variance is 0, which says nothing of the limits.
-        kappa = Interval(kappa.estimate, np.nan, np.nan)
+    kappa = NOT_ESTIMABLE
+    found = both + plasma_only
+    if positive and negative and 0 < found < positive + negative:
+        kappa = cohen_kappa([[both, tissue_only], [plasma_only, neither]])
+        if not tissue_only + plasma_only:
+            # Without a disagreement the large-sample variance is 0: it says nothing of the limits.
+            kappa = Interval(kappa.estimate, np.nan, np.nan)
     return Agreement(ppa, npa, kappa)

@@ -13,6 +13,7 @@ Anderson JR, Cain KC, Gelber RD. Journal of Clinical Oncology 1983;1:710-719.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -51,7 +52,7 @@ RATIOS = ("ratio:", "vaf_ratio:")
 BURDENS = ("max_vaf", "tumour_fraction")
 
 #: Below this many events there is no hazard ratio.
-LEAST_EVENTS = 2
+LEAST_EVENTS = 5
 
 #: A change that varies by less is the same in all subjects.
 LEAST_SPREAD = 1e-9
@@ -119,6 +120,18 @@ def dynamics(
     if not blocks:
         return pd.DataFrame(columns=COLUMNS)
     return pd.concat(blocks, ignore_index=True)
+
+
+def window_ends(timepoints: Mapping[str, Mapping[str, Any] | None]) -> dict[str, float]:
+    """Return the upper end of each timepoint's window, in study days (configuration: ``timepoints``).
+
+    A window around progression is not one of study days, and is left out.
+    """
+    return {
+        name: float(rule["window_days"][1])
+        for name, rule in timepoints.items()
+        if rule and rule.get("window_days") and rule.get("around") != "progression"
+    }
 
 
 def change_markers(markers: Markers, timepoint: str, baseline: str) -> Markers:
@@ -205,15 +218,16 @@ def landmark_months(
 ) -> float:
     """Return when the samples of a timepoint have been drawn, in months from randomisation.
 
-    The upper end of the timepoint's window, for the subject who started treatment last; without a window,
-    the latest draw.
+    The upper end of the timepoint's window, for the subject with a sample who started treatment last; without
+    a window, the latest draw. One landmark a timepoint, whatever the marker.
 
     Parameters
     ----------
     cohort : Cohort
-    drawn : np.ndarray of float, shape (n,)
-        When each subject's sample was drawn, in months from randomisation; NaN where unknown.
-    has_marker : np.ndarray of bool, shape (n,)
+    drawn : np.ndarray of float, shape (p, n)
+        When the sample of each marker and subject was drawn, in months from randomisation; NaN where
+        unknown.
+    has_marker : np.ndarray of bool, shape (p, n)
     window_end_day : float or None
         Study day (1 = first dose).
 
@@ -227,7 +241,7 @@ def landmark_months(
         if "first_dose_day" in cohort.subjects:
             given = pd.to_numeric(cohort.subjects["first_dose_day"], errors="coerce")
             first_dose = given.fillna(0.0).to_numpy(dtype=float)
-        last_start = first_dose[has_marker].max()
+        last_start = first_dose[has_marker.any(axis=0)].max()
         landmark = (last_start + window_end_day - 1.0) / DAYS_A_MONTH
     elif (has_marker & np.isfinite(drawn)).any():
         landmark = float(drawn[has_marker & np.isfinite(drawn)].max())
@@ -255,17 +269,12 @@ def _at_timepoint(
         for specimen in dict.fromkeys(markers.info["specimen"].astype(str))
     }
     drawn = np.array([drawn_of[specimen] for specimen in markers.info["specimen"].astype(str)])
-    landmark = np.array(
-        [
-            landmark_months(cohort, drawn[m], has_marker[m], window_end_day)
-            for m in range(len(markers))
-        ]
-    )
+    landmark = landmark_months(cohort, drawn, has_marker, window_end_day)
     with np.errstate(invalid="ignore"):
-        beyond = known & (time > landmark[:, None] + TOLERANCE_MONTHS)
-        before = known & (time <= landmark[:, None] + TOLERANCE_MONTHS)
+        beyond = known & (time > landmark + TOLERANCE_MONTHS)
+        before = known & (time <= landmark + TOLERANCE_MONTHS)
         # A sample drawn after the landmark would be knowledge from the future.
-        late = drawn > landmark[:, None] + TOLERANCE_MONTHS
+        late = drawn > landmark + TOLERANCE_MONTHS
     use = beyond & has_marker & ~late
     stratum = None
     if cohort.study.get("strata") and "stratum" in cohort.subjects:
@@ -295,7 +304,7 @@ def _at_timepoint(
                 "endpoint": endpoint,
                 "landmark": landmark,
                 "n_at_landmark": include.sum(axis=1),
-                "excluded_before_landmark": (before & mask).sum(axis=1),
+                "excluded_before_landmark": int((before & mask).sum()),
                 "arm": label,
                 **estimates,
             },
@@ -349,8 +358,11 @@ def _hazard_ratios(
         found[name][enough] = np.exp(log_ratio)
     found["p_lrt"][enough] = p_change
     if experimental is not None:
-        joint = fit_cox_many(
-            time, event, np.stack([*columns, x * columns[1]], axis=2), rows, stratum
-        )
-        found["p_interaction_lrt"][enough] = joint.test(2).p
+        design = np.stack([*columns, x * columns[1]], axis=2)
+        joint = fit_cox_many(time, event, design, rows, stratum)
+        p_joint = joint.test(2).p
+        if (~joint.converged).any():
+            penalised = fit_cox_many(time, event, design, rows, stratum, firth=True)
+            p_joint = np.where(joint.converged, p_joint, penalised.test(2).p)
+        found["p_interaction_lrt"][enough] = p_joint
     return found

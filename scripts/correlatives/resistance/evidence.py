@@ -100,25 +100,29 @@ def evidence(
         return pd.DataFrame(columns=COLUMNS)
     of_gene = pathways_of_genes(cohort)
     quoted = _quoted(cohort)
+    pairs, arms = _by(acquired, "level", "name"), _by(acquired_by_arm, "level", "name")
+    at_baseline = _by(_interactions(predictive, cohort), "biomarker")
+    changed = _by(_early(paired_change, to, (experimental, control)), "biomarker")
+    followed = _by(_from_landmark(dynamics, endpoint), "subject")
     rows = []
     for level, name in names:
         own = f"{level}:{name.replace(' ', ':') if level == 'gene' else name}"
         markers = [own, *quoted.get((level, name), [])]
+        subjects = list(dict.fromkeys([name, *markers])) if level == "gene" else markers
         row = dict.fromkeys(COLUMNS, "")
         row["level"], row["name"] = level, name
         of_name = of_gene.get(name.split(" ")[0], [])
         row["pathway"] = name if level == "pathway" else ", ".join(of_name)
         said = []
         for place in PLACES:
-            held = _at(acquired, level, name, place)
-            by_arm = _at(acquired_by_arm, level, name, place)
+            held = pairs.get((level, name, place), acquired.iloc[:0])
+            by_arm = arms.get((level, name, place), acquired_by_arm.iloc[:0])
+            interactions = _of_markers(at_baseline, markers, place)
             cells = {
-                "baseline_interaction_pfs": _interaction(predictive, markers, place),
-                "early_change": _early_change(
-                    paired_change, markers, place, to, (experimental, control)
-                ),
+                "baseline_interaction_pfs": _interaction(interactions),
+                "early_change": _early_change(_of_markers(changed, markers, place)),
                 "early_change_survival": _landmark(
-                    dynamics, [name, *markers] if level == "gene" else markers, place, endpoint
+                    _of_markers(followed, subjects, place), endpoint
                 ),
                 "acquired_experimental": _gained(held, experimental),
                 "acquired_control": _gained(held, control) if cohort.randomised else "",
@@ -127,7 +131,7 @@ def evidence(
             }
             row |= {f"{line}_{place}": text for line, text in cells.items()}
             said += _words(held, by_arm, experimental, control, drug or experimental)
-            said += _words_of_interaction(predictive, markers, place)
+            said += _words_of_interaction(interactions, place)
         if level == "gene":
             row["concordance"] = _concordance(concordance, name)
         row["summary"] = " ".join(said) if said else "Not looked at in pairs of samples."
@@ -167,12 +171,20 @@ def _place(specimens: pd.Series) -> pd.Series:
     return specimens.isin([*TISSUE, TISSUE_NAME]).map({True: "tissue", False: "blood"})
 
 
-def _at(table: pd.DataFrame, level: str, name: str, place: str) -> pd.DataFrame:
+def _by(table: pd.DataFrame, *keys: str) -> dict[tuple[str, ...], pd.DataFrame]:
+    """Split a table by its keys and by blood and tissue."""
     if table.empty:
-        return table
-    return table[
-        table["level"].eq(level) & table["name"].eq(name) & _place(table["specimen"]).eq(place)
-    ]
+        return {}
+    place = _place(table["specimen"]).rename("_place")
+    return dict(list(table.groupby([*(table[key] for key in keys), place], sort=False)))
+
+
+def _of_markers(
+    pieces: dict[tuple[str, ...], pd.DataFrame], markers: list[str], place: str
+) -> pd.DataFrame:
+    """Return the rows of the markers, in their order; empty if there are none."""
+    found = [pieces[name, place] for name in markers if (name, place) in pieces]
+    return pd.concat(found) if found else pd.DataFrame()
 
 
 def _number(value: float) -> str:
@@ -195,64 +207,55 @@ def _joined(cells: Iterable[str]) -> str:
     return "; ".join(cell for cell in cells if cell)
 
 
-def _interaction_rows(
-    predictive: pd.DataFrame | None, markers: list[str], place: str
-) -> pd.DataFrame:
+def _interactions(predictive: pd.DataFrame | None, cohort: Cohort) -> pd.DataFrame:
+    """Return the baseline markers whose interaction with the arm was estimated."""
     if predictive is None or predictive.empty or "interaction_ratio" not in predictive:
         return pd.DataFrame()
-    rows = predictive[
-        predictive["biomarker"].isin(markers)
-        & _place(predictive["specimen"]).eq(place)
-        & ~predictive["specimen"].eq("clinical")
-    ]
-    return rows[np.isfinite(rows["interaction_ratio"].astype(float))]
+    keep = np.isfinite(predictive["interaction_ratio"].astype(float))
+    keep &= ~predictive["specimen"].eq("clinical")
+    if "timepoint" in predictive:
+        keep &= predictive["timepoint"].eq(cohort.study.get("baseline", "baseline"))
+    return predictive[keep]
 
 
-def _interaction(predictive: pd.DataFrame | None, markers: list[str], place: str) -> str:
+def _interaction(rows: pd.DataFrame) -> str:
     """Baseline marker × arm: above 1 the drug helps less where the marker is present or higher."""
     return _joined(
         f"{_direction(low, high, 1, BENEFIT)} with {name} ({specimen}): ratio of hazard ratios "
-        f"{_number(ratio)} {_limits(low, high)} per {contrast}, n {n:.0f}, {events:.0f} events"
+        f"{_number(ratio)} {_limits(low, high)}, {contrast}, n {n:.0f}, {events:.0f} events"
         for name, specimen, ratio, low, high, contrast, n, events in _tuples(
-            _interaction_rows(predictive, markers, place),
+            rows,
             *("biomarker", "specimen", "interaction_ratio", "interaction_ratio_low"),
             *("interaction_ratio_high", "contrast", "n", "events"),
         )
     )
 
 
-def _words_of_interaction(
-    predictive: pd.DataFrame | None, markers: list[str], place: str
-) -> list[str]:
-    rows = _interaction_rows(predictive, markers, place)
+def _words_of_interaction(rows: pd.DataFrame, place: str) -> list[str]:
     return [
         f"At baseline ({place}), the limits of {name} × arm exclude 1: "
         f"{_direction(low, high, 1, BENEFIT)} where it is present or higher."
         for name, low, high in _tuples(
-            rows, *("biomarker", "interaction_ratio_low", "interaction_ratio_high")
+            rows, "biomarker", "interaction_ratio_low", "interaction_ratio_high"
         )
         if low > 1 or high < 1
     ]
 
 
-def _early_change(
-    paired: pd.DataFrame, markers: list[str], place: str, to: str, arms: tuple[str, str]
-) -> str:
-    """Change to the early timepoints, on the transformed scale, in each arm."""
+def _early(paired: pd.DataFrame, to: str, arms: tuple[str, str]) -> pd.DataFrame:
+    """Return the changes to the early timepoints in each arm (single-arm: in all)."""
     if paired.empty:
-        return ""
+        return paired
     labels = [arm for arm in arms if arm] if paired["arm"].isin(arms).any() else ["all"]
-    rows = paired[
-        paired["biomarker"].isin(markers)
-        & _place(paired["specimen"]).eq(place)
-        & paired["to"].ne(to)
-        & paired["arm"].isin(labels)
-        & np.isfinite(paired["median_change"].astype(float))
-    ]
+    known = np.isfinite(paired["median_change"].astype(float))
+    return paired[known & paired["to"].ne(to) & paired["arm"].isin(labels)]
+
+
+def _early_change(rows: pd.DataFrame) -> str:
+    """Change to the early timepoints, on the transformed scale."""
     return _joined(
         f"{name} {_direction(low, high, 0, CHANGE)} by {later} under {arm}: {_number(change)} "
-        f"{_limits(low, high)}, "
-        f"{pairs:.0f} pairs"
+        f"{_limits(low, high)}, {pairs:.0f} pairs"
         for name, later, arm, change, low, high, pairs in _tuples(
             rows,
             *("biomarker", "to", "arm", "median_change", "median_change_low"),
@@ -261,21 +264,21 @@ def _early_change(
     )
 
 
-def _landmark(dynamics: pd.DataFrame, markers: list[str], place: str, endpoint: str) -> str:
-    """Survival from the landmark by early change, both arms together."""
+def _from_landmark(dynamics: pd.DataFrame, endpoint: str) -> pd.DataFrame:
+    """Return the estimates of both arms together, with what changed as ``subject``."""
     if dynamics.empty:
-        return ""
-    subject = dynamics["biomarker"].str.replace(r"^[a-z_]+:", "", regex=True)
-    subject = subject.str.replace(r":[^:]+$", "", regex=True)
-    rows = dynamics[
-        subject.isin(markers)
-        & _place(dynamics["specimen"]).eq(place)
-        & dynamics["endpoint"].eq(endpoint)
-        & dynamics["arm"].eq("all")
-        & np.isfinite(dynamics["hr"].astype(float))
-    ]
+        return dynamics
+    known = np.isfinite(dynamics["hr"].astype(float))
+    rows = dynamics[known & dynamics["endpoint"].eq(endpoint) & dynamics["arm"].eq("all")]
+    changed = rows["biomarker"].astype(str).str.replace(r"^[a-z_]+:", "", regex=True)
+    return rows.assign(subject=changed.str.replace(r":[^:]+$", "", regex=True))
+
+
+def _landmark(rows: pd.DataFrame, endpoint: str) -> str:
+    """Survival from the landmark by early change."""
     return _joined(
-        f"{_direction(low, high, 1, SURVIVAL)} {endpoint} with higher {name}: hazard ratio "
+        f"{_direction(low, high, 1, SURVIVAL)} {endpoint} with "
+        f"{'' if name.startswith('clearance:') else 'higher '}{name}: hazard ratio "
         f"{_number(ratio)} {_limits(low, high)} from month {_number(landmark)}, n {n:.0f}"
         for name, ratio, low, high, landmark, n in _tuples(
             rows, *("biomarker", "hr", "hr_low", "hr_high", "landmark", "n_at_landmark")
@@ -397,7 +400,7 @@ def _words_between_arms(
         elif high < 0:
             said.append(f"{counts}: less often with {drug}.")
         else:
-            said.append(f"{counts}: the limits of the difference include none.")
+            said.append(f"{counts}: the limits of the difference include no difference.")
     return said
 
 

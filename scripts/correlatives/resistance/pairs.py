@@ -11,8 +11,9 @@ way: the baseline is usually the archival block and the later sample a biopsy, s
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -39,6 +40,9 @@ NOT_PROGRESSION = {
     "loss to follow-up": r"\blost\b|loss to",
     "end of study": r"end[ _]of[ _]study",
 }
+
+#: Names of a timepoint that is at progression even if its window does not say so.
+PROGRESSION_NAMES = ("progression", "pd", "eot", "end of treatment")
 
 #: A sample this many days before progression is still one at progression (the contract's window).
 PROGRESSION_WINDOW_DAYS = 28.0
@@ -158,15 +162,16 @@ def level_and_name(biomarker: str) -> tuple[str, str]:
 
 def pathway_order(cohort: Cohort) -> list[str]:
     """Return the pathways in the order of the pathways table: the study says which comes first."""
-    return list(dict.fromkeys(cohort.pathways["pathway"].dropna().astype(str)))
+    named = cohort.pathways["pathway"].dropna().astype(str)
+    return list(dict.fromkeys(named[named != ""]))
 
 
 def pathways_of_genes(cohort: Cohort) -> dict[str, list[str]]:
     """Return each gene's pathways, in the order of the pathways table."""
     found: dict[str, list[str]] = {}
-    for gene, pathway in zip(cohort.pathways["gene"], cohort.pathways["pathway"], strict=True):
-        if pd.notna(gene) and pd.notna(pathway) and str(pathway) not in found.get(str(gene), []):
-            found.setdefault(str(gene), []).append(str(pathway))
+    named = cohort.pathways[["gene", "pathway"]].dropna().astype(str)
+    for gene, pathway in named[(named != "").all(axis=1)].drop_duplicates().itertuples(index=False):
+        found.setdefault(gene, []).append(pathway)
     return found
 
 
@@ -222,6 +227,20 @@ def months_on_treatment(cohort: Cohort, months: np.ndarray) -> np.ndarray:
         return months
     start = pd.to_numeric(cohort.subjects["first_dose_day"], errors="coerce").fillna(0.0)
     return months - start.to_numpy(dtype=float) / DAYS_A_MONTH
+
+
+def means_progression(timepoints: Mapping[str, Mapping[str, Any] | None], to: str) -> bool:
+    """Whether a timepoint is that of progression: its window says so, or its name.
+
+    Parameters
+    ----------
+    timepoints : mapping
+        Configuration: ``timepoints``.
+    to : str
+        Configuration: ``resistance.to``.
+    """
+    rule = timepoints.get(to) or {}
+    return rule.get("around") == "progression" or to.casefold() in PROGRESSION_NAMES
 
 
 def not_at_progression(cohort: Cohort, months: np.ndarray) -> np.ndarray:
