@@ -49,8 +49,8 @@ def column(data, term):
 
 def leukaemia():
     """Return time, event and maintenance (1) of the 23 patients of R's ``aml`` (Miller 1997): many ties."""
-    maintained = "9 13 13+ 18 23 28+ 31 34 45+ 48 161+".split()
-    not_maintained = "5 5 8 8 12 16+ 23 27 30 33 43 45".split()
+    maintained = ["9", "13", "13+", "18", "23", "28+", "31", "34", "45+", "48", "161+"]
+    not_maintained = ["5", "5", "8", "8", "12", "16+", "23", "27", "30", "33", "43", "45"]
     times = maintained + not_maintained
     time = np.array([float(word.rstrip("+")) for word in times])
     event = np.array([float(not word.endswith("+")) for word in times])

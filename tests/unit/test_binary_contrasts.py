@@ -1,5 +1,8 @@
 import numpy as np
 import pytest
+from pytest import approx
+from reference_answers import answers, table
+
 from correlatives.binary.contrasts import (
     _restricted_rates,
     agreement,
@@ -12,8 +15,6 @@ from correlatives.binary.contrasts import (
     rate_difference,
 )
 from correlatives.binary.rates import binomial_p, clopper_pearson, wilson
-from pytest import approx
-from reference_answers import answers, table
 
 REFERENCE = answers("binary.json")
 

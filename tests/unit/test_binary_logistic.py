@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
-from correlatives.binary.logistic import fit_logistic, fit_logistic_many
 from pytest import approx
 from reference_answers import answers, column, table
+
+from correlatives.binary.logistic import fit_logistic, fit_logistic_many
 
 REFERENCE = answers("binary.json")
 DATA = {

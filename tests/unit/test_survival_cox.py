@@ -2,9 +2,10 @@ import itertools
 
 import numpy as np
 import pytest
-from correlatives.survival.cox import Fit, fit_cox, fit_cox_many, proportional_hazards
 from pytest import approx
 from reference_answers import answers, column, leukaemia, table, trial
+
+from correlatives.survival.cox import Fit, fit_cox, fit_cox_many, proportional_hazards
 
 STRATA = {"gbsg": "meno", "colon_os": "extent", "veteran": "celltype", "ovarian": "resid.ds"}
 

@@ -1,5 +1,8 @@
 import numpy as np
 import pytest
+from pytest import approx
+from reference_answers import answers, leukaemia, trial
+
 from correlatives.survival.kaplan_meier import KaplanMeier, reverse_median
 from correlatives.survival.logrank import logrank, one_sample_logrank
 from correlatives.survival.restricted_mean import (
@@ -8,8 +11,6 @@ from correlatives.survival.restricted_mean import (
     restricted_mean_difference,
 )
 from correlatives.survival.ties import tie_times
-from pytest import approx
-from reference_answers import answers, leukaemia, trial
 
 REFERENCE = answers("km_logrank_rmst.json")
 TRIALS = [name for name in REFERENCE if "curves" in REFERENCE[name]]
