@@ -14,6 +14,7 @@ from correlatives.tables.arms import assign_arms, strata_codes
 from correlatives.tables.choose import (
     CHOSEN,
     TIER,
+    TISSUE,
     choices,
     rank_runs,
     rank_samples,
@@ -453,15 +454,18 @@ class Assembly:
         usable = self.runs[self.runs["usable"]]
         subject, analysis = usable["subject"].to_numpy(np.int64), words(usable["analysis"])
         late = progression_names(self.config)[0]
-        for specimen in sorted(set(usable["specimen"])):
-            here = (usable["specimen"] == specimen).to_numpy()
+        # Tissue is rarely sampled twice in the same way: block and biopsy are one specimen here.
+        specimen = words(usable["specimen"])
+        specimen = np.where(np.isin(specimen, TISSUE), "tissue", specimen)
+        for name in sorted(set(specimen)):
+            here = specimen == name
             first = np.isin(np.arange(len(self.ids)), subject[here & (analysis == self.baseline)])
             last = np.isin(np.arange(len(self.ids)), subject[here & (analysis == late)])
             if not last.any():
                 continue
             reasons = dict.fromkeys(self.ids[~last], "no progression sample")
             reasons |= dict.fromkeys(self.ids[~first], "no baseline sample")
-            self.flow.branch(f"resistance: pairs, {specimen}", "subject", reasons | outside)
+            self.flow.branch(f"resistance: pairs, {name}", "subject", reasons | outside)
 
     def _inventory(self, collected: Collected) -> pd.DataFrame:
         runs = self.runs

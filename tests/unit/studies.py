@@ -2,6 +2,7 @@
 
 import numpy as np
 import pandas as pd
+
 from correlatives.tables.contracts import CONTRACTS
 from correlatives.tables.flow import Flow
 from correlatives.tables.problems import Problems

@@ -2,17 +2,6 @@
 
 import numpy as np
 import pytest
-from correlatives.cohort import (
-    ABOVE,
-    BELOW,
-    MEASURED,
-    MISSING,
-    NOT_EVALUABLE,
-    Cohort,
-    build_cohort,
-    clinical_markers,
-    joined,
-)
 from pytest import approx
 from studies import (
     CONTROL,
@@ -25,6 +14,18 @@ from studies import (
     two_arms,
     value_of,
     wide,
+)
+
+from correlatives.cohort import (
+    ABOVE,
+    BELOW,
+    MEASURED,
+    MISSING,
+    NOT_EVALUABLE,
+    Cohort,
+    build_cohort,
+    clinical_markers,
+    joined,
 )
 
 
@@ -64,7 +65,10 @@ def test_pooled_arms_have_one_label_from_the_first_step_on():
     assert [r for r in rules_of(made) if r.startswith("arm")] == ["arm_not_listed"]
     assert adds_up(built.flow)
     subjects = built.flow[(built.flow["unit"] == "subject") & (built.flow["step"] == "arms")]
-    counts = {(a, r): n for a, r, n in zip(subjects["arm"], subjects["reason"], subjects["n"])}
+    counts = {
+        (a, r): n
+        for a, r, n in zip(subjects["arm"], subjects["reason"], subjects["n"], strict=True)
+    }
     assert counts[("0.2 / placebo", "")] == 2
     assert counts[("strange", "other arm: strange")] == 1
 
@@ -286,7 +290,9 @@ def test_visits_become_timepoints():
         measurements=[result(f"s{i}", "TK1", i) for i in range(1, 6)],
     )
     built = build_cohort(made)
-    found = dict(zip(built.cohort.samples["sample_id"], built.cohort.samples["timepoint"]))
+    found = dict(
+        zip(built.cohort.samples["sample_id"], built.cohort.samples["timepoint"], strict=True)
+    )
     assert found == {
         "s1": "baseline",
         "s2": "C1D15",
@@ -506,7 +512,9 @@ def test_the_sample_nearest_to_the_nominal_day_stands():
         ["", "near", "far", "nearest to the nominal day"],
         ["", "d14", "d17", "the earlier"],
     ]
-    chosen = dict(zip(built.cohort.samples["sample_id"], built.cohort.samples["chosen"]))
+    chosen = dict(
+        zip(built.cohort.samples["sample_id"], built.cohort.samples["chosen"], strict=True)
+    )
     assert chosen == {"far": False, "near": True, "d17": False, "d14": True}
     choice = built.flow[(built.flow["unit"] == "sample") & (built.flow["step"] == "choice")]
     assert choice[choice["reason"] != ""]["n"].sum() == 2
@@ -538,7 +546,9 @@ def test_a_sample_without_a_result_does_not_displace_one_that_has_it():
     built = build_cohort(study(two_arms(1, 1), samples=samples, measurements=rows))
     assert value_of(built, "TK1", "C1") == (7, MEASURED)
     assert value_of(built, "CRP", "C1") == (2, MEASURED)
-    chosen = dict(zip(built.cohort.samples["sample_id"], built.cohort.samples["chosen"]))
+    chosen = dict(
+        zip(built.cohort.samples["sample_id"], built.cohort.samples["chosen"], strict=True)
+    )
     assert chosen == {"far": True, "near": True}
 
 
@@ -607,7 +617,7 @@ def test_runs_that_failed_are_set_aside_and_the_latest_version_stands():
     ]
     step = built.flow[(built.flow["step"] == "quality control") & (built.flow["reason"] != "")]
     assert step.groupby("arm")["n"].sum().to_dict() == {EXPERIMENTAL: 1}
-    usable = dict(zip(built.cohort.samples["run_id"], built.cohort.samples["usable"]))
+    usable = dict(zip(built.cohort.samples["run_id"], built.cohort.samples["usable"], strict=True))
     assert usable == {"s1": True, "s2": True, "s3": False, "t1": False}
 
 
@@ -790,7 +800,7 @@ def test_branches_count_outcomes_samples_and_pairs():
 
     def left(step):
         part = flow[(flow["step"] == step) & (flow["reason"] != "") & (flow["n"] > 0)]
-        return {(r, a): n for r, a, n in zip(part["reason"], part["arm"], part["n"])}
+        return {(r, a): n for r, a, n in zip(part["reason"], part["arm"], part["n"], strict=True)}
 
     assert left("analysis: PFS, blood") == {
         ("no outcome", EXPERIMENTAL): 1,

@@ -109,16 +109,17 @@ def inventory(
         set(zip(got["timepoint"], got["specimen"], strict=True)),
         key=lambda place: (rank.get(place[0], len(rank)), place),
     )
-    of_specimen = {
-        specimen: sorted(set(group["assay"])) or [""]
-        for specimen, group in done.groupby("specimen")
+    # An assay is listed where somebody's sample was assayed; a sample nobody assayed has an empty one.
+    of_place = {
+        place: sorted(set(group["assay"]))
+        for place, group in done.groupby(["timepoint", "specimen"])
     }
     rows = []
     for timepoint, specimen in places:
         here = got[(got["timepoint"] == timepoint) & (got["specimen"] == specimen)]
         received = np.zeros(len(arm), dtype=bool)
         received[here["subject"].to_numpy()] = True
-        for assay in of_specimen.get(specimen, [""]):
+        for assay in of_place.get((timepoint, specimen), [""]):
             runs_here = done[
                 (done["timepoint"] == timepoint)
                 & (done["specimen"] == specimen)
