@@ -49,6 +49,10 @@ COLUMNS = (
 LEVELS = {"pathway": "Pathways", "gene": "Genes"}
 
 
+#: More rows than these do not fit a page.
+MOST = 25
+
+
 @styled
 def draw(
     acquired: pd.DataFrame,
@@ -69,7 +73,7 @@ def draw(
     arms : mapping
         ``{"control": label, "experimental": label}``, or ``{"all": label}``.
     top : int
-        Genes drawn in each specimen, of those gained at least once.
+        Pathways drawn in each specimen, and genes of those gained at least once; fewer where a page has no room.
     simulated : bool
 
     Returns
@@ -81,6 +85,9 @@ def draw(
     if len(acquired) and len(arms) > 1:
         acquired = acquired[acquired["arm"].isin(list(arms.values()))]
     chosen, hidden = _choose(acquired, top)
+    while len(chosen) > MOST and top > 1:
+        top -= 1
+        chosen, hidden = _choose(acquired, top)
     if not len(chosen):
         why = (
             "no subject has a sample at both timepoints that can be read at any gene"
@@ -182,7 +189,8 @@ def draw(
                 if two
                 else ""
             ),
-            f"All pathways are shown, and the {top} genes gained most often; {hidden} further rows are in the "
+            f"Shown are at most {top} pathways and {top} genes a specimen, those gained most often and genes gained at "
+            f"least once; {hidden} further rows are in the "
             "table only."
             if hidden
             else "",

@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 
 COLUMNS = ("part", "step", "unit", "arm", "reason", "n")
 
+#: How the names of steps that are analyses begin.
+ANALYSES = ("analysis: ", "resistance: ", "efficacy: ", "predictive: ", "response: ")
+
 #: Inches.
 LINE = 0.115
 PAD = 0.05
@@ -46,6 +49,11 @@ class Step:
     name: str
     remaining: dict[str, int] = field(default_factory=dict)
     left_out: dict[str, dict[str, int]] = field(default_factory=dict)
+
+    @property
+    def shown(self) -> str:
+        """The name as a heading."""
+        return self.name[:1].upper() + self.name[1:]
 
     @property
     def before(self) -> dict[str, int]:
@@ -93,8 +101,8 @@ def draw(
     unit : str
         ``subject`` or ``sample``.
     branches : sequence of str, optional
-        Steps that are analyses, each starting from the trunk's end. Without them they are found by their numbers:
-        the last steps that all start from the same numbers.
+        Steps that are analyses, each starting from the trunk's end. Without them they are those whose names begin
+        with one of ``ANALYSES``, or, if none does, the last steps that all start from the same numbers.
     simulated : bool
 
     Returns
@@ -183,9 +191,12 @@ def read_steps(table: pd.DataFrame) -> list[Step]:
 def split(steps: list[Step], branches: Sequence[str] | None) -> tuple[list[Step], list[Step]]:
     """Return the trunk and the analyses.
 
-    Without names, the trunk ends at the first step whose numbers every later step starts from.
+    Without names, and without names that tell, the trunk ends at the first step whose numbers every later step
+    starts from.
     """
-    if branches is not None:
+    if branches is None:
+        branches = [step.name for step in steps if step.name.startswith(ANALYSES)]
+    if branches:
         names = set(branches)
         trunk = [step for step in steps if step.name not in names]
         return trunk, [step for step in steps if step.name in names]
@@ -202,13 +213,15 @@ def _named(arm: str) -> str:
 
 
 def _arms(counts: Mapping[str, int], order: Sequence[str]) -> list[str]:
-    """Arms that have anybody, in the order of the study, then as they come."""
+    """Return the arms that have anybody: those of the study in order, others, the unknown one."""
     present = [arm for arm, n in counts.items() if n]
-    return [arm for arm in order if arm in present] + sorted(a for a in present if a not in order)
+    return [arm for arm in order if arm in present] + sorted(
+        (a for a in present if a not in order), key=lambda a: (not a, a)
+    )
 
 
 def _by_arm(counts: Mapping[str, int], order: Sequence[str]) -> str:
-    """Counts by arm in words; nothing where there is one arm only in all the study."""
+    """Return counts by arm in words; nothing where there is one arm only in all the study."""
     listed = _arms(counts, order)
     if len(order) == 1 and listed == list(order):
         return ""
@@ -221,11 +234,11 @@ def _trunk_box(step: Step, order: Sequence[str], unit: str) -> Box:
     lines = [f"n = {total}" + (f" {unit}s" if total != 1 else f" {unit}")]
     if by_arm:
         lines += wrap(by_arm, TRUNK - 2 * PAD, SMALL, lines=3)
-    return Box(wrap(step.name, TRUNK - 2 * PAD, NORMAL, weight="bold"), lines)
+    return Box(wrap(step.shown, TRUNK - 2 * PAD, NORMAL, weight="bold"), lines)
 
 
 def _reasons(step: Step, order: Sequence[str], most: int, room: float) -> list[str]:
-    """The reasons in words, the commonest first; those beyond `most` as one."""
+    """Return the reasons in words, the commonest first; those beyond `most` as one."""
     totals = sorted(
         ((sum(c.values()), reason, c) for reason, c in step.left_out.items() if sum(c.values())),
         key=lambda item: (-item[0], item[1]),
@@ -259,7 +272,7 @@ def _analysis_box(step: Step, order: Sequence[str], most: int) -> Box:
     if left_out:
         lines.append(f"Not in it: {left_out}")
         lines += _reasons(step, order, most, room)
-    return Box(wrap(step.name, room, NORMAL, weight="bold"), lines)
+    return Box(wrap(step.shown, room, NORMAL, weight="bold"), lines)
 
 
 def _height(

@@ -156,10 +156,10 @@ def lay_out(
         for column, w in zip(columns, widths, strict=True)
     ]
     # Long names take two lines where the page has room for them.
-    for most, air in ((2, AIR), (1, AIR), (1, 0.008)):
+    for most, air in ((2, AIR), (1, AIR), (1, 0.005)):
         texts = [_broken(row, columns, widths, most) for row in rows]
         heights = [max(map(len, cells), default=1) * LINE + 2 * air for cells in texts]
-        if sum(heights) < TALLEST - 1.1:
+        if sum(heights) < TALLEST - 1.25:
             break
     head = max(len(lines) for lines in titles) * LINE + 0.08
     plots = [column for column in columns if isinstance(column, Plot)]
@@ -266,6 +266,8 @@ def _column_widths(
         order += 1
     plots = [i for i, column in enumerate(columns) if isinstance(column, Plot)]
     space = width - 2 * MARGIN - GAP * (len(columns) - 1) - sum(widths)
+    # The last number of an axis reaches beyond the axis.
+    space -= GAP if isinstance(columns[-1], Plot) else 0
     lacking = NARROWEST * len(plots) - space
     if plots and lacking > 0:
         given = min(lacking, max(widths[0] - 0.9, 0))
@@ -301,6 +303,9 @@ def _broken(
     for order, (cell, room) in enumerate(zip(row.cells, rooms, strict=True)):
         weight = "bold" if row.bold and order == 0 else "normal"
         room = room - (INDENT if row.indent and order == 0 else 0)
+        if most == 1 and not isinstance(cell, str):
+            # Without room for two lines, names keep their detail and numbers lose it.
+            cell = "; ".join(part for part in cell if part) if order == 0 else cell[0]
         if isinstance(cell, str):
             lines = wrap(cell, room + 0.01, NORMAL, lines=most, weight=weight)
             out.append([(line, NORMAL, BLACK) for line in lines])
@@ -365,12 +370,12 @@ def _draw_plot(
     axes.set_facecolor("none")
     axes.set_ylim(bottom, bottom + height)
     drawn = [
-        (mark, (high + low) / 2)
+        (mark, (high + low) / 2, min(LINE, 0.45 * (high - low)))
         for row, high, low in zip(rows, edges[:-1], edges[1:], strict=True)
         if not row.heading
         for mark in row.marks[order]
     ]
-    marks = [mark for mark, _ in drawn if isinstance(mark, Mark)]
+    marks = [mark for mark, _, _ in drawn if isinstance(mark, Mark)]
     ends = plot.limits or _limits(plot, marks)
     if plot.logarithmic:
         axes.set_xscale("log")
@@ -393,11 +398,11 @@ def _draw_plot(
     axes.spines["left"].set_visible(False)
     if plot.reference is not None:
         draw_reference(axes, plot.reference, rows, edges, left, color=RULE, linewidth=0.6)
-    for mark, middle in drawn:
+    for mark, middle, line in drawn:
         if isinstance(mark, Band):
-            _draw_band(axes, mark, middle, ends)
+            _draw_band(axes, mark, middle, 0.75 * line, ends)
         else:
-            _draw_mark(axes, mark, middle - mark.offset * LINE, ends)
+            _draw_mark(axes, mark, middle - mark.offset * line, ends)
     below = bottom - 0.22
     page = figure.axes[0]
     if plot.label:
@@ -455,14 +460,16 @@ def _limits(plot: Plot, marks: Sequence[Mark]) -> tuple[float, float]:
     return low - air, high + air
 
 
-def _draw_band(axes: Axes, band: Band, middle: float, ends: tuple[float, float]) -> None:
+def _draw_band(
+    axes: Axes, band: Band, middle: float, half: float, ends: tuple[float, float]
+) -> None:
     """Shade part of a row."""
     if finite(band.low) and finite(band.high):
         low, high = max(band.low, ends[0]), min(band.high, ends[1])
         axes.fill_between(
             [low, high],
-            middle - LINE * 0.75,
-            middle + LINE * 0.75,
+            middle - half,
+            middle + half,
             color=SHADE,
             linewidth=0,
             zorder=-1,

@@ -25,8 +25,8 @@ from correlatives.figures.style import (
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-#: More rows than these do not fit a page.
-MOST = 45
+#: More rows than these do not fit a page, headings of factors counted.
+MOST = 58
 
 EFFECTS = {
     "hr": ("HR", "hazard ratio", "Cox model"),
@@ -50,7 +50,7 @@ def draw(
     subgroups : pd.DataFrame
         One row a level: ``factor`` (empty or ``all`` for everybody), ``level``, ``n_control``,
         ``n_experimental``, ``events_control``, ``events_experimental``, ``hr`` (or ``odds_ratio``) with ``_low``
-        and ``_high``, ``p_interaction`` (of the factor, repeated). A column ``endpoint``, if there, is filtered.
+        and ``_high``, ``p_interaction_lrt`` (of the factor, repeated). A column ``endpoint``, if there, is filtered.
     endpoint : str
     arms : mapping
         ``{"control": label, "experimental": label}``.
@@ -67,7 +67,10 @@ def draw(
     table = subgroups
     if "endpoint" in table:
         table = table[table["endpoint"] == endpoint]
-    effect = next((name for name in EFFECTS if name in table), "hr")
+    effect = next(
+        (name for name in EFFECTS if name in table and table[name].notna().any()),
+        next((name for name in EFFECTS if name in table), "hr"),
+    )
     short, words, model = EFFECTS[effect]
     if not len(table):
         return no_data(
@@ -78,7 +81,9 @@ def draw(
         )
     everybody = table["factor"].isna() | table["factor"].isin(["", "all", "All", "overall"])
     table = pd.concat([table[everybody], table[~everybody]])
-    shown = table.iloc[:MOST]
+    # Each factor takes a line for its name.
+    lines = np.arange(1, len(table) + 1) + (~table["factor"].duplicated()).cumsum().to_numpy()
+    shown = table[lines <= MOST]
     events = shown[["events_control", "events_experimental"]].sum(axis=1)
     largest = max(float(events.max()), 1.0)
     rows = []
@@ -110,7 +115,7 @@ def draw(
                     _share(line, "control"),
                     _share(line, "experimental"),
                     format_interval(line[effect], line[f"{effect}_low"], line[f"{effect}_high"]),
-                    "" if same else format_p(line["p_interaction"]),
+                    "" if same else format_p(line["p_interaction_lrt"]),
                 ],
                 [[mark]],
                 bold=whole,
@@ -161,7 +166,7 @@ def draw(
             title,
             f"{counts}." if counts else "",
             f"Events over subjects in each arm; {words} of the experimental over the control arm ({model} within "
-            "the subgroup) with 95 % limits; squares grow with the number of events, arrows mark limits beyond the "
+            "the subgroup, stratified as randomised) with 95 % limits; squares grow with the number of events, arrows mark limits beyond the "
             "axis, – is not estimable. Dotted line: all subjects. p interaction: likelihood-ratio test of arm × "
             "factor, not adjusted for the number of factors.",
             f"{len(table) - len(shown)} further rows are in the table only."

@@ -59,6 +59,7 @@ def draw(inventory: pd.DataFrame, *, arms: Mapping[str, str], simulated: bool = 
             "no samples are expected or recorded", title=title, columns=COLUMNS, simulated=simulated
         )
     table = inventory.fillna({"assay": "", "arm": "", "timepoint": "", "specimen": ""})
+    table[list(COUNTS)] = table[list(COUNTS)].apply(pd.to_numeric, errors="coerce")
     labels = [label for label in arms.values() if (table["arm"] == label).any()]
     labels += [label for label in dict.fromkeys(table["arm"]) if label not in labels]
     styles = arm_styles(arms)
@@ -90,7 +91,7 @@ def draw(inventory: pd.DataFrame, *, arms: Mapping[str, str], simulated: bool = 
             shorten(text, left - 0.2, NORMAL, "bold" if key is None else "normal")
             if key is not None
             else shorten(text, DOUBLE - 0.2, NORMAL, "bold"),
-            va="center_baseline",
+            va="center",
             fontsize=NORMAL,
             fontweight="bold" if key is None else "normal",
         )

@@ -91,8 +91,8 @@ def draw(
     contrast : pd.DataFrame, optional
         ``efficacy/survival_contrast.tsv``: hazard ratio and log-rank p printed. Neither is computed here.
     historical : pd.DataFrame, optional
-        A stated value to compare with: ``months``, ``survival`` and ``label``; one row is a point, several are
-        a line.
+        Stated values to compare with: the table of ``efficacy.historical`` (its medians of this endpoint are
+        drawn as points at 50 %), or a curve: ``months``, ``survival`` and ``label``.
     simulated : bool
         Whether every figure must say that the data are simulated.
 
@@ -131,6 +131,7 @@ def draw(
     figure, _ = new_figure(SINGLE, bottom + panel_height + 0.10, simulated=simulated)
     axes = place(figure, 0.46, bottom, SINGLE - 0.46 - 0.16, panel_height)
     rows: list[dict[str, Any]] = []
+    historical = _stated(historical, endpoint)
     for label, curve in curves.items():
         rows += _draw_curve(axes, label, curve, styles[label])
     if historical is not None and len(historical):
@@ -230,6 +231,32 @@ def _draw_curve(
         }
         for i in range(len(months))
     ]
+
+
+def _stated(historical: pd.DataFrame | None, endpoint: str) -> pd.DataFrame | None:
+    """Return the stated values as months, survival and label; None where there are none."""
+    if historical is None or not len(historical):
+        return None
+    if "measure" not in historical:
+        return historical
+    medians = historical[
+        (historical["endpoint"] == endpoint) & (historical["measure"] == "median_months")
+    ]
+    if not len(medians):
+        return None
+    return pd.DataFrame(
+        {
+            "months": medians["historical"].to_numpy(dtype=float),
+            "survival": 0.5,
+            "label": [
+                f"historical median {format_number(value, 1)} mo"
+                + (f": {source}" if source else "")
+                for value, source in zip(
+                    medians["historical"], medians["source"].fillna(""), strict=True
+                )
+            ],
+        }
+    )
 
 
 def _draw_historical(axes: Axes, historical: pd.DataFrame) -> list[dict[str, Any]]:

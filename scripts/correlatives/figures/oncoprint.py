@@ -151,7 +151,7 @@ def draw(
     panel = (width - left - 2 * len(groups) * COUNTS - 0.22) / 2
     cell = (panel - air * (len(groups) - 1)) / max(n_shown, 1)
     cell = min(cell, 0.14)
-    head, foot = 0.62, 0.36
+    head, foot = 0.52, 0.36
     below = 0.42 if subject_level and cell >= 0.085 else 0.05
     body = ROW * len(shown)
     figure, top_edge = new_figure(width, head + body + below + foot, simulated=simulated)
@@ -236,7 +236,8 @@ def draw(
             "one are not shown. A subject has the same place in both panels.",
             "Numbers: subjects altered over subjects in whom the gene could be read, by arm, in the arm's colour. Grey and "
             "hatched: a sample that could not be read at this gene (not looked at, too little tumour DNA, failed), "
-            "which is not wild type (pale); white: no sample. Of the cells with a sample "
+            "which is not wild type (pale); white: no sample. An alteration found counts as read in any sample, so shares are "
+            "too high where many could not be read. Of the cells with a sample "
             f"{format_percent(readable_share[from_])} were readable at {rst_escape(from_)} and "
             f"{format_percent(readable_share[to])} at {rst_escape(to)}.",
             f"{len(shown)} genes, by the number of alterations; {hidden} further genes with alterations are not shown.",

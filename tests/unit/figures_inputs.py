@@ -1,0 +1,232 @@
+"""Made-up inputs for the tests of figures, and what every figure must satisfy."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+
+import numpy as np
+import pandas as pd
+from matplotlib.text import Text
+
+from correlatives.cohort import EMPTY, INFO, MEASURED, MISSING, NOT_EVALUABLE, Cohort, Markers
+from correlatives.figures.style import SMALL, drawing
+
+ARMS = {"control": "T-DM1", "experimental": "T-DM1 + palbociclib"}
+ODD = {
+    "control": "A control arm with a name so long that no column is wide enough for it",
+    "experimental": "+ Sacituzumab $x_1$ {%raw%} *±* 化学 `é`",
+}
+ALONE = {"all": "T-DM1 + palbociclib"}
+
+
+def make_cohort(n=46, *, arms=ARMS, seed=1, course=False, hazard=0.1):
+    r = np.random.default_rng(seed)
+    code = np.arange(n) % len(arms)
+    time = r.exponential(1 / hazard, n)
+    censored = r.uniform(1, 40, n)
+    event = (time <= censored).astype(float)
+    time = np.minimum(time, censored)
+    response = r.choice(["CR", "PR", "SD", "PD", "NE"], n, p=[0.05, 0.33, 0.35, 0.17, 0.10])
+    change = np.select(
+        [response == "CR", response == "PR", response == "SD", response == "PD"],
+        [-100.0, r.uniform(-95, -30, n), r.uniform(-29, 19, n), r.uniform(20, 190, n)],
+        np.nan,
+    )
+    single = len(arms) == 1
+    ids = np.array([f"SUBJ-{i:04d}" for i in range(n)], dtype=object)
+    subjects = pd.DataFrame(
+        {
+            "subject_id": ids,
+            "arm": np.array(list(arms.values()), dtype=object)[code],
+            "arm_code": np.full(n, np.nan) if single else code.astype(float),
+            "stratum": 0,
+            "in_population": True,
+            "PFS_months": time,
+            "PFS_event": event,
+            "OS_months": time + event * r.exponential(8, n),
+            "OS_event": event * (r.uniform(size=n) < 0.4),
+            "best_overall_response": response,
+            "best_change_pct": change,
+            "progression_months": np.where(event == 1, time, np.nan),
+        }
+    )
+    study = {"design": "single_arm" if single else "randomised", "arms": dict(arms)}
+    frames = {name: pd.DataFrame(columns=columns) for name, columns in EMPTY.items()}
+    if course:
+        frames["course"] = pd.DataFrame(
+            [
+                row
+                for subject, months, best in zip(ids, time, response, strict=True)
+                for row in (
+                    (subject, "dose", "palbociclib", 1.0, max(2.0, months * 25), 100.0, None),
+                    (subject, "assessment", best, 43.0, np.nan, 50.0, None),
+                )
+            ],
+            columns=EMPTY["course"],
+        )
+    return Cohort(study=study, subjects=subjects, markers=Markers.empty(ids), **frames)
+
+
+def with_genes(cohort, genes, seed=5):
+    """Give the cohort plasma gene markers at baseline and progression, and their calls."""
+    r = np.random.default_rng(seed)
+    ids = cohort.subjects["subject_id"].to_numpy(dtype=object)
+    n = len(ids)
+    sampled = {"baseline": r.uniform(size=n) < 0.9, "progression": r.uniform(size=n) < 0.5}
+    readable = r.uniform(size=n) < 0.8
+    info, values, states, calls = [], [], [], []
+    for gene, (when, has) in itertools.product(genes, sampled.items()):
+        altered = has & (r.uniform(size=n) < 0.25)
+        state = np.where(~has, MISSING, np.where(readable | altered, MEASURED, NOT_EVALUABLE))
+        info.append(
+            {
+                **dict.fromkeys(INFO, ""),
+                "biomarker": f"gene:{gene}",
+                "specimen": "plasma",
+                "timepoint": when,
+                "kind": "binary",
+            }
+        )
+        values.append(np.where(state == MEASURED, altered.astype(float), np.nan))
+        states.append(state)
+        for i in np.flatnonzero(altered):
+            kind = ("snv", "indel", "amplification", "deletion", "fusion")[i % 5]
+            calls.append(
+                {
+                    "subject_id": ids[i],
+                    "specimen": "plasma",
+                    "timepoint": when,
+                    "gene": gene,
+                    "kind": kind,
+                    "counted": True,
+                    "chosen": True,
+                }
+            )
+    markers = Markers(
+        ids,
+        pd.DataFrame(info, columns=list(INFO)),
+        np.array(values).reshape(-1, n),
+        np.array(states, dtype=np.uint8).reshape(-1, n),
+    )
+    return dataclasses.replace(
+        cohort, markers=markers, calls=pd.DataFrame(calls, columns=EMPTY["calls"])
+    )
+
+
+INTERVALS = (
+    "marker_effect_control",
+    "marker_effect_experimental",
+    "treatment_effect_at_low",
+    "treatment_effect_at_high",
+    "interaction_ratio",
+)
+
+
+def make_screen(p, *, seed=1, randomised=True, name="marker {}", measure="hazard_ratio"):
+    """Return a table with the columns of predictive/{endpoint}.tsv."""
+    r = np.random.default_rng(seed)
+    rows = []
+    for i in range(p):
+        effect, error = r.normal(0, 0.6), abs(r.normal(0.4, 0.15)) + 0.15
+        row = {
+            "biomarker": name.format(i),
+            "specimen": ("plasma", "archival_tissue")[i % 2],
+            "timepoint": "baseline",
+            "kind": ("continuous", "binary")[i % 2],
+            "family": "confirmatory" if i < 2 else "exploratory",
+            "prespecified": "yes",
+            "contrast": ("1 SD", "positive v negative")[i % 2],
+            "n": 120 - i % 30,
+            "events": 90 - i % 30,
+            "effect_measure": measure,
+        }
+        for column in INTERVALS:
+            row[column] = np.exp(effect)
+            row[f"{column}_low"] = np.exp(effect - 1.96 * error)
+            row[f"{column}_high"] = np.exp(effect + 1.96 * error)
+        p_value = float(np.exp(-2 * abs(effect / error)))
+        row |= {
+            "p_interaction_lrt": p_value,
+            "p_randomisation": max(p_value, 1e-4) if randomised else np.nan,
+            "p_fwer": min(1, 2 * p_value) if i < 2 else np.nan,
+            "q_value": min(1, 5 * p_value) if i >= 2 else np.nan,
+            "p_prognostic": r.uniform(),
+            "minimum_detectable_ratio": np.exp(2.8 * error),
+            "method": "cox",
+            "note": "",
+        }
+        if i % 7 == 4:
+            row |= {c + end: np.nan for c in INTERVALS for end in ("", "_low", "_high")}
+            row |= {"p_interaction_lrt": np.nan, "p_randomisation": np.nan}
+        if i % 7 == 5:
+            row["interaction_ratio_high"] = np.inf
+        rows.append(row)
+    columns = list(rows[0]) if rows else list(make_screen(1).columns)
+    return pd.DataFrame(rows, columns=columns)
+
+
+def make_predictions(n=60, repeats=3, models=("clinical", "clinical + biomarkers"), seed=1):
+    r = np.random.default_rng(seed)
+    outcome = (r.uniform(size=n) < 0.4).astype(int)
+    frames = []
+    for i, model in enumerate(models):
+        score = r.normal(-0.4 + 0.6 * (i + 1) * outcome, 1)
+        for repeat in range(1, repeats + 1):
+            probability = 1 / (1 + np.exp(-(score + r.normal(0, 0.3, n))))
+            frames.append(
+                pd.DataFrame(
+                    {
+                        "subject": np.arange(1, n + 1),
+                        "repeat": repeat,
+                        "fold": 1,
+                        "model": model,
+                        "outcome": outcome,
+                        "probability": probability,
+                    }
+                )
+            )
+    return pd.concat(frames, ignore_index=True)
+
+
+def texts_drawn(figure):
+    """Return the text that a reader sees, with its place on the screen."""
+    with drawing():
+        figure.canvas.draw()
+        hidden = set()
+        for axes in figure.axes:
+            drawn = axes.get_visible() and axes.axison
+            for axis in (axes.xaxis, axes.yaxis):
+                seen = {id(tick) for tick in axis._update_ticks()} if drawn else set()
+                hidden |= {
+                    label
+                    for tick in (*axis.majorTicks, *axis.minorTicks)
+                    if id(tick) not in seen
+                    for label in (tick.label1, tick.label2)
+                }
+                hidden |= set() if drawn else {axis.label}
+        renderer = figure.canvas.get_renderer()
+        return [
+            (text, text.get_window_extent(renderer))
+            for text in figure.findobj(Text)
+            if text.get_visible() and text.get_text().strip() and text not in hidden
+        ]
+
+
+def defects(figure, *, overlap=1.5):
+    """Return what a reviewer would mark: text cut off, over other text, or too small."""
+    found = []
+    texts = texts_drawn(figure)
+    width, height = figure.canvas.get_width_height()
+    for text, box in texts:
+        if box.x0 < -1 or box.y0 < -1 or box.x1 > width + 1 or box.y1 > height + 1:
+            found.append(f"cut off: {text.get_text()!r}")
+        if text.get_fontsize() < SMALL:
+            found.append(f"too small: {text.get_text()!r}")
+    for (first, a), (second, b) in itertools.combinations(texts, 2):
+        across = min(a.x1, b.x1) - max(a.x0, b.x0)
+        down = min(a.y1, b.y1) - max(a.y0, b.y0)
+        # Boxes include the room for descenders: a pixel or two of it is shared by lines of a table.
+        if across > overlap and down > 0.25 * min(a.height, b.height):
+            found.append(f"overlap: {first.get_text()!r} and {second.get_text()!r}")
+    return found
