@@ -26,8 +26,9 @@ MEDIAN_SHARE = 0.25
 #: Statistics that differ by less, relatively, are equal.
 EQUAL = 1e-9
 
+#: Small enough that the arrays of a block stay in the cache and below the allocator's threshold for fresh pages.
 _MARKERS_A_BLOCK = 64
-_DRAWS_A_BLOCK = 1024
+_DRAWS_A_BLOCK = 256
 
 
 def draw_arms(

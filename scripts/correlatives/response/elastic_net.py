@@ -169,14 +169,15 @@ def fit_paths(
     # logistic: p(1 - p) is at most a quarter. Cox: the expected events of a row have no such
     # bound, so the step is checked and shortened where it was too long.
     checked = isinstance(loss, CoxLoss)
-    scale = (np.maximum(curvature, 1.0) * (1.0 if checked else 0.25))[:, None, None] + ridge + 1e-12
+    scale = (np.maximum(curvature, 1.0) * (0.5 if checked else 0.25))[:, None, None] + ridge + 1e-12
 
     beta = np.zeros((sets, k, penalties.shape[1]))
     intercept = np.repeat(loss.start(weight)[:, None], penalties.shape[1], axis=1)
     look, look_intercept = beta.copy(), intercept.copy()
     momentum = np.ones((sets, 1, penalties.shape[1]))
+    predictor_beta = columns @ beta + intercept[:, None, :]
+    predictor = predictor_beta
     for _ in range(most_steps):
-        predictor = columns @ look + look_intercept[:, None, :]
         if checked:
             value, slope = loss.value_and_slope(predictor, weight)
         else:
@@ -187,6 +188,7 @@ def fit_paths(
         new_intercept = look_intercept
         if loss.intercept:
             new_intercept = look_intercept - slope.sum(axis=1) / scale[:, 0, :]
+        predictor_new = columns @ new + new_intercept[:, None, :]
         if checked:
             gap = new - look
             bound = (
@@ -195,11 +197,12 @@ def fit_paths(
                 + (gradient * gap).sum(axis=1)
                 + 0.5 * (scale * gap**2).sum(axis=1)
             )
-            reached = loss.value(columns @ new, weight) + 0.5 * (ridge * new**2).sum(axis=1)
+            reached = loss.value(predictor_new, weight) + 0.5 * (ridge * new**2).sum(axis=1)
             too_long = (reached > bound + 1e-10)[:, None, :]
             if too_long.any():
                 scale = np.where(too_long, 2.0 * scale, scale)
                 new = np.where(too_long, look, new)
+                predictor_new = np.where(too_long, predictor, predictor_new)
         step = new - beta
         restart = ((look - new) * step).sum(axis=1, keepdims=True) > 0
         larger = 0.5 * (1.0 + np.sqrt(1.0 + 4.0 * momentum**2))
@@ -213,6 +216,9 @@ def fit_paths(
         beta, intercept = new, new_intercept
         look = new + ahead * step
         look_intercept = new_intercept + ahead[:, 0, :] * step_intercept
+        # linear in the coefficients, so the point looked at next needs no product of its own
+        predictor = predictor_new + ahead * (predictor_new - predictor_beta)
+        predictor_beta = predictor_new
         if change < tolerance and not (checked and too_long.any()):
             break
     return intercept, beta
