@@ -176,7 +176,10 @@ class Assembly:
         covariates = {
             column: subjects[column]
             for column in subjects
-            if column not in ("subject_id", "arm") and not column.startswith("_")
+            if column not in ("subject_id", "arm")
+            and not column.startswith("_")
+            # The reader adds this one whether or not the data have it.
+            and not (column == "randomisation_date" and subjects[column].isna().all())
         }
         self.columns = list(covariates)
         role = ["control", "experimental"] if "control" in labels else ["all", "all"]
@@ -306,18 +309,13 @@ class Assembly:
             if timepoint not in early or (specimen, self.baseline) not in self.used:
                 continue
             names = self.used[specimen, self.baseline][0]
-            first = self._vaf((specimen, self.baseline), markers)
-            later = self._vaf((specimen, timepoint), markers)
+            first = self._vaf((specimen, self.baseline))
+            later = self._vaf((specimen, timepoint))
             derived += vaf_ratios(*later, *first, names, (specimen, timepoint), self.dictionary)
         parts = [markers, merged(derived, self.ids, self.problems)] if derived else [markers]
         return Markers.concatenate(parts) if derived else markers
 
-    def _vaf(self, where: tuple[str, str], markers: Markers) -> tuple[np.ndarray, np.ndarray]:
-        names, _ = self.used[where]
-        info = markers.info
-        here = (info["specimen"] == where[0]) & (info["timepoint"] == where[1])
-        row = pd.Series(np.flatnonzero(here), index=info.loc[here, "biomarker"])
-        at = row.loc[[f"gene:{name}" for name in names]].to_numpy()
+    def _vaf(self, where: tuple[str, str]) -> tuple[np.ndarray, np.ndarray]:
         return genes.vaf_of_genes(
             self.found,
             self.runs,
@@ -325,7 +323,6 @@ class Assembly:
             self.used[where],
             self.call_chosen,
             where,
-            markers.value[at] == 0,
         )
 
     # Choices and account ----------------------------------------------------------------------------

@@ -276,20 +276,24 @@ def test_tissue_and_plasma_are_apart():
 def test_burden_of_a_sample():
     """Highest of 0.4 and 0.1 (a VUS counts: it is burden), mean 0.25; nothing found: below 0.005."""
     config = configuration(alterations_count=["pathogenic"])
-    samples = [draw("C1", tumour_fraction=0.3), draw("C2", tumour_fraction=0.05), draw("E1")]
+    samples = [draw("C1", tumour_fraction=0.3), draw("C2", tumour_fraction=0.05)]
+    samples += [draw("E1"), draw("E2")]
     calls = [
         call("C1-baseline", "RB1", significance="pathogenic", vaf=0.4),
         call("C1-baseline", "PIK3CA", significance="vus", vaf=0.1),
         call("C1-baseline", "PIK3CA", origin="germline", vaf=0.5),
         call("E1-baseline", "RB1", "deletion", significance="pathogenic"),
+        call("E2-baseline", "RB1", significance="pathogenic"),
     ]
     built = build_cohort(
-        study(two_arms(2, 1), config=config, samples=samples, alterations=calls, coverage=PANEL)
+        study(two_arms(2, 2), config=config, samples=samples, alterations=calls, coverage=PANEL)
     )
     assert value_of(built, "max_vaf", "C1") == (0.4, MEASURED)
     assert value_of(built, "mean_vaf", "C1") == (0.25, MEASURED)
     assert value_of(built, "max_vaf", "C2") == (0.005, BELOW)
-    assert value_of(built, "max_vaf", "E1") == UNKNOWN
+    # A deletion has no allele fraction; a mutation without one leaves the highest unknown.
+    assert value_of(built, "max_vaf", "E1") == (0.005, BELOW)
+    assert value_of(built, "max_vaf", "E2") == UNKNOWN
     assert value_of(built, "tumour_fraction", "C1") == (0.3, MEASURED)
     assert value_of(built, "tumour_fraction", "E1") == NO_SAMPLE
 
@@ -322,7 +326,7 @@ def test_vaf_ratios_of_the_genes_altered_at_baseline():
     """PIK3CA 0.2 to 0.05; 0.1 to nothing (limit 0.005); wild type at baseline; no early sample."""
     samples = []
     for subject in ("C1", "C2", "E1"):
-        samples += [draw(subject), draw(subject, "C1D15", 15)]
+        samples += [draw(subject), draw(subject, "C1D15", 15, tumour_fraction=0.001)]
     samples.append(draw("E2"))
     calls = [
         call("C1-baseline", "PIK3CA", vaf=0.2),

@@ -11,7 +11,7 @@ import pandas as pd
 
 from correlatives.markers import BELOW, MEASURED, MISSING, NOT_EVALUABLE
 from correlatives.tables.choose import collapse
-from correlatives.tables.dictionary import Dictionary
+from correlatives.tables.dictionary import Dictionary, info_frame
 from correlatives.tables.problems import Problems
 from correlatives.tables.values import Block, Collected
 from correlatives.tables.words import words
@@ -46,7 +46,8 @@ class Evidence:
     looked : np.ndarray of bool, shape (q, r)
         Covered by the run's assay, or explicitly not detected.
     calls : pd.DataFrame
-        Detected alterations of these runs with ``run`` (position), ``counted`` and ``somatic``.
+        Detected alterations of these runs with ``run`` (position), ``counted`` and ``somatic`` (of tumour origin
+        or none stated, and not benign).
     """
 
     runs: np.ndarray
@@ -137,6 +138,9 @@ def evidence(
     detected = np.isin(result, ["", "detected"])
     counted = counts(rows, config.get("alterations_count") or []) & detected
     somatic = detected & ~np.isin(words(rows["origin"]), NOT_TUMOUR)
+    somatic &= (
+        words(rows["significance"]) != "benign"
+    )  # as a rule an inherited variant, at half of all reads
     failed = runs["failed"].to_numpy(dtype=bool)[universe]
     rule = config.get("evaluable") or {}
     fraction = runs["tumour_fraction"].to_numpy(dtype=float)[universe]
@@ -346,7 +350,7 @@ def gene_and_pathway_markers(
                     entry["pathway"] = entry["pathway"] or parts[1]
                 elif not entry["pathway"]:
                     entry["pathway"] = pathway_of.get(parts[1], "")
-            collected.blocks.append(Block(entries, best, states, preference))
+            collected.blocks.append(Block(info_frame(entries), best, states, preference))
             used_runs[of_specimen, of_timepoint] = (
                 [name.split(":", 1)[1] for name in single],
                 run_used[: len(single)],
@@ -426,9 +430,9 @@ def burden_markers(
 ) -> None:
     """Add ``tumour_fraction``, ``max_vaf`` and ``mean_vaf``, a specimen and timepoint each.
 
-    The allele fractions are of all somatic calls, whatever their significance: they measure tumour
-    burden. A sample in which nothing was found is BELOW at the highest limit of detection of its assay, at
-    0 where the coverage states none. One whose calls have no allele fraction is not evaluable. Tumour
+    The allele fractions are of all somatic calls but the benign, whatever counts as altering a gene:
+    they measure tumour burden. A sample in which nothing was found is BELOW at the highest limit of detection of its assay, at
+    0 where the coverage states none. One whose mutations have no allele fraction is not evaluable. Tumour
     fractions of two methods are separate markers, with the method as their assay.
     """
     failed = runs["failed"].to_numpy(dtype=bool)
@@ -450,18 +454,21 @@ def burden_markers(
     somatic = calls["somatic"].to_numpy(dtype=bool)
     column = np.searchsorted(found.runs, calls["run"].to_numpy(dtype=np.int64))
     r = len(found.runs)
-    number = np.bincount(column[somatic], minlength=r)
     with_vaf = somatic & ~np.isnan(vaf)
     of_vaf = np.bincount(column[with_vaf], minlength=r)
+    # A copy-number call has no allele fraction; a mutation without one leaves the highest unknown.
+    mutation = np.isin(words(calls["kind"]), CLASSES["mutation"])
+    unstated = np.bincount(column[somatic & mutation & np.isnan(vaf)], minlength=r)
+    nothing = (of_vaf == 0) & (unstated == 0)
     highest = np.zeros(r)
     np.maximum.at(highest, column[with_vaf], vaf[with_vaf])
     mean = np.bincount(column[with_vaf], weights=vaf[with_vaf], minlength=r) / np.maximum(of_vaf, 1)
     limit = _limits_of_runs(found, runs, coverage)
-    gone = failed[found.runs] | ((number > 0) & (of_vaf == 0))
-    value = np.where(number == 0, limit, np.stack([highest, mean]))
-    state = np.where(number == 0, BELOW, MEASURED).astype(np.uint8) + np.zeros((2, 1), np.uint8)
-    # A run that nothing is known to have looked for is no evidence of nothing found.
-    blind = (number == 0) & ~found.looked.any(axis=0)
+    gone = failed[found.runs] | ((of_vaf == 0) & (unstated > 0))
+    value = np.where(nothing, limit, np.stack([highest, mean]))
+    state = np.where(nothing, BELOW, MEASURED).astype(np.uint8) + np.zeros((2, 1), np.uint8)
+    # A run that is not known to have looked for anything is no evidence of nothing found.
+    blind = nothing & ~found.looked.any(axis=0)
     value[:, gone | blind], state[:, gone | blind] = np.nan, NOT_EVALUABLE
     _add(["max_vaf", "mean_vaf"], "", value, state, found.runs, runs, n, dictionary, collected)
 
@@ -508,7 +515,7 @@ def _add(
             | {"timepoint": when, "domain": "alterations"}
             for name in names
         ]
-        collected.blocks.append(Block(entries, best, states, preference))
+        collected.blocks.append(Block(info_frame(entries), best, states, preference))
 
 
 def vaf_of_genes(
@@ -518,9 +525,12 @@ def vaf_of_genes(
     used: tuple[list[str], np.ndarray],
     chosen: np.ndarray,
     where: tuple[str, str],
-    state: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the highest allele fraction of each gene's counted calls in the samples that stand.
+
+    A gene that was looked at for mutations and had none is BELOW at its limit of detection, whatever the
+    tumour fraction: an alteration that is followed is lost from the blood because the tumour fraction
+    falls. It is not evaluable where it was not looked at, or the coverage states no limit.
 
     Parameters
     ----------
@@ -528,13 +538,10 @@ def vaf_of_genes(
     chosen : np.ndarray of bool
         Of `gene_and_pathway_markers`.
     where : (specimen, timepoint)
-    state : np.ndarray of bool, shape (genes, n)
-        Whether the gene is wild type there.
 
     Returns
     -------
     value, state : np.ndarray, shape (genes, n)
-        Wild type is BELOW at the gene's limit of detection, not evaluable where the coverage states none.
     """
     genes, run_used = used
     value = np.full(run_used.shape, np.nan)
@@ -542,42 +549,59 @@ def vaf_of_genes(
     calls = found.calls
     run = calls["run"].to_numpy(dtype=np.int64)
     vaf = calls["vaf"].to_numpy(dtype=float)
+    row = pd.Index(genes).get_indexer(words(calls["gene"]))
     keep = (
         chosen
+        & (row >= 0)
         & calls["counted"].to_numpy(dtype=bool)
         & ~np.isnan(vaf)
         & (words(runs["specimen"])[run] == where[0])
         & (words(runs["analysis"])[run] == where[1])
         & ~runs["failed"].to_numpy(dtype=bool)[run]
     )
-    row = pd.Index(genes).get_indexer(words(calls["gene"]))
-    keep &= row >= 0
     subject = runs["subject"].to_numpy(dtype=np.int64)[run]
     highest = np.zeros(run_used.shape)
     np.maximum.at(highest, (row[keep], subject[keep]), vaf[keep])
+    limit = _limits_of_samples(found, runs, coverage, genes)
+    sample = runs["sample"].to_numpy(dtype=np.int64)
+    at_gene, at_subject = np.nonzero(run_used >= 0)
+    lost = limit[at_gene, sample[run_used[at_gene, at_subject]]]
+    known = lost > 0
+    value[at_gene[known], at_subject[known]] = lost[known]
+    states[at_gene[known], at_subject[known]] = BELOW
     measured = highest > 0
     value[measured], states[measured] = highest[measured], MEASURED
-    limit = _limits_of_genes(genes, runs, coverage)
-    assay = words(runs["assay"])
-    for index, subject_at in np.argwhere(state & ~measured & (run_used >= 0)):
-        lod = limit.get((assay[run_used[index, subject_at]], genes[index]))
-        if lod:
-            value[index, subject_at], states[index, subject_at] = lod, BELOW
     return value, states
 
 
-def _limits_of_genes(
-    genes: list[str], runs: pd.DataFrame, coverage: pd.DataFrame
-) -> dict[tuple[str, str], float]:
-    """Return (assay, gene) -> its highest limit of detection."""
+def _limits_of_samples(
+    found: Evidence, runs: pd.DataFrame, coverage: pd.DataFrame, genes: list[str]
+) -> np.ndarray:
+    """Return the limit of detection of each gene's mutations in each sample, NaN where not looked at or not stated.
+
+    The highest of its rows in the coverage of a run's assay, the lowest of a sample's runs.
+
+    Returns
+    -------
+    np.ndarray of float, shape (genes, samples)
+    """
+    sample = runs["sample"].to_numpy(dtype=np.int64)
+    result = np.full((len(genes), int(sample.max(initial=-1)) + 1), np.nan)
     if not len(coverage) or "lod_vaf" not in coverage:
-        return {}
-    frame = pd.DataFrame(
-        {
-            "assay": words(coverage["assay"]),
-            "gene": words(coverage["gene"]),
-            "lod": coverage["lod_vaf"].to_numpy(dtype=float),
-        }
-    ).dropna(subset=["lod"])
-    frame = frame[frame["gene"].isin(genes) & frame["assay"].isin(set(words(runs["assay"])))]
-    return {key: float(lod) for key, lod in frame.groupby(["assay", "gene"])["lod"].max().items()}
+        return result
+    mutation = np.isin(words(coverage["kind"]), CLASSES["mutation"])
+    rows = coverage[mutation & coverage["lod_vaf"].notna().to_numpy()]
+    of_assay, of_version = words(rows["assay"]), words(rows["version"])
+    at, lod = pd.Index(genes).get_indexer(words(rows["gene"])), rows["lod_vaf"].to_numpy(float)
+    assay, version = words(runs["assay"]), words(runs["version"])
+    failed = runs["failed"].to_numpy(dtype=bool)
+    highest: dict[tuple[str, str], np.ndarray] = {}
+    for run in found.runs[~failed[found.runs]]:
+        key = (assay[run], version[run])
+        if key not in highest:
+            here = (at >= 0) & (of_assay == key[0])
+            here &= (of_version == "") | (of_version == key[1])
+            highest[key] = np.full(len(genes), np.nan)
+            np.fmax.at(highest[key], at[here], lod[here])
+        result[:, sample[run]] = np.fmin(result[:, sample[run]], highest[key])
+    return result

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from correlatives.markers import ABOVE, BELOW, MEASURED, MISSING, NOT_EVALUABLE, Markers
-from correlatives.tables.dictionary import Dictionary
+from correlatives.tables.dictionary import Dictionary, info_frame
 from correlatives.tables.values import Block
 
 
@@ -91,7 +91,7 @@ def ratios(
     value, state = log_ratio(
         markers.value[later], markers.state[later], markers.value[first], markers.state[first]
     )
-    return [Block(entries, value, state, np.zeros(value.shape[1], dtype=np.int64))]
+    return [Block(info_frame(entries), value, state, np.zeros(value.shape[1], dtype=np.int64))]
 
 
 def vaf_ratios(
@@ -130,4 +130,4 @@ def vaf_ratios(
         | {"timepoint": timepoint, "domain": "alterations", "transform": "none"}
         for index in followed
     ]
-    return [Block(entries, ratio, states, np.zeros(ratio.shape[1], dtype=np.int64))]
+    return [Block(info_frame(entries), ratio, states, np.zeros(ratio.shape[1], dtype=np.int64))]

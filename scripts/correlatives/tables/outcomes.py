@@ -303,6 +303,19 @@ def check_outcomes(
             value=value,
         )
 
+    for name, endpoint in endpoints.items():
+        column = name if endpoint["type"] == "response" else f"{name}_months"
+        without = np.flatnonzero(columns[column].isna())
+        # A duration of response exists for responders only; an endpoint nobody has is an error already.
+        if endpoint["type"] == "duration_of_response" or len(without) in (0, len(ids)):
+            continue
+        problems.add(
+            "subject_without_outcome",
+            f"{len(without)} of {len(ids)} subjects have no {name} (the first is {ids[without[0]]}); they are not "
+            "in its analyses. Complete the table if it is known.",
+            table="responses" if endpoint["type"] == "response" else "outcomes",
+            column=name,
+        )
     if pfs and os:
         progression, death = (columns[f"{name}_months"].to_numpy(float) for name in (pfs, os))
         for index in np.flatnonzero(progression > death + SAME_DAY_MONTHS / 2):

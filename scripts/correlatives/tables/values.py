@@ -12,9 +12,11 @@ import pandas as pd
 from correlatives.markers import (
     ABOVE,
     BELOW,
+    INFO,
     MEASURED,
     MISSING,
     NOT_EVALUABLE,
+    NUMBERS,
     Markers,
 )
 from correlatives.tables.choose import CHOSEN, TIER, collapse, pooled
@@ -52,14 +54,14 @@ class Block:
 
     Attributes
     ----------
-    entries : list of dict
-        Rows of ``Markers.info``, timepoint included.
+    info : pd.DataFrame, p rows
+        As ``Markers.info``.
     value, state : np.ndarray, shape (p, n)
     order : np.ndarray, shape (n,) or (p, n)
         Preference of the run that each value came from (lowest first), for merging blocks.
     """
 
-    entries: list[dict[str, Any]]
+    info: pd.DataFrame
     value: np.ndarray
     state: np.ndarray
     order: np.ndarray
@@ -227,7 +229,9 @@ def from_long(
     qualifier = np.select(
         [words(part["qualifier"]) == "<", words(part["qualifier"]) == ">"], [-1, 1], 0
     ).astype(np.int8)
-    word = words(part["text"]) if "text" in part else np.full(len(part), "", dtype=object)
+    blank = np.full(len(part), "", dtype=object)
+    word = words(part["text"]) if "text" in part else blank
+    unit = words(part["unit"]) if "unit" in part else blank
     source = (
         part["source"].fillna(-1).to_numpy(dtype=np.int64)
         if "source" in part
@@ -251,8 +255,8 @@ def from_long(
         entry["kind"] = infer_kind(entry, word[worded], numeric)
         if entry["kind"] in QUANTITIES:
             quantity[code] = True
-            if "unit" in part and not entry["unit"]:
-                units = sorted(set(words(part["unit"].iloc[members])) - {""})
+            if not entry["unit"]:
+                units = sorted(set(unit[members]) - {""})
                 entry["unit"] = units[0] if len(units) == 1 else ""
             continue
         if not entry["kind"]:
@@ -362,7 +366,7 @@ def from_long(
         entries[marker_code // len(names[3])] | {"timepoint": names[3][marker_code % len(names[3])]}
         for marker_code in present
     ]
-    collected.blocks.append(Block(block_entries, block_value, block_state, block_order))
+    collected.blocks.append(Block(info_frame(block_entries), block_value, block_state, block_order))
 
 
 def from_matrix(
@@ -436,11 +440,11 @@ def from_matrix(
         here = np.flatnonzero(
             (specimen == of_specimen) & (assay == of_assay) & (timepoint == of_timepoint)
         )
-        entries = _entries(
+        info = _info(
             features[kept], kinds[kept], listed[kept], of_specimen, of_assay, dictionary, matrix
         )
-        lloq = np.array([entry["lloq"] for entry in entries])[:, None]
-        uloq = np.array([entry["uloq"] for entry in entries])[:, None]
+        lloq = info["lloq"].to_numpy(dtype=float)[:, None]
+        uloq = info["uloq"].to_numpy(dtype=float)[:, None]
         grid = np.ix_(kept, columns[here])
         value, state = state_of_quantities(
             matrix.value[grid],
@@ -460,9 +464,8 @@ def from_matrix(
         here = here[keep]
         best, states, used = collapse(value, state, subject[here], order[here], n)
         preference = np.where(used >= 0, order[here][used], np.iinfo(np.int64).max)
-        for entry in entries:
-            entry["timepoint"] = of_timepoint
-        collected.blocks.append(Block(entries, best, states, preference))
+        info["timepoint"] = of_timepoint
+        collected.blocks.append(Block(info, best, states, preference))
         with_result = (TIER[state] == 0).any(axis=0)
         collected.sources.append(
             pd.DataFrame(
@@ -476,7 +479,7 @@ def from_matrix(
         )
 
 
-def _entries(
+def _info(
     features: np.ndarray,
     kinds: np.ndarray,
     listed: np.ndarray,
@@ -484,20 +487,21 @@ def _entries(
     assay: str,
     dictionary: Dictionary,
     matrix: Matrix,
-) -> list[dict[str, Any]]:
+) -> pd.DataFrame:
     """Return an info row a feature; only features of the dictionary are looked up."""
     common = dictionary.entry("", specimen, assay, defaults=matrix.defaults)
-    rows = []
-    for feature, kind, known in zip(features, kinds, listed, strict=True):
-        if known:
-            entry = dictionary.entry(feature, specimen, assay, defaults=matrix.defaults)
-        else:
-            entry = common | {"biomarker": feature, "label": feature}
-        entry["kind"] = kind
-        if kind == "binary" and not entry["positive"]:
-            entry["positive"] = "1"
-        rows.append(entry)
-    return rows
+    columns = {
+        column: np.full(len(features), common[column], dtype=float if column in NUMBERS else object)
+        for column in INFO
+    }
+    columns |= {"biomarker": features.copy(), "label": features.copy()}
+    for index in np.flatnonzero(listed):
+        entry = dictionary.entry(features[index], specimen, assay, defaults=matrix.defaults)
+        for column in INFO:
+            columns[column][index] = entry[column]
+    columns["kind"] = kinds.copy()
+    columns["positive"][(kinds == "binary") & (columns["positive"] == "")] = "1"
+    return pd.DataFrame(columns)
 
 
 def _pool_columns(
@@ -568,10 +572,12 @@ def merged(blocks: list[Block], subjects: np.ndarray, problems: Problems) -> Mar
     """Stack the blocks; a marker that several of them have takes each subject's preferred result."""
     if not blocks:
         return Markers.empty(subjects)
-    entries = [entry for block in blocks for entry in block.entries]
+    if len(blocks) == 1:
+        (only,) = blocks
+        return Markers(subjects, only.info, only.value, only.state)
     value = np.vstack([block.value for block in blocks])
     state = np.vstack([block.state for block in blocks])
-    info = info_frame(entries)
+    info = pd.concat([block.info for block in blocks], ignore_index=True)
     identity = ["biomarker", "specimen", "assay", "timepoint"]
     doubled = info.duplicated(identity, keep=False).to_numpy()
     if doubled.any():

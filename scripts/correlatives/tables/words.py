@@ -20,6 +20,8 @@ def words(column: pd.Series) -> np.ndarray:
         return np.where(column.to_numpy(dtype=bool), "true", "false").astype(object)
     if pd.api.types.is_numeric_dtype(column.dtype):
         return np.array([spelled(number) for number in column.to_numpy(dtype=float)], dtype=object)
+    if isinstance(column.dtype, pd.StringDtype):
+        return column.to_numpy(dtype=object, na_value="")
     values = column.astype(object).to_numpy(copy=True)
     values[pd.isna(values)] = ""
     return np.array([v if isinstance(v, str) else spelled(v) for v in values], dtype=object)
