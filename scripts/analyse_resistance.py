@@ -1,5 +1,7 @@
 """Compare baseline, on-treatment and progression samples, table by table."""
 
+import pandas as pd
+
 from correlatives.cohort import Cohort
 from correlatives.resistance.acquired import acquired, acquired_by_arm, acquired_by_timing
 from correlatives.resistance.change import paired_change
@@ -26,9 +28,14 @@ with job(snakemake) as step:  # noqa: F821
         "lead_time": lead_time(cohort, from_, min_tumour_fraction=step.params.min_tumour_fraction),
         "concordance": concordance(cohort, from_),
     }
+    screened = [pd.read_csv(path, sep="\t") for path in step.input.screened]
     known = ("acquired", "acquired_by_arm", "paired_change", "dynamics", "concordance")
     tables["evidence"] = evidence(
-        cohort, **{name: tables[name] for name in known}, to=to, drug=asked["drug"]
+        cohort,
+        **{name: tables[name] for name in known},
+        predictive=screened[0] if screened else None,
+        to=to,
+        drug=asked["drug"],
     )
     for name, table in tables.items():
         step.write(table, step.output[name])

@@ -2,10 +2,9 @@
 
 from pathlib import Path
 
+from correlatives.cohort import build_cohort
 from correlatives.tables.config import claim_results
 from correlatives.tables.load import load_study
-
-from correlatives.cohort import build_cohort
 from correlatives.workflow import job
 
 with job(snakemake) as step:  # noqa: F821

@@ -1,9 +1,9 @@
 """Write the joined table and Table 1; draw the flow and the sample inventory."""
 
 import pandas as pd
-from correlatives.efficacy import table_one
 
 from correlatives.cohort import Cohort, joined
+from correlatives.efficacy import table_one
 from correlatives.figures import flow, inventory
 from correlatives.workflow import job
 

@@ -1,6 +1,7 @@
 """Draw the forest and the volcano plot of the biomarkers of each endpoint."""
 
 import pandas as pd
+
 from correlatives.cohort import Cohort
 from correlatives.figures import forest_predictive, forest_prognostic, volcano
 from correlatives.workflow import job
@@ -8,9 +9,14 @@ from correlatives.workflow import job
 with job(snakemake) as step:  # noqa: F821
     cohort = Cohort.read(step.input.outcomes)
     named = pd.concat(
-        pd.read_parquet(path, columns=["biomarker", "label"]) for path in step.input.markers
-    )
-    labels = dict(zip(named["biomarker"], named["label"].fillna(named["biomarker"]), strict=True))
+        pd.read_parquet(
+            path,
+            columns=["biomarker", "label"],
+            filters=[("timepoint", "==", cohort.study["baseline"])],
+        )
+        for path in step.input.markers
+    ).dropna()
+    labels = dict(zip(named["biomarker"], named["label"], strict=True))
     shared = {"simulated": cohort.study["simulated"], "labels": labels}
     for endpoint, path in zip(step.params.endpoints, step.input.tables, strict=True):
         table = pd.read_csv(path, sep="\t")

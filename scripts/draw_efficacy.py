@@ -1,6 +1,7 @@
 """Draw survival by arm, subgroups, response, best change and the course of the subjects."""
 
 import pandas as pd
+
 from correlatives.cohort import Cohort
 from correlatives.figures import forest_subgroups, km, response_rates, swimmer, waterfall
 from correlatives.workflow import job

@@ -1,6 +1,7 @@
 """Draw alterations at baseline and progression, and the rates acquired by arm."""
 
 import pandas as pd
+
 from correlatives.cohort import Cohort
 from correlatives.figures import acquired, oncoprint
 from correlatives.workflow import job

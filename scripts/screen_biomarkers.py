@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pandas as pd
+
 from correlatives.predictive.model import DomainFits
 from correlatives.predictive.multiplicity import adjust
 from correlatives.workflow import job

@@ -1,6 +1,7 @@
 """Put the endpoints' performance together, and draw it."""
 
 import pandas as pd
+
 from correlatives.cohort import Cohort
 from correlatives.figures import calibration, roc
 from correlatives.response.evaluation import PERFORMANCE, SAMPLE_SIZE

@@ -33,7 +33,7 @@ def test_the_lock_pins_everything_and_names_no_index():
 @pytest.mark.parametrize("path", sorted((ROOT / "envs").glob("*.yaml")), ids=lambda p: p.name)
 def test_conda_pins_equal_the_lock(path: Path):
     pins = locked()
-    listed = [entry for entry in yaml.safe_load(path.read_text())["dependencies"]]
+    listed = list(yaml.safe_load(path.read_text())["dependencies"])
     named = []
     for entry in listed:
         if isinstance(entry, dict):

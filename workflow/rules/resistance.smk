@@ -15,10 +15,14 @@ RESISTANCE_FIGURES = {
     "acquired": "Acquired alterations by arm",
 }
 
+INTRINSIC = ["<results>/predictive/PFS.tsv"] if RANDOMISED and "PFS" in SCREENED else []
+
 
 rule analyse_resistance:
     input:
         cohort=cohort(*PARTS),
+        # Intrinsic resistance: what baseline markers say of benefit, from the one engine that tests it.
+        screened=INTRINSIC,
         code=code("analyse_resistance"),
     output:
         **{

@@ -86,6 +86,7 @@ rule summarise_response_models:
     params:
         **digests("summarise_response_models"),
         endpoints=LEARNED,
+        responses=RESPONSES,
     message:
         "Summarising and drawing how well response is predicted"
     script:
