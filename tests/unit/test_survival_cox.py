@@ -408,3 +408,36 @@ def test_two_thousand_markers_of_a_trial_take_about_a_second(capsys):
     # A loop of single fits takes 5 s at least; the fit itself 0.15 s, on a machine with nothing else to do.
     assert clock.perf_counter() - start < 4
     assert many.converged.all()
+
+
+def test_sums_scaled_as_they_run_are_the_plain_sums(monkeypatch):
+    rng = np.random.default_rng(3)
+    n, p = 40, 20
+    time, event = np.round(rng.exponential(size=n) * 10) + 1, (rng.random(n) < 0.6).astype(int)
+    designs, include = rng.normal(size=(p, n, 3)), rng.random((p, n)) < 0.8
+    for firth in (False, True):
+        many = fit_cox_many(time, event, designs, include, rng.integers(0, 3, n), firth=firth)
+        likelihood, *_ = many._model.build(np.arange(p))
+        at = rng.normal(size=(p, 3))
+        plain, expected = likelihood.evaluate(at), likelihood.expected(at)
+        with monkeypatch.context() as scaled:
+            scaled.setattr("correlatives.survival.cox.WIDEST_SPAN", -1.0)
+            careful = likelihood.evaluate(at)
+            assert careful.loglik == approx(plain.loglik, rel=1e-12)
+            assert careful.score == approx(plain.score, rel=1e-9, abs=1e-12)
+            assert careful.information == approx(plain.information, rel=1e-9, abs=1e-12)
+            assert likelihood.expected(at) == approx(expected, rel=1e-9, abs=1e-14)
+
+
+def test_limits_far_out_on_an_outlier_are_found():
+    """Predictors span more than a double's exponent long before the profile has fallen."""
+    rng = np.random.default_rng(1)
+    n, p = 20, 60
+    time, event = rng.exponential(size=n), (rng.random(n) < 0.3).astype(int)
+    markers = np.exp(2.5 * rng.normal(size=(p, n)))
+    many = fit_cox_many(time, event, markers[:, :, None])
+    limits = many.interval(0)
+    found = many.converged
+    assert found.sum() > p / 2
+    assert (limits.low[found] < limits.estimate[found]).all()
+    assert (limits.estimate[found] < limits.high[found]).all()

@@ -34,6 +34,10 @@ from correlatives.survival.ties import tie_times
 __all__ = ["Fit", "ManyFits", "fit_cox", "fit_cox_many", "proportional_hazards"]
 
 
+#: Exponentials of predictors that span more than this are kept relative to their own risk set.
+WIDEST_SPAN = 400.0
+
+
 class RiskSets:
     """Who is at risk when: the subjects sorted by stratum and falling time.
 
@@ -97,20 +101,24 @@ class RiskSets:
         out[self.deaths] = self.group
         return out
 
-    def running(self, values: np.ndarray) -> np.ndarray:
-        """Return sums over the risk sets, shape (t, p), of values of shape (n, p)."""
+    def running(self, values: np.ndarray, decay: np.ndarray | None = None) -> np.ndarray:
+        """Return sums over the risk sets, shape (t, p), of values of shape (n, p).
+
+        With `decay`, shape (t, p), what was summed before each event time is multiplied by it first.
+        """
         p = values.shape[1]
-        if p < 8:
-            out = np.empty_like(values)
+        if p < 8 and decay is None:
+            sums = np.empty_like(values)
             for a, b in self.strata:
-                np.cumsum(values[a:b], axis=0, out=out[a:b])
-            return out[self.end - 1]
+                np.cumsum(values[a:b], axis=0, out=sums[a:b])
+            return sums[self.end - 1]
         out = np.empty((len(self.end), p))
-        row = 0
         for (a, _), (start, stop) in zip(self.strata, self.spans, strict=True):
             total = np.zeros(p)
             row = a
             for g in range(start, stop):
+                if decay is not None:
+                    total *= decay[g]
                 for i in range(row, self.end[g]):
                     total += values[i]
                 row = self.end[g]
@@ -124,13 +132,15 @@ class RiskSets:
             return rows
         return np.add.reduceat(rows, self.first, axis=0)
 
-    def backward(self, values: np.ndarray) -> np.ndarray:
-        """Return for each event time the sum of its own and all earlier ones, with a 0 appended, shape (t + 1, p)."""
+    def backward(self, values: np.ndarray, decay: np.ndarray | None = None) -> np.ndarray:
+        """Return for each event time the sum of its own and all earlier ones, a 0 appended, shape (t + 1, p)."""
         out = np.empty((len(values) + 1, values.shape[1]))
         out[-1] = 0.0
         for start, stop in self.spans:
             total = np.zeros(values.shape[1])
             for g in range(stop - 1, start - 1, -1):
+                if decay is not None and g + 1 < stop:
+                    total = total * decay[g + 1]
                 total = total + values[g]
                 out[g] = total
         return out
@@ -171,13 +181,31 @@ class CoxLikelihood(Likelihood):
             firth=self.firth,
         )
 
-    def _weights(self, gamma: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def _weights(self, gamma: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+        """Return shifted predictors, their exponentials, and the decay between event times (None: no need).
+
+        Predictors are shifted by the largest, which cancels. Where they span so much that exponentials would
+        vanish (an outlier, far from the maximum), each row is shifted by the largest of the first risk set
+        that it is in, and sums are scaled as they run from one risk set to the next.
+        """
+        risk = self.risk
         eta = self.predictor(gamma)
-        if self.mask is None:
-            eta -= eta.max(axis=0)
-            return eta, np.exp(eta)
-        eta -= np.where(self.mask > 0, eta, -np.inf).max(axis=0, initial=-1e300)
-        return eta, np.exp(np.minimum(eta, 0.0)) * self.mask
+        if self.mask is not None:
+            eta = np.where(self.mask > 0, eta, -np.inf)
+        highest = eta.max(axis=0, initial=-np.inf)
+        lowest = np.where(np.isneginf(eta), np.inf, eta).min(axis=0, initial=np.inf)
+        if not ((highest - lowest) > WIDEST_SPAN).any():
+            eta -= np.where(np.isfinite(highest), highest, 0.0)
+            return eta, np.exp(eta), None
+        peak = np.empty_like(eta)
+        for a, b in risk.strata:
+            np.maximum.accumulate(eta[a:b], axis=0, out=peak[a:b])
+        peak = np.maximum(peak[risk.end - 1], -1e300)
+        decay = np.zeros_like(peak)
+        for start, stop in risk.spans:
+            decay[start + 1 : stop] = np.exp(peak[start : stop - 1] - peak[start + 1 : stop])
+        eta -= np.vstack([peak, np.zeros(peak.shape[1])])[risk.since]
+        return eta, np.exp(eta), decay
 
     def _passes(self) -> list[tuple[np.ndarray | slice, np.ndarray, np.ndarray]]:
         """Return (event times, share of the tied deaths taken off, active) for each pass over ties."""
@@ -205,16 +233,15 @@ class CoxLikelihood(Likelihood):
     def _evaluate(self, gamma: np.ndarray) -> tuple[Value, np.ndarray]:
         risk, x, k = self.risk, self.x, len(self.x)
         p = gamma.shape[0]
-        eta, w = self._weights(gamma)
+        eta, w, decay = self._weights(gamma)
         tied = bool(self.count.max(initial=0.0) > 1) and self.efron
-        s0 = risk.running(w)
-        s1 = [risk.running(w * x[j]) for j in range(k)]
+        s0 = risk.running(w, decay)
+        s1 = [risk.running(w * x[j], decay) for j in range(k)]
         if tied:
             d0 = risk.of_deaths(w)
             d1 = [risk.of_deaths(w * x[j]) for j in range(k)]
-        loglik = np.einsum("np,np->p", np.broadcast_to(self.died, eta.shape), eta)
-        if self.mask is not None:  # rows left out were shifted too, by an eta of 0
-            loglik = np.einsum("np,np->p", self.died, np.where(self.mask > 0, eta, 0.0))
+        seen = eta if self.mask is None else np.where(self.mask > 0, eta, 0.0)
+        loglik = np.einsum("np,np->p", np.broadcast_to(self.died, eta.shape), seen)
         information = np.zeros((p, k, k))
         hazard = np.zeros_like(s0)
         relief = np.zeros_like(s0) if tied else None
@@ -238,7 +265,7 @@ class CoxLikelihood(Likelihood):
                     information[:, j, m] -= np.einsum("tp,tp->p", weighted, mean[m])
             if self.firth:
                 means.append((groups, share, active, inverse, mean))
-        cumulative = risk.backward(hazard)[risk.since]
+        cumulative = risk.backward(hazard, decay)[risk.since]
         if tied:
             cumulative[risk.deaths] -= relief[risk.group]
         expected = w * cumulative
@@ -254,12 +281,13 @@ class CoxLikelihood(Likelihood):
             empty = ~x[j].any(axis=0)
             information[empty, j, j] = 1.0
         if self.firth:
-            self._penalise(w, means, information, loglik, score)
+            self._penalise(w, decay, means, information, loglik, score)
         return Value(loglik, score, information), expected
 
     def _penalise(
         self,
         w: np.ndarray,
+        decay: np.ndarray | None,
         means: list[tuple],
         information: np.ndarray,
         loglik: np.ndarray,
@@ -282,7 +310,7 @@ class CoxLikelihood(Likelihood):
                 u += inverse_information[:, a, b] * x[a] * x[b]
 
         def sums(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-            return risk.running(values), risk.of_deaths(values)
+            return risk.running(values, decay), risk.of_deaths(values)
 
         wu = w * u
         first = sums(wu)
@@ -315,10 +343,12 @@ class CoxLikelihood(Likelihood):
         One marker. `clock`, shape (t,), has a value an event time; score has shape (k,), information (k, k).
         """
         risk, x, k = self.risk, self.x[:, :, 0], len(self.x)
-        w = self._weights(gamma)[1]
+        _, w, decay = self._weights(gamma)
         columns = [np.ones(len(w)), *x, *(x[a] * x[b] for a in range(k) for b in range(k))]
         moments = np.column_stack([w[:, 0] * column for column in columns])
-        at_risk, dying = risk.running(moments), risk.of_deaths(moments)
+        if decay is not None:
+            decay = np.broadcast_to(decay, (len(decay), moments.shape[1]))
+        at_risk, dying = risk.running(moments, decay), risk.of_deaths(moments)
         score = (x * (self.died * np.append(clock, 0.0)[risk.group_of_death()][:, None])[:, 0]).sum(
             axis=1
         )
