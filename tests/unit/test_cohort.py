@@ -638,6 +638,29 @@ def test_runs_of_one_version_are_replicates_long_and_wide():
     for built in (long, across):
         assert value_of(built, "TK1", "C1") == (15, MEASURED)
         assert value_of(built, "TK1", "E1") == (7, MEASURED)
+        assert built.chosen_samples["rule"].tolist() == ["mean of 2 replicates"]
+    refused = study(
+        two_arms(1, 1),
+        config=configuration(choose={"replicates": "refuse"}),
+        samples=samples,
+        runs=runs,
+        matrices=[matrix],
+    )
+    build_cohort(refused)
+    assert [p.rule for p in errors_of(refused)] == ["unresolved_choice"]
+
+
+def test_blocks_of_a_wide_table_change_nothing(monkeypatch):
+    samples = [sample("far", "C1", day=-20), sample("near", "C1", day=-2), sample("e", "E1")]
+    values = [[1, 2, 3], [4, np.nan, 6], [7, 8, np.nan]]
+    matrix = wide(values, ["g1", "g2", "g3"], ["far", "near", "e"])
+    whole = build_cohort(study(two_arms(1, 1), samples=samples, matrices=[matrix]))
+    monkeypatch.setattr("correlatives.tables.values.FEATURES_A_BLOCK", 2)
+    parts = build_cohort(study(two_arms(1, 1), samples=samples, matrices=[matrix]))
+    np.testing.assert_array_equal(whole.cohort.markers.value, [[2, 3], [4, 6], [8, np.nan]])
+    np.testing.assert_array_equal(parts.cohort.markers.value, whole.cohort.markers.value)
+    np.testing.assert_array_equal(parts.cohort.markers.state, whole.cohort.markers.state)
+    assert parts.chosen_samples.equals(whole.chosen_samples)
 
 
 def test_wide_tables_choose_as_long_ones_do():
@@ -862,6 +885,93 @@ def test_batches_that_go_with_the_arm_are_a_warning():
     assert "batch_confounded_with_arm" not in made(["1", "2"] * 6)
     # Every sample a batch of its own says nothing.
     assert "batch_confounded_with_arm" not in made([str(i) for i in range(12)])
+
+
+def test_the_course_of_treatment():
+    made = study(
+        two_arms(1, 1),
+        doses=[
+            {"subject_id": "C1", "drug": "T-DM1", "start_day": 22, "stop_day": 22, "dose_mg": 200},
+            {"subject_id": "C1", "drug": "T-DM1", "start_day": 1, "stop_day": 1, "dose_mg": 220}
+            | {"reason_off": "toxicity"},
+            {"subject_id": "X", "drug": "T-DM1", "start_day": 1, "stop_day": 1, "dose_mg": 220},
+        ],
+        assessments=[{"subject_id": "C1", "day": 40, "sum_mm": 31, "response": "PR"}],
+    )
+    cohort = build_cohort(made).cohort
+    assert cohort.subjects["off_treatment_reason"].tolist() == ["toxicity", ""]
+    found = cohort.course[["what", "name", "start_day", "value"]].to_numpy().tolist()
+    assert found == [
+        ["assessment", "PR", 40, 31],
+        ["dose", "T-DM1", 1, 220],
+        ["dose", "T-DM1", 22, 200],
+    ]
+
+
+def test_a_drug_stopped_while_the_other_went_on_is_not_the_end_of_treatment():
+    rows = [
+        ("C1", "palbociclib", 60, "toxicity"),
+        ("C1", "T-DM1", 120, "progression"),
+        ("C2", "palbociclib", 60, "toxicity"),
+        ("C2", "T-DM1", 120, None),
+        ("E1", "palbociclib", 90, None),
+        ("E1", "T-DM1", 90, "toxicity"),
+    ]
+    doses = [
+        {"subject_id": s, "drug": d, "start_day": 1, "stop_day": day, "reason_off": reason}
+        for s, d, day, reason in rows
+    ]
+    built = build_cohort(study(two_arms(2, 1), doses=doses))
+    assert built.cohort.subjects["off_treatment_reason"].tolist() == ["progression", "", "toxicity"]
+
+
+def test_the_dictionary_row_that_says_most_holds():
+    from correlatives.tables.dictionary import Dictionary
+
+    rows = [
+        {"biomarker": "TK1", "specimen": "serum", "assay": None, "label": "any", "lloq": 20.0},
+        {"biomarker": "TK1", "specimen": "serum", "assay": "DiviTum", "label": "DiviTum"},
+    ]
+    dictionary = Dictionary(table("biomarkers", rows))
+    assert dictionary.entry("TK1", "serum", "DiviTum")["label"] == "DiviTum"
+    assert dictionary.entry("TK1", "serum", "other")["lloq"] == 20
+    assert dictionary.row("TK1", "plasma", "") is None
+    defaults = {"kind": "count", "family": "confirmatory", "transform": "log2"}
+    entry = dictionary.entry("x", "plasma", "", defaults)
+    assert [entry[c] for c in ("label", "kind", "family", "transform", "domain")] == [
+        "x",
+        "count",
+        "confirmatory",
+        "log2",
+        "blood",
+    ]
+
+
+def test_nothing_but_subjects():
+    built = build_cohort(study(two_arms(1, 1)))
+    assert len(built.cohort.markers) == 0
+    assert list(built.inventory.columns) == [
+        "timepoint",
+        "specimen",
+        "assay",
+        "arm",
+        "expected",
+        "received",
+        "assayed",
+        "usable",
+    ]
+    assert list(built.chosen_samples.columns) == [
+        "subject_id",
+        "specimen",
+        "timepoint",
+        "biomarker",
+        "chosen",
+        "rejected",
+        "rule",
+    ]
+    assert list(built.eligibility.columns) == ["subject_id", "criterion", "status"]
+    assert list(built.flow.columns) == ["step", "unit", "arm", "reason", "n"]
+    assert adds_up(built.flow)
 
 
 # Round trip ---------------------------------------------------------------------------------------

@@ -254,13 +254,28 @@ def _duration(
 
 
 def off_treatment_reason(ids: np.ndarray, doses: pd.DataFrame) -> np.ndarray:
-    """Return the reason of the last dose interval that has one ("" without any); shape (n,)."""
+    """Return why treatment ended: the last reason given for the drug that was stopped last; shape (n,).
+
+    A drug that was stopped earlier while another went on is not the end of treatment. Of drugs stopped on
+    one day the one with a reason counts. Empty without a reason.
+    """
     result = np.full(len(ids), "", dtype=object)
     if "reason_off" not in doses or not len(doses):
         return result
-    given = doses[words(doses["reason_off"]) != ""].sort_values("stop_day", kind="stable")
-    last = given.drop_duplicates("subject_id", keep="last").set_index("subject_id")["reason_off"]
-    return words(last.reindex(pd.Index(ids)))
+    frame = pd.DataFrame(
+        {
+            "subject": words(doses["subject_id"]),
+            "drug": words(doses["drug"]),
+            "stop": doses["stop_day"].fillna(doses["start_day"]).to_numpy(dtype=float),
+            "reason": words(doses["reason_off"]),
+        }
+    ).sort_values("stop", kind="stable")
+    given = frame[frame["reason"] != ""].drop_duplicates(["subject", "drug"], keep="last")
+    last = frame.groupby(["subject", "drug"], sort=False)["stop"].max().rename("last")
+    last = last.reset_index()
+    last = last[last["last"] == last.groupby("subject")["last"].transform("max")]
+    found = last.merge(given, on=["subject", "drug"]).drop_duplicates("subject")
+    return words(found.set_index("subject")["reason"].reindex(pd.Index(ids)))
 
 
 def check_outcomes(

@@ -44,6 +44,12 @@ STATE_OF = {
 STATE_CODES = np.array([STATE_OF[status] for status in STATUSES], dtype=np.uint8)
 NOT_DETECTED = STATUSES.index("not_detected")
 
+#: Preference of a run that is not there.
+NOWHERE = np.iinfo(np.int64).max
+
+#: Features of a wide table that are worked on at a time: bounds memory, changes no result.
+FEATURES_A_BLOCK = 32_768
+
 #: Kinds whose values are quantities; the others are levels.
 QUANTITIES = ("continuous", "count")
 
@@ -357,7 +363,7 @@ def from_long(
     present, row_of = np.unique(marker[best], return_inverse=True)
     block_value = np.full((len(present), n), np.nan)
     block_state = np.zeros((len(present), n), dtype=np.uint8)
-    block_order = np.full((len(present), n), np.iinfo(np.int64).max)
+    block_order = np.full((len(present), n), NOWHERE)
     column = subject[first][best]
     block_value[row_of, column] = value_pooled[best]
     block_state[row_of, column] = state_pooled[best]
@@ -410,8 +416,13 @@ def from_matrix(
     listed = np.isin(features, sorted(dictionary.biomarkers))
     kinds = np.full(len(features), kind, dtype=object)
     for index in np.flatnonzero(listed):
-        entry = dictionary.entry(features[index], specimen[0], assay[0], defaults=matrix.defaults)
-        kinds[index] = str(entry["kind"] or kind)
+        said = [
+            dictionary.entry(features[index], where, by, defaults=matrix.defaults)["kind"]
+            for where, by in sorted(set(zip(specimen, assay, strict=True)))
+        ]
+        # Levels in one of its specimens are read as words in all of them.
+        levels = [word for word in said if word and word not in QUANTITIES]
+        kinds[index] = str((levels or [word for word in said if word] or [kind])[0])
     wide = np.isin(kinds, QUANTITIES) & ~worded
     # A binary table of noughts and ones needs no reading of words.
     plain = (kinds == "binary") & ~worded & ~listed & (not matrix.defaults.get("positive"))
@@ -443,39 +454,90 @@ def from_matrix(
         info = _info(
             features[kept], kinds[kept], listed[kept], of_specimen, of_assay, dictionary, matrix
         )
+        groups = _tied(subject[here], order[here])
+        left = here[_kept(len(here), groups)]
+        best = np.empty((len(kept), n))
+        states = np.empty((len(kept), n), dtype=np.uint8)
+        preferences = []
+        with_result = np.zeros(len(left), dtype=bool)
         lloq = info["lloq"].to_numpy(dtype=float)[:, None]
         uloq = info["uloq"].to_numpy(dtype=float)[:, None]
-        grid = np.ix_(kept, columns[here])
-        value, state = state_of_quantities(
-            matrix.value[grid],
-            matrix.qualifier[grid],
-            matrix.status[grid],
-            lloq,
-            uloq,
-            np.where(np.isnan(lloq), 0.0, lloq),
-        )
-        negative = plain[kept][:, None] & (matrix.status[grid] == NOT_DETECTED)
-        value[negative], state[negative] = 0.0, MEASURED
-        state[:, failed[here]] = NOT_EVALUABLE
-        value[:, failed[here]] = np.nan
-        value, state, keep = _pool_columns(
-            value, state, subject[here], order[here], ~wide[kept], replicates
-        )
-        here = here[keep]
-        best, states, used = collapse(value, state, subject[here], order[here], n)
-        preference = np.where(used >= 0, order[here][used], np.iinfo(np.int64).max)
+        for start in range(0, len(kept), FEATURES_A_BLOCK):
+            block = slice(start, start + FEATURES_A_BLOCK)
+            rows = kept[block]
+            grid = np.ix_(rows, columns[here])
+            status = matrix.status[grid]
+            value, state = state_of_quantities(
+                matrix.value[grid],
+                matrix.qualifier[grid],
+                status,
+                lloq[block],
+                uloq[block],
+                np.where(np.isnan(lloq[block]), 0.0, lloq[block]),
+            )
+            negative = plain[rows][:, None] & (status == NOT_DETECTED)
+            value[negative], state[negative] = 0.0, MEASURED
+            state[:, failed[here]] = NOT_EVALUABLE
+            value[:, failed[here]] = np.nan
+            value, state = _pool_columns(value, state, groups, ~wide[rows], replicates)
+            best[block], states[block], used = collapse(value, state, subject[left], order[left], n)
+            preferences.append(np.where(used >= 0, order[left][used], NOWHERE))
+            with_result |= (TIER[state] == 0).any(axis=0)
         info["timepoint"] = of_timepoint
+        # Where no subject has two columns the preference is the same for every feature.
+        preference = preferences[0] if preferences[0].ndim == 1 else np.vstack(preferences)
         collected.blocks.append(Block(info, best, states, preference))
-        with_result = (TIER[state] == 0).any(axis=0)
         collected.sources.append(
             pd.DataFrame(
                 {
-                    "run": at[here][with_result],
+                    "run": at[left][with_result],
                     "source": f"{number}\t{where}",
                     "biomarker": "",
                     "assay": of_assay,
                 }
             )
+        )
+        for group in groups:
+            _tell_tied(at[here[group]], runs, matrix, replicates, collected, problems)
+
+
+def _tied(subject: np.ndarray, order: np.ndarray) -> list[np.ndarray]:
+    """Return the columns that are replicates of each other: runs of one sample and rank."""
+    both = pd.DataFrame({"subject": subject, "order": order})
+    if not both.duplicated().any():
+        return []
+    groups = both.groupby(["subject", "order"], sort=False).indices.values()
+    return [np.asarray(members) for members in groups if len(members) > 1]
+
+
+def _kept(count: int, groups: list[np.ndarray]) -> np.ndarray:
+    """Return the columns that are left when each group of replicates is its first."""
+    gone = [group[1:] for group in groups]
+    return np.setdiff1d(np.arange(count), np.concatenate(gone) if gone else [])
+
+
+def _tell_tied(
+    members: np.ndarray,
+    runs: pd.DataFrame,
+    matrix: Matrix,
+    replicates: str,
+    collected: Collected,
+    problems: Problems,
+) -> None:
+    """Note that columns of a wide table were pooled."""
+    first = runs.iloc[members[0]]
+    subject, sample = str(first["subject_id"]), str(first["sample_id"])
+    what = (subject, str(first["specimen"]), str(first["analysis"]), "", sample, "")
+    collected.chosen.append((*what, f"{replicates} of {len(members)} replicates"))
+    if replicates == "refuse":
+        problems.add(
+            "unresolved_choice",
+            f"Sample {sample} has {len(members)} runs of one assay and version in {matrix.source}, and "
+            "choose.replicates is refuse. Exclude all but one by a correction.",
+            table="measurements",
+            file=matrix.source,
+            subject_id=subject,
+            value=sample,
         )
 
 
@@ -507,26 +569,20 @@ def _info(
 def _pool_columns(
     value: np.ndarray,
     state: np.ndarray,
-    subject: np.ndarray,
-    order: np.ndarray,
+    groups: list[np.ndarray],
     ranked: np.ndarray,
     replicates: str,
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Pool columns that are replicates (runs of one sample and rank); returns which columns are left."""
-    both = pd.DataFrame({"subject": subject, "order": order})
-    again = both.duplicated().to_numpy()
-    if not again.any():
-        return value, state, np.arange(len(subject))
-    for (_, _), members in both.groupby(["subject", "order"], sort=False).groups.items():
-        if len(members) == 1:
-            continue
-        group = np.asarray(members)
+) -> tuple[np.ndarray, np.ndarray]:
+    """Pool columns that are replicates; each group's first column is left."""
+    if not groups:
+        return value, state
+    for group in groups:
         starts = np.arange(0, len(value) * len(group), len(group))
         value[:, group[0]], state[:, group[0]], _ = pooled(
             value[:, group].ravel(), state[:, group].ravel(), starts, replicates, ranked
         )
-    keep = np.flatnonzero(~again)
-    return value[:, keep], state[:, keep], keep
+    keep = _kept(value.shape[1], groups)
+    return value[:, keep], state[:, keep]
 
 
 def _as_rows(matrix: Matrix, features: np.ndarray, columns: np.ndarray) -> pd.DataFrame:
