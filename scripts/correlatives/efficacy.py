@@ -365,7 +365,7 @@ def levels_of_factor(values: pd.Series) -> tuple[np.ndarray, list[str]]:
         labels = sorted({word for word in text if word != ""})
         place = {label: i for i, label in enumerate(labels)}
         return np.array([place.get(word, -1) for word in text], dtype=int), labels
-    number = values.to_numpy(dtype=float)
+    number = values.to_numpy(dtype=float, na_value=np.nan)
     known = np.isfinite(number)
     distinct = np.unique(number[known])
     if len(distinct) <= MOST_LEVELS:
@@ -581,7 +581,7 @@ def table_one(cohort: Cohort, columns: Sequence[str]) -> pd.DataFrame:
         many = pd.api.types.is_numeric_dtype(values) and values.dropna().nunique() > MOST_LEVELS
         block: list[list[Any]] = []
         if many:
-            number = values.to_numpy(dtype=float)
+            number = values.to_numpy(dtype=float, na_value=np.nan)
             known = np.isfinite(number)
             matrix = number[:, None]
             for label, q in (("median", 50), ("q1", 25), ("q3", 75)):

@@ -404,3 +404,8 @@ def test_an_arm_without_subjects_is_described_and_not_compared(gbsg):
     assert np.isnan(efficacy.response_by_arm(cohort).loc[1, "rate"])
     response = efficacy.response_contrast(cohort).iloc[0]
     assert np.isnan(response[["difference", "odds_ratio", "p_fisher"]].astype(float)).all()
+
+
+def test_nullable_numbers_are_numbers():
+    code, labels = efficacy.levels_of_factor(pd.Series([1, None, 0], dtype="Int64"))
+    assert (code.tolist(), labels) == ([1, -1, 0], ["0", "1"])
