@@ -37,6 +37,9 @@ RANGE_RULES = {
 #: Columns in which a spreadsheet's date is a gene or a biomarker that it mistook.
 SYMBOLS = ("gene", "biomarker")
 
+#: Tables whose other columns are covariates and endpoints, and so judged as numbers.
+JUDGED = ("subjects", "responses", "samples")
+
 #: From this share of numbers on, a column of other names is a column of numbers.
 MOSTLY = 0.8
 
@@ -99,7 +102,7 @@ def typed(
                 part.tell(
                     problems,
                     "value_missing",
-                    f"There is no {part.shown(name)}. {column.description}",
+                    f"There is no {part.shown(name)}. Give it. {column.description}",
                     column=name,
                     row=frame["_row"].iloc[index],
                     subject_id=subjects[index],
@@ -165,7 +168,7 @@ def _numbers(part: Part, column: Column, problems: Problems, subjects: np.ndarra
                 tell(
                     index,
                     "not_an_integer",
-                    f"{cells[index]} is a fraction where a whole number belongs. {column.description}",
+                    f"{cells[index]} is a fraction where a whole number belongs. Write a whole number. {column.description}",
                 )
         value[fraction] = np.nan
     return value
@@ -187,7 +190,7 @@ def _out_of_range(column: Column, rule: str, text: str, low: bool) -> str:
         else f"from {column.minimum:g} to {column.maximum:g}"
     )
     side = "too low" if low else "too high"
-    return f"{text} is {side}: {column.name} is {limits}. {column.description}"
+    return f"{text} is {side}: {column.name} is {limits}. Correct it. {column.description}"
 
 
 def _dates(part: Part, name: str, problems: Problems, subjects: np.ndarray) -> np.ndarray:
@@ -239,7 +242,7 @@ def _days(
             part.tell(
                 problems,
                 "study_day_zero",
-                "There is no study day 0: day 1 is the first dose, the day before it is -1.",
+                "There is no study day 0. Write 1 for the day of the first dose and -1 for the day before it.",
                 column=column.name,
                 row=rows[index],
                 subject_id=subjects[index],
@@ -283,7 +286,7 @@ def _days(
                 part.tell(
                     problems,
                     "value_missing",
-                    f"There is no {part.shown(column.name)}. {column.description}",
+                    f"There is no {part.shown(column.name)}. Give it. {column.description}",
                     column=column.name if column.name in frame else column.date_column,
                     row=rows[index],
                     subject_id=subjects[index],
@@ -372,7 +375,8 @@ def loosely_typed(
             frame[name] = value
             continue
         misspelt = np.isin(code, (THOUSANDS, DECIMAL_SIGN, INFINITE))
-        if not padded and (numbers + misspelt.sum()) >= MOSTLY * filled and numbers:
+        judged = table in JUDGED and not padded and numbers
+        if judged and (numbers + misspelt.sum()) >= MOSTLY * filled:
             for index in np.flatnonzero(misspelt):
                 part = parts[files[index]]
                 rule, message = remedy(int(code[index]), part.decimal, str(cells[index]))

@@ -141,6 +141,13 @@ class Correction:
         """Say whether a cell is what the correction expects: as text, number or date."""
         return _same(cell, self.old, decimal)
 
+    def replacement(self, decimal: str) -> str | None:
+        """Return the new value, with the decimal sign of the file that it goes into."""
+        own = self.part.decimal
+        if self.new is None or own == decimal or np.isnan(number_of(self.new, own)):
+            return self.new
+        return self.new.replace(own, decimal)
+
     @property
     def step(self) -> str:
         """Name of its step in the flow."""
@@ -245,7 +252,7 @@ class Corrections:
             cells = frame[field_column].to_numpy(dtype=object).copy()
             for index in places:
                 if correction.matches(cells[index], part.decimal):
-                    cells[index] = correction.new
+                    cells[index] = correction.replacement(part.decimal)
                     correction.applied += 1
                 elif cells[index] is None:
                     correction.empty += 1
@@ -293,6 +300,8 @@ class Corrections:
                 ]
                 if not there:
                     why = f"The study has no table {correction.table!r}."
+                elif names and names[0] in CONTRACTS[correction.table].required:
+                    continue  # the missing column is told with its table
                 elif names:
                     why = f"The table has no column {names[0]!r}.{nearest(names[0], sorted(there))}"
                 else:

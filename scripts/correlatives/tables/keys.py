@@ -116,17 +116,17 @@ class Known:
 
     def set_aside(self, cells: np.ndarray) -> np.ndarray:
         """Say which cells name one that was set aside."""
-        return np.array(
-            [
-                isinstance(cell, str)
-                and (
-                    cell in self.gone
-                    or any(c in self.gone for c in self._folded.get(folded(cell), []))
-                )
-                for cell in cells
-            ],
-            dtype=bool,
-        )
+        if not self.gone:
+            return np.zeros(len(cells), dtype=bool)
+        codes, levels = pd.factorize(cells, use_na_sentinel=True)
+        gone = [
+            str(level) not in self.ids
+            and any(
+                one in self.gone for one in [str(level), *self._folded.get(folded(str(level)), [])]
+            )
+            for level in levels
+        ]
+        return np.array([*gone, False], dtype=bool)[codes]
 
 
 def report_duplicates(

@@ -284,7 +284,7 @@ class _Loader:
                 self.problems,
                 "interval_reversed",
                 f"The interval stops on day {frame['stop_day'][index]:g} and starts on day "
-                f"{frame['start_day'][index]:g}. It stops on or after the day it starts.",
+                f"{frame['start_day'][index]:g}. Give a day on or after the one it starts.",
                 column="stop_day",
                 row=frame["_row"][index],
                 subject_id=frame["subject_id"][index],

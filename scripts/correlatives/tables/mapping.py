@@ -275,7 +275,7 @@ class Source:
                 self.problems,
                 "filter_names_no_column",
                 f"where names the column {name!r}, which the file does not have (where uses the file's "
-                f"own names).{nearest(name, rows.columns)}",
+                f"own names).{nearest(name, rows.columns)} Correct the name.",
                 column=name,
                 row=part.header_row,
                 value=text,
@@ -297,7 +297,7 @@ class Source:
             self.problems,
             "mapping_names_no_column",
             f"`{key}` names the column {theirs!r}, which the file does not have."
-            f"{nearest(theirs, rows.columns)}",
+            f"{nearest(theirs, rows.columns)} Correct the name.",
             column=theirs,
             row=part.header_row,
             value=theirs,
@@ -366,7 +366,7 @@ class Source:
                     self.problems,
                     "mapping_names_no_column",
                     f"`values` recodes the column {ours!r}, which the table does not have (values uses "
-                    f"our names).{nearest(ours, columns)}",
+                    f"our names).{nearest(ours, columns)} Correct the name.",
                     column=ours,
                     row=sheet.header_row,
                     value=ours,

@@ -112,7 +112,10 @@ class Vocabulary:
         self, biomarker: str, specimen: str, assay: str, defaults: Mapping[str, Any]
     ) -> dict[str, Any]:
         """Return kind, levels and positive words: the dictionary's, else the table's defaults."""
-        row = self.dictionary.row(biomarker, specimen, assay) or {}
+        row = self.dictionary.row(biomarker, specimen, assay)
+        if row is None and not specimen:  # what is wrong with the specimen is told elsewhere
+            row = next((r for k, r in self.dictionary.rows.items() if k[0] == biomarker), None)
+        row = row or {}
         said = {}
         for name in ("kind", "levels", "positive"):
             value = row.get(name) or defaults.get(name) or ""
@@ -431,7 +434,13 @@ class _Wide:
         self.features, self.feature_rows = features, feature_rows
         self.ids = self.loader.aliases.replaced(ids, self.key)
         self.id_rows = id_rows
-        self.part.frame = pd.DataFrame({self.key: self.ids, "_row": id_rows}, dtype=object)
+        # What the warnings need of the file: the lines of its identifiers, or of its biomarkers.
+        self.part.frame = pd.DataFrame(
+            {"biomarker": features, "_row": feature_rows}
+            if self.by_feature
+            else {self.key: self.ids, "_row": id_rows},
+            dtype=object,
+        )
         self.subjects = np.full(len(ids), None, dtype=object)
         self.specimens = np.full(len(ids), "", dtype=object)
         run, keep = self._place()
@@ -607,7 +616,7 @@ class _Wide:
             self.problems,
             "mapping_names_no_column",
             f"`{key}` names the {what} {name!r}, which the file does not have."
-            f"{nearest(name, list(names)[:500])}",
+            f"{nearest(name, list(names)[:500])} Correct the name.",
             column=name,
             row=self.sheet.header_row,
             value=name,
@@ -746,7 +755,7 @@ class _Wide:
                         cells[row, column] = None
                         correction.applied += 1
                     elif correction.matches(cell, self.part.decimal):
-                        cells[row, column] = correction.new
+                        cells[row, column] = correction.replacement(self.part.decimal)
                         correction.applied += 1
                     elif cell is None:
                         correction.empty += 1

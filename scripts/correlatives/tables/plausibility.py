@@ -225,25 +225,46 @@ def thousandfold(values: np.ndarray) -> np.ndarray:
     return off
 
 
-def has_long_tail(values: np.ndarray) -> bool:
-    """Say whether positive values have a long right tail that a logarithm would take away.
+def long_tails(values: np.ndarray) -> np.ndarray:
+    """Say which rows have a long right tail that a logarithm would take away.
 
     At least `FEW_FOR_SHAPE` values, all positive; skewness at least `SKEWED`, that of the logarithm at most half
     of it; maximum at least `TAIL_RATIO` medians.
+
+    Parameters
+    ----------
+    values : np.ndarray of float, shape (p, n)
+        NaN where there is none.
+
+    Returns
+    -------
+    np.ndarray of bool, shape (p,)
     """
-    values = values[np.isfinite(values)]
-    if len(values) < FEW_FOR_SHAPE or (values <= 0).any():
-        return False
-    if values.max() < TAIL_RATIO * np.median(values):
-        return False
-    plain = _skewness(values)
-    return plain >= SKEWED and abs(_skewness(np.log(values))) <= plain / 2
+    tailed = np.zeros(len(values), dtype=bool)
+    there = np.isfinite(values)
+    low = np.where(there, values, np.inf).min(axis=1, initial=np.inf)
+    rows = np.flatnonzero((there.sum(axis=1) >= FEW_FOR_SHAPE) & (low > 0))
+    if not len(rows):
+        return tailed
+    kept = np.where(there[rows], values[rows], np.nan)
+    complete = there[rows].all()
+    middle = np.median(kept, axis=1) if complete else np.nanmedian(kept, axis=1)
+    far = np.nanmax(kept, axis=1) >= TAIL_RATIO * middle
+    rows, kept = rows[far], kept[far]
+    plain = _skewness(kept)
+    tailed[rows] = (plain >= SKEWED) & (np.abs(_skewness(np.log(kept))) <= plain / 2)
+    return tailed
 
 
-def _skewness(values: np.ndarray) -> float:
-    centred = values - values.mean()
-    spread = np.sqrt((centred**2).mean())
-    return float((centred**3).mean() / spread**3) if spread > 0 else 0.0
+def _skewness(values: np.ndarray) -> np.ndarray:
+    """Return the skewness of each row, 0 where it does not vary."""
+    n = np.isfinite(values).sum(axis=1)
+    n = np.where(n > 0, n, 1)
+    centred = values - (np.nansum(values, axis=1) / n)[:, None]
+    squared = centred * centred
+    spread = np.sqrt(np.nansum(squared, axis=1) / n)
+    third = np.nansum(squared * centred, axis=1) / n
+    return np.divide(third, spread**3, out=np.zeros(len(third)), where=spread > 0)
 
 
 def _subject_values(study: Study, parts: Mapping[str, Part]) -> None:
@@ -300,36 +321,82 @@ def _long_measurements(study: Study, parts: Mapping[str, Part], dictionary: Dict
     subject = samples["subject_id"].reindex(frame["sample_id"]).fillna("").to_numpy(dtype=object)
     value = frame["value"].to_numpy(dtype=float)
     plain = (frame["qualifier"] == "").to_numpy() & (frame["status"] == "measured").to_numpy()
+    files = frame["_file"].to_numpy(dtype=object)
+    lines = frame["_row"].to_numpy()
+    source = frame["source"].to_numpy()
+    assay = frame["assay"].fillna("").to_numpy(dtype=object)
+    listed = {key[:2] for key in dictionary.rows}
+    absent: dict[str, list[tuple[str, str, int]]] = {}
+    tailed: dict[str, list[tuple[str, str, int, np.ndarray]]] = {}
     groups = frame.groupby([frame["biomarker"], specimen], sort=False).indices
     for (name, where), members in groups.items():
-        first = frame.iloc[members[0]]
-        part = parts.get(first["_file"])
-        if part is None:
+        first = members[0]
+        file, line = files[first], int(lines[first])
+        if file not in parts:
             continue
-        source = int(first["source"])
-        defaults = study.defaults[source] if 0 <= source < len(study.defaults) else {}
-        row = dictionary.row(name, where, str(first["assay"] or ""))
-        any_row = row or next(
-            (r for key, r in dictionary.rows.items() if key[:2] == (name, where)), None
-        )
-        if "biomarkers" in study.given and any_row is None:
-            _tell_unlisted(study, part, name, where, dictionary, first["_row"], "biomarker")
+        defaults = study.defaults[source[first]] if 0 <= source[first] < len(study.defaults) else {}
+        row = dictionary.row(name, where, str(assay[first]))
+        if row is None and (name, where) in listed:
+            row = next(r for key, r in dictionary.rows.items() if key[:2] == (name, where))
+        if "biomarkers" in study.given and row is None:
+            absent.setdefault(file, []).append((str(name), str(where), line))
         kept = members[plain[members]]
         numbers = value[kept]
         for index in np.flatnonzero(thousandfold(numbers)):
-            at = frame.iloc[kept[index]]
+            at = kept[index]
             _tell_thousandfold(
                 study.problems,
-                parts.get(at["_file"], part),
+                parts.get(files[at], parts[file]),
                 str(name),
-                at["_row"],
-                subject[kept[index]],
+                lines[at],
+                subject[at],
                 numbers,
                 index,
                 "value",
             )
-        if _untransformed(any_row, defaults) and has_long_tail(numbers):
-            _tell_tail(study, part, str(name), str(where), numbers, first["_row"], "value")
+        tail = len(numbers) >= FEW_FOR_SHAPE and numbers.max() > TAIL_RATIO * numbers.min() > 0
+        if tail and _untransformed(row, defaults) and long_tails(numbers[None, :])[0]:
+            tailed.setdefault(file, []).append((str(name), str(where), line, numbers))
+    for file, names in absent.items():
+        if len(names) > MANY:
+            _tell_many_unlisted(study, parts[file], [n for n, _, _ in names], names[0][2])
+            continue
+        for name, where, line in names:
+            _tell_unlisted(study, parts[file], name, where, dictionary, line, "biomarker")
+    for file, found in tailed.items():
+        if len(found) > MANY:
+            _tell_many_tails(study, parts[file], [n for n, *_ in found], found[0][2])
+            continue
+        for name, where, line, numbers in found:
+            _tell_tail(study, parts[file], name, where, numbers, line, "value")
+
+
+def _tell_many_unlisted(
+    study: Study, part: Part, names: list[str], row: int, column: str = "biomarker"
+) -> None:
+    part.tell(
+        study.problems,
+        "biomarker_not_in_dictionary",
+        f"{len(names)} biomarkers ({_some(names)}) have no row in the dictionary: they are exploratory, and "
+        "the table's defaults hold. Add rows for those that were prespecified.",
+        column=column,
+        row=row,
+        value=f"{len(names)} biomarkers",
+    )
+
+
+def _tell_many_tails(
+    study: Study, part: Part, names: list[str], row: int, column: str = "biomarker"
+) -> None:
+    part.tell(
+        study.problems,
+        "long_right_tail",
+        f"{len(names)} biomarkers ({_some(names)}) have a long right tail, and the table has no transform. "
+        "Give `defaults: {transform: log2}`, or rows in the dictionary.",
+        column=column,
+        row=row,
+        value=f"{len(names)} biomarkers",
+    )
 
 
 def _untransformed(row: Mapping[str, Any] | None, defaults: Mapping[str, Any]) -> bool:
@@ -395,68 +462,65 @@ def _wide_measurements(
     where = specimens[0] if specimens else ""
     head = part.header_row
     by_feature = part.entry.get("orientation") == "features_in_rows"
+    part_rows = (
+        dict(zip(part.frame["biomarker"], part.frame["_row"], strict=True)) if by_feature else {}
+    )
     ours = {str(o): str(t) for o, t in (part.entry.get("columns") or {}).items()}
 
     def column_of(name: str) -> str:
         return part.shown("biomarker") if by_feature else ours.get(name, name)
 
+    names = [str(name) for name in matrix.features]
     listed = np.isin(matrix.features, sorted(dictionary.biomarkers))
+    head_column = column_of(names[0]) if by_feature else ""
     if "biomarkers" in study.given and not listed.all():
-        absent = [str(name) for name in matrix.features[~listed]]
+        absent = [name for name, there in zip(names, listed, strict=True) if not there]
         if len(absent) > MANY:
-            part.tell(
-                study.problems,
-                "biomarker_not_in_dictionary",
-                f"{len(absent)} of {len(matrix.features)} biomarkers ({_some(absent)}) have no row in the "
-                "dictionary: they are exploratory, and the table's defaults hold. Add rows for those that "
-                "were prespecified.",
-                column=column_of(absent[0]) if by_feature else "",
-                row=head,
-                value=f"{len(absent)} biomarkers",
-            )
+            _tell_many_unlisted(study, part, absent, head, head_column)
         else:
             for name in absent:
-                _tell_unlisted(study, part, name, where, dictionary, head, column_of(name))
+                _tell_unlisted(
+                    study, part, name, where, dictionary, part_rows.get(name, head), column_of(name)
+                )
     plain = np.where((matrix.status == 0) & (matrix.qualifier == 0), matrix.value, np.nan)
-    few = len(matrix.features) <= MANY
-    tailed: list[str] = []
-    lines = _lines(part)
-    for index, name in enumerate(matrix.features):
-        row = dictionary.row(str(name), where, matrix.assay)
-        wanted = _untransformed(row, matrix.defaults) and (listed[index] or few)
-        if not wanted and not (listed[index] or few):
-            continue
-        values = plain[index]
+    few = len(names) <= MANY
+    rows = [
+        dictionary.row(n, where, matrix.assay) if there else None
+        for n, there in zip(names, listed, strict=True)
+    ]
+    unsaid = _untransformed(None, matrix.defaults)
+    open_shape = np.array(
+        [unsaid if row is None else _untransformed(row, matrix.defaults) for row in rows]
+    )
+    tails = np.zeros(len(names), dtype=bool)
+    tails[open_shape] = long_tails(plain[open_shape])
+    lines = {} if by_feature else _lines(part)
+    for index in np.flatnonzero(listed | few):
+        name, values = names[index], plain[index]
         for at in np.flatnonzero(thousandfold(values)):
+            row = int(part_rows[name]) if by_feature else lines.get(str(matrix.samples[at]))
+            row = row if row is not None else lines.get(str(subject[at]))
             _tell_thousandfold(
                 study.problems,
                 part,
-                str(name),
-                lines.get(str(subject[at]), None) if not by_feature else None,
+                name,
+                row,
                 subject[at],
                 values,
                 int(at),
-                column_of(str(name)),
+                str(sample.iloc[at]) if by_feature else column_of(name),
             )
-        finite = values[np.isfinite(values)]
-        if wanted and has_long_tail(finite):
-            _tell_tail(study, part, str(name), where, finite, head, column_of(str(name)))
-    if not few and _untransformed(None, matrix.defaults):
-        tailed = [
-            str(name)
-            for name, values in zip(matrix.features[~listed], plain[~listed], strict=True)
-            if has_long_tail(values[np.isfinite(values)])
+        if tails[index]:
+            finite = values[np.isfinite(values)]
+            line = part_rows.get(name, head)
+            _tell_tail(study, part, name, where, finite, line, column_of(name))
+    if not few and (tails & ~listed).any():
+        many = [
+            name
+            for name, tail, there in zip(names, tails, listed, strict=True)
+            if tail and not there
         ]
-    if tailed:
-        part.tell(
-            study.problems,
-            "long_right_tail",
-            f"{len(tailed)} of {len(matrix.features)} biomarkers ({_some(tailed)}) have a long right tail, and the "
-            "table has no transform. Give `defaults: {transform: log2}`, or a row in the dictionary.",
-            column=column_of(tailed[0]) if by_feature else "",
-            row=head,
-            value=f"{len(tailed)} biomarkers",
-        )
+        _tell_many_tails(study, part, many, head, head_column)
 
 
 def _lines(part: Part) -> dict[str, int]:

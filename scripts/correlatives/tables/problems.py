@@ -40,6 +40,7 @@ class Problems:
 
     def __init__(self) -> None:
         self.found: list[Problem] = []
+        self._seen: set[Problem] = set()
         self._accepted: list[Mapping[str, Any]] = []
 
     def __len__(self) -> int:
@@ -70,7 +71,10 @@ class Problems:
             rule,
             message,
         )
-        self.found.append(self._judged(problem))
+        problem = self._judged(problem)
+        if problem not in self._seen:  # one file may serve as several tables, or be named twice
+            self._seen.add(problem)
+            self.found.append(problem)
 
     def accept(self, entries: Iterable[Mapping[str, Any]]) -> None:
         """Take note of warnings: ``[{rule:, table:, subject_id:, reason:}]``; an error cannot be accepted."""
@@ -339,7 +343,10 @@ RULES: dict[str, tuple[str, str]] = {
     "response_not_dated": ("warning", "a responder without an assessment that dates the response"),
     "stratum_missing": ("warning", "a subject without a value of a stratum: a stratum of its own"),
     "subject_without_outcome": ("warning", "a subject without a row for a configured endpoint"),
-    "calls_set_aside": ("warning", "germline and clonal-haematopoiesis calls, set aside and counted"),
+    "calls_set_aside": (
+        "warning",
+        "germline and clonal-haematopoiesis calls, set aside and counted",
+    ),
     "significance_missing": (
         "warning",
         "calls without a significance where `alterations_count` lists which count: they count",

@@ -28,6 +28,8 @@ _NAMES = {",": "comma", ";": "semicolon", "\t": "tab", "|": "vertical bar"}
 _SAMPLE_LINES, _SAMPLE_ROWS, _TITLE_ROWS = 200, 2000, 20
 #: No field of a table is longer (characters); one that is, is an open quote.
 _LONGEST_FIELD = 10_000_000
+#: So many decimal commas, and no point, make them the habit of a comma-delimited file.
+_HABIT = 5
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0e-\x1f]")
 _MAGIC = (
     (b"PK\x03\x04", "a zip archive or Excel workbook"),
@@ -119,7 +121,11 @@ def read_sheet(path: Path, entry: Mapping[str, Any], tell: Tell) -> Sheet | None
         tell("file_missing", f"There is no file {path}. Give the right path.{there}")
         return None
     if path.stat().st_size == 0:
-        tell("file_empty", "The file is empty. It needs a header line and rows.", row=1)
+        tell(
+            "file_empty",
+            "The file is empty. Fill it in with a header line and rows, or take the table out of the configuration.",
+            row=1,
+        )
         return None
     kind = ending(path)
     if kind not in FORMATS:
@@ -178,7 +184,11 @@ def _read_text(path: Path, kind: str, entry: Mapping[str, Any], tell: Tell) -> S
     if text is None:
         return None
     if not text.strip():
-        tell("file_empty", "The file is empty. It needs a header line and rows.", row=1)
+        tell(
+            "file_empty",
+            "The file is empty. Fill it in with a header line and rows, or take the table out of the configuration.",
+            row=1,
+        )
         return None
     lines = text.splitlines()
     comments = 0
@@ -436,6 +446,8 @@ def _guess_decimal(rows: list[list[str]], delimiter: str) -> str:
                     sure += not _COMMA_THOUSANDS.fullmatch(cell.strip())
             elif "." in cell and _POINT_DECIMAL.fullmatch(cell.strip()):
                 points += 1
+    if delimiter == ",":  # a quoted 1,5 among whole numbers is an error, not the file's habit
+        return "," if sure >= _HABIT and not points else "."
     return "," if sure and commas > points else "."
 
 
@@ -460,7 +472,7 @@ def _read_workbook(path: Path, entry: Mapping[str, Any], tell: Tell) -> Sheet | 
         if wanted is not None and str(wanted) not in names:
             tell(
                 "sheet_missing",
-                f"The workbook has no sheet {wanted!r}. Its sheets are: {', '.join(names)}.",
+                f"The workbook has no sheet {wanted!r}. Name one of its sheets: {', '.join(names)}.",
                 value=wanted,
             )
             return None
@@ -529,7 +541,7 @@ def _cell(cell: Any) -> str | None:  # noqa: ANN401 - openpyxl has three cell cl
 
 
 def _report_uncalculated(path: Path, chosen: str, sheet: Sheet, tell: Tell) -> None:
-    """A formula that no program has calculated looks like an empty cell: tell it apart."""
+    """Tell formulas that no program has calculated from empty cells."""
     with zipfile.ZipFile(path) as archive:
         if not any(
             b"<f" in archive.read(name)

@@ -218,25 +218,25 @@ class References:
                 if "assay" in frame
                 else np.full(n, "", dtype=object)
             )
-            found: dict[tuple[str, str], str | None] = {}
-            for index in np.flatnonzero(by_sample):
-                key = (said[index], str(assays[index]))
-                if key not in found:
-                    found[key] = runs.of(*key, must_name_assay=must_name_assay)
-                    if found[key] is None:
-                        options = ", ".join(runs.options(key[0]))
-                        part.tell(
-                            problems,
-                            "run_ambiguous",
-                            f"Sample {key[0]!r} has several runs ({options}). Name the run_id"
-                            + (", or its assay." if not key[1] else "."),
-                            column="sample_id",
-                            row=rows[index],
-                            subject_id=self.subject_of.get(key[0], ""),
-                            value=cells[index],
-                        )
-                run[index] = found[key]
-                sample[index] = said[index]
+            rows_by_sample = np.flatnonzero(by_sample)
+            pairs = pd.DataFrame({"s": said[rows_by_sample], "a": assays[rows_by_sample]})
+            for (one, assay), members in pairs.groupby(["s", "a"], sort=False).indices.items():
+                places = rows_by_sample[members]
+                found = runs.of(one, str(assay), must_name_assay=must_name_assay)
+                if found is None:
+                    options = ", ".join(runs.options(one))
+                    part.tell(
+                        problems,
+                        "run_ambiguous",
+                        f"Sample {one!r} has several runs ({options}). Name the run_id"
+                        + (", or its assay." if not assay else "."),
+                        column="sample_id",
+                        row=rows[places[0]],
+                        subject_id=self.subject_of.get(one, ""),
+                        value=cells[places[0]],
+                    )
+                run[places] = found
+                sample[places] = one
             named |= ~pd.isna(cells)
         for index in np.flatnonzero(~named):
             column = "sample_id" if "sample_id" in frame else "run_id"

@@ -77,7 +77,7 @@ def report_dictionary(
             tell(
                 "dictionary_invalid",
                 "levels",
-                "an ordinal biomarker needs two levels or more, in their order: 0<1+<2+<3+.",
+                "an ordinal biomarker has two levels or more. Give them in their order: 0<1+<2+<3+.",
             )
         if len(set(levels)) < len(levels):
             tell("dictionary_invalid", "levels", "a level is there twice. Name each once.")

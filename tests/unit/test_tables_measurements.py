@@ -1,0 +1,343 @@
+"""Results: qualifiers, words, statuses, versions, units, wide layouts, runs; and what is unlikely."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from sound_study import SUBJECTS, Sound
+
+from correlatives.tables.keys import latest
+from correlatives.tables.plausibility import long_tails, thousandfold
+from correlatives.tables.units import conversions
+
+
+@pytest.fixture
+def sound(tmp_path: Path) -> Sound:
+    return Sound(tmp_path)
+
+
+def clean(study):
+    assert study.problems.found == [], study.problems.summary()
+    return study
+
+
+def rules(study) -> list[str]:
+    return [problem.rule for problem in study.problems.found]
+
+
+def one(study, sample: str, biomarker: str) -> dict:
+    frame = study.measurements
+    rows = frame[(frame["sample_id"] == sample) & (frame["biomarker"] == biomarker)]
+    assert len(rows) == 1
+    return rows.iloc[0].to_dict()
+
+
+def test_qualified_values_keep_their_limit(sound: Sound) -> None:
+    row = one(clean(sound.load()), "P0004-0", "HER2 ECD")
+    assert (row["value"], row["qualifier"], row["status"]) == (4.0, "<", "measured")
+
+
+def test_words_of_the_laboratory_become_statuses(sound: Sound) -> None:
+    sound.replace("blood.csv", "P0001-0,TK1,100", "P0001-0,TK1,qns")
+    sound.replace("blood.csv", "P0002-0,TK1,107", "P0002-0,TK1,Test Failure")
+    sound.replace("blood.csv", "P0003-0,TK1,114", "P0003-0,TK1,")
+    study = clean(sound.load())
+    found = [one(study, f"P000{i}-0", "TK1") for i in (1, 2, 3)]
+    assert [row["status"] for row in found] == ["qns", "failed", "not_done"]
+    assert all(np.isnan(row["value"]) for row in found)
+
+
+def test_levels_stay_words(sound: Sound) -> None:
+    row = one(clean(sound.load()), "P0002-0", "score")
+    assert (row["text"], row["status"]) == ("2+", "measured")
+    assert np.isnan(row["value"])
+
+
+def test_numbers_of_ordinal_biomarkers_are_kept_as_written(sound: Sound) -> None:
+    sound.replace("biomarkers.csv", "1+<2+<3+", "0<1+<2+<3+")
+    sound.replace("blood.csv", "P0002-0,score,2+", "P0002-0,score,0")
+    row = one(clean(sound.load()), "P0002-0", "score")
+    assert (row["text"], row["value"]) == ("0", 0.0)
+
+
+def test_a_status_explains_a_word(sound: Sound) -> None:
+    sound.replace(
+        "blood.csv",
+        "P0001-0,TK1,100,U/L,TK1 activity,,",
+        "P0001-0,TK1,broken,,TK1 activity,,failed",
+    )
+    row = one(clean(sound.load()), "P0001-0", "TK1")
+    assert row["status"] == "failed"
+
+
+def test_not_detected_may_carry_its_limit(sound: Sound) -> None:
+    sound.replace(
+        "blood.csv",
+        "P0001-0,TK1,100,U/L,TK1 activity,,",
+        "P0001-0,TK1,<20,U/L,TK1 activity,,not_detected",
+    )
+    row = one(clean(sound.load()), "P0001-0", "TK1")
+    assert row["status"] == "not_detected"
+
+
+def test_the_last_version_wins(sound: Sound) -> None:
+    text = (sound.folder / "blood.csv").read_text().splitlines()
+    lines = [text[0] + ",result_version", *(line + "," for line in text[1:])]
+    lines[1] += "9"
+    lines.append("P0001-0,TK1,111,U/L,TK1 activity,,,10")
+    lines.append("P0001-0,TK1,99,U/L,TK1 activity,,,2")
+    sound.write("blood.csv", "\n".join(lines) + "\n")
+    study = clean(sound.load())
+    assert one(study, "P0001-0", "TK1")["value"] == 111
+    assert any("superseded" in note for note in study.notes)
+
+
+@pytest.mark.parametrize(
+    ("versions", "wins"),
+    [
+        (["2", "10", "9"], "10"),
+        (["2021-03-05", "2021-11-01", "2020-12-31"], "2021-11-01"),
+        (["draft", "final", None], "final"),
+    ],
+)
+def test_order_of_versions(versions: list, wins: str) -> None:
+    frame = pd.DataFrame({"k": ["a"] * 3, "result_version": versions})
+    assert latest(frame, ["k"])["result_version"].tolist() == [wins]
+
+
+def test_units_are_converted_by_the_dictionary(sound: Sound) -> None:
+    sound.replace("blood.csv", "P0002-0,HER2 ECD,11,ng/mL", "P0002-0,HER2 ECD,11000,pg/ml")
+    row = one(clean(sound.load()), "P0002-0", "HER2 ECD")
+    assert row["value"] == pytest.approx(11)
+    assert row["unit"] == "ng/mL"
+
+
+def test_spellings_of_one_unit(sound: Sound) -> None:
+    sound.replace("blood.csv", "P0002-0,HER2 ECD,11,ng/mL", "P0002-0,HER2 ECD,11,ng/ml")
+    clean(sound.load())
+
+
+def test_conversions_are_read() -> None:
+    assert conversions("pg/mL*0.001; ng/dL*0.01") == {"pg/ml": 0.001, "ng/dl": 0.01}
+    assert conversions("0.5") == {"": 0.5}
+    for wrong in ("pg/mL", "pg/mL*x", "pg/mL*-1", "*2"):
+        with pytest.raises(ValueError):
+            conversions(wrong)
+
+
+def test_runs_of_samples_with_and_without_a_table(sound: Sound) -> None:
+    study = clean(sound.load())
+    runs = study.runs.set_index("run_id")
+    assert runs.loc["R0001-0", "sample_id"] == "P0001-0"
+    assert runs.loc["T0001", "sample_id"] == "T0001"  # tissue has no run in the table
+    # TK1 names its own assay: it is no result of the sequencing run
+    assert one(study, "P0001-0", "TK1")["run_id"] == "P0001-0"
+    assert runs.loc["P0001-0", "qc"] != "pass"
+    del sound.config["tables"]["runs"]
+    sound.replace("alterations.csv", "run_id", "sample_id")
+    text = (sound.folder / "alterations.csv").read_text().replace("\nR", "\nP")
+    sound.write("alterations.csv", text)
+    sound.replace("samples.csv", "site_of_tissue", "site_of_tissue,tumour_fraction,assay")
+    text = (sound.folder / "samples.csv").read_text().splitlines()
+    sound.write("samples.csv", "\n".join([text[0], *(t + ",0.2,panel" for t in text[1:])]) + "\n")
+    study = clean(sound.load())
+    assert (study.runs["run_id"] == study.runs["sample_id"]).all()
+    assert set(study.runs["assay"]) == {"panel"}
+    assert (study.runs["tumour_fraction"] == 0.2).all()
+
+
+def test_an_assay_chooses_among_runs(sound: Sound) -> None:
+    sound.append("runs.csv", "R0001-0t,P0001-0,TK1 activity,v1,B0,pass,")
+    study = clean(sound.load())
+    assert one(study, "P0001-0", "TK1")["run_id"] == "R0001-0t"
+    assert one(study, "P0001-0", "HER2 ECD")["run_id"] == "P0001-0"
+
+
+def test_wide_by_sample(sound: Sound) -> None:
+    matrix = clean(sound.load()).matrices[0]
+    assert matrix.features.tolist() == ["ESR1", "ERBB2", "SUBTYPE"]
+    assert matrix.samples.tolist() == [f"T{s}" for s in SUBJECTS]
+    assert matrix.value[0, 1] == 5.1
+    assert matrix.text["value"].tolist()[:2] == ["HER2E", "LumA"]
+    assert (matrix.status[:2] == 0).all()
+
+
+def test_wide_with_qualifiers_nonresults_and_gaps(sound: Sound) -> None:
+    sound.replace("rna.csv", "T0001,5.0,9.0", "T0001,<5,QNS")
+    sound.replace("rna.csv", "T0002,5.1,9.2", "T0002,,>9")
+    matrix = clean(sound.load()).matrices[0]
+    assert matrix.value[0, 0] == 5
+    assert matrix.qualifier[:2, :2].tolist() == [[-1, 0], [0, 1]]
+    assert matrix.status[:2, :2].tolist() == [[0, 2], [3, 0]]
+    assert np.isnan(matrix.value[1, 0])
+
+
+def test_features_in_rows_are_the_same_table(sound: Sound) -> None:
+    before = clean(sound.load()).matrices[0]
+    frame = pd.read_csv(sound.folder / "rna.csv", dtype=str, index_col=0)[["ESR1", "ERBB2"]].T
+    frame.to_csv(sound.folder / "t.csv")
+    frame.astype(float).to_parquet(sound.folder / "t.parquet")
+    for name in ("t.csv", "t.parquet"):
+        sound.config["tables"]["measurements"][1] = {
+            "path": name,
+            "layout": "wide",
+            "key": "sample_id",
+            "orientation": "features_in_rows",
+        }
+        matrix = clean(sound.load()).matrices[0]
+        assert matrix.features.tolist() == ["ESR1", "ERBB2"]
+        assert matrix.samples.tolist() == before.samples.tolist()
+        assert (matrix.value == before.value[:2]).all()
+
+
+def test_wide_by_subject_implies_samples(sound: Sound) -> None:
+    lines = ["pid,ldh,albumin,sex"] + [f"{s},{200 + i},{40 + i},F" for i, s in enumerate(SUBJECTS)]
+    lines[3] = "0003,,,F"
+    sound.write("labs.csv", "\n".join(lines) + "\n")
+    sound.append("biomarkers.csv", "ldh,blood,,continuous,,,,,,,")
+    sound.append("biomarkers.csv", "alb,blood,,continuous,,,,,,,")
+    sound.config["tables"]["measurements"].append(
+        {
+            "path": "labs.csv",
+            "layout": "wide",
+            "key": "subject_id",
+            "columns": {"subject_id": "pid", "alb": "albumin"},
+            "select": ["ldh", "alb"],
+            "specimen": "blood",
+            "timepoint": "baseline",
+            "assay": "chemistry",
+        }
+    )
+    study = clean(sound.load())
+    matrix = study.matrices[1]
+    assert matrix.features.tolist() == ["ldh", "alb"]
+    assert len(matrix.samples) == 11
+    assert matrix.samples[0] == "0001/blood/baseline/chemistry"
+    implied = study.samples[study.samples["sample_id"].isin(matrix.samples)]
+    assert (implied["specimen"] == "blood").all()
+    assert len(study.samples) == 47
+    assert set(matrix.samples) <= set(study.runs["run_id"])
+    sound.replace("labs.csv", "0005,204,", "0005,high,")
+    problem = next(p for p in sound.load().problems.found)
+    assert (problem.rule, problem.row, problem.column, problem.subject_id) == (
+        "word_not_a_value",
+        6,
+        "ldh",
+        "0005",
+    )
+
+
+def test_columns_of_words_are_told_once(sound: Sound) -> None:
+    text = (sound.folder / "rna.csv").read_text().splitlines()
+    sound.write("rna.csv", "\n".join([text[0] + ",site", *(t + ",liver" for t in text[1:])]) + "\n")
+    found = [p for p in sound.load().problems.found if p.rule == "word_not_a_value"]
+    assert [(p.row, p.column) for p in found] == [(2, "site")]
+    assert "select" in found[0].message
+
+
+def test_missing_spelt_as_a_number(sound: Sound) -> None:
+    sound.replace("rna.csv", "T0001,5.0", "T0001,-99")
+    sound.entry("measurements", 1)["na"] = ["-99"]
+    matrix = clean(sound.load()).matrices[0]
+    assert np.isnan(matrix.value[0, 0])
+    assert matrix.status[0, 0] == 2
+
+
+def test_infinite_values_of_parquet(sound: Sound) -> None:
+    frame = pd.DataFrame(
+        {"sample_id": ["T0001", "T0002"], "ESR1": [1.0, np.inf], "ERBB2": [1.0, np.nan]}
+    )
+    frame.to_parquet(sound.folder / "rna.parquet")
+    sound.entry("measurements", 1)["path"] = "rna.parquet"
+    found = sound.load().problems.found
+    assert [(p.rule, p.row, p.column) for p in found] == [("infinite_value", 3, "ESR1")]
+
+
+def test_a_wide_table_is_read_quickly(sound: Sound) -> None:
+    rng = np.random.default_rng(1)
+    values = rng.normal(8, 1, size=(2000, len(SUBJECTS))).round(4)
+    frame = pd.DataFrame(values, columns=[f"T{s}" for s in SUBJECTS])
+    frame.insert(0, "gene", [f"G{i}" for i in range(2000)])
+    frame.to_csv(sound.folder / "big.csv", index=False)
+    sound.config["tables"]["measurements"][1] = {
+        "path": "big.csv",
+        "layout": "wide",
+        "key": "sample_id",
+        "orientation": "features_in_rows",
+    }
+    start = time.perf_counter()
+    study = sound.load()
+    assert time.perf_counter() - start < 10
+    assert (study.matrices[0].value == values).all()
+    assert rules(study) == ["biomarker_not_in_dictionary"]
+
+
+def test_percent_on_the_wrong_scale_is_suspect(sound: Sound) -> None:
+    text = (sound.folder / "alterations.csv").read_text().splitlines()
+    lines = [text[0]]
+    for index, line in enumerate(text[1:]):
+        lines.append(line[: line.rindex(",")] + f",0.{index + 10}")
+    sound.write("alterations.csv", "\n".join(lines) + "\n")
+    assert rules(sound.load()) == ["vaf_scale_suspect"]
+    sound.entry("alterations")["vaf_scale"] = "fraction"
+    assert clean(sound.load()).alterations["vaf"].iloc[0] == 0.10
+
+
+# What is unlikely ---------------------------------------------------------------------------------
+
+
+def test_thousandfold() -> None:
+    values = np.array([2.0, 1900, 2100, 2500, 1800, 3000, np.nan, 0])
+    assert np.flatnonzero(thousandfold(values)).tolist() == [0]
+    site = np.array([2.1, 1.9, 2.5, 1800, 2600, 2100, 1900, 2500, 2300])
+    assert np.flatnonzero(thousandfold(site)).tolist() == [0, 1, 2]
+    assert not thousandfold(10 ** np.linspace(-3, 4, 60)).any()  # a wide range without a gap
+    assert not thousandfold(np.array([1.0, 1000, 2])).any()  # too few to tell
+
+
+def test_long_tails() -> None:
+    rng = np.random.default_rng(3)
+    normal = rng.normal(10, 1, 60)
+    tailed = np.exp(rng.normal(0, 1.2, 60))
+    short = np.full(60, np.nan)
+    short[:6] = [1, 1, 1, 1, 1, 100]
+    with_zero = tailed.copy()
+    with_zero[0] = 0
+    assert long_tails(np.stack([normal, tailed, short, with_zero])).tolist() == [
+        False,
+        True,
+        False,
+        False,
+    ]
+
+
+def test_long_right_tail_is_told_once_a_biomarker(sound: Sound) -> None:
+    sound.replace(
+        "biomarkers.csv", "TK1,plasma,,continuous,,,log2", "TK1,plasma,,continuous,,,none"
+    )
+    text = (sound.folder / "blood.csv").read_text()
+    for i, subject in enumerate(SUBJECTS):
+        for k in (0, 1):
+            text = text.replace(
+                f"P{subject}-{k},TK1,{100 + 7 * i + k},",
+                f"P{subject}-{k},TK1,{2.0 ** (i * 0.8):.2f},",
+            )
+    sound.write("blood.csv", text)
+    assert rules(sound.load()) == ["long_right_tail"]
+
+
+def test_death_recorded_with_a_censored_endpoint(sound: Sound) -> None:
+    sound.replace("outcomes.csv", "0002,PFS,4,1,progression", "0002,PFS,10,0,other")
+    found = sound.load().problems.found
+    assert [(p.rule, p.subject_id, p.row) for p in found] == [("censored_at_event", "0002", 4)]
+
+
+def test_progression_assessed_when_censored(sound: Sound) -> None:
+    sound.replace("outcomes.csv", "0001,PFS,3,1,progression", "0001,PFS,3,0,")
+    sound.append("assessments.csv", "0001,92,50,yes,PD")
+    found = sound.load().problems.found
+    assert [(p.rule, p.subject_id, p.row) for p in found] == [("censored_at_event", "0001", 2)]
