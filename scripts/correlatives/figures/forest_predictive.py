@@ -110,7 +110,7 @@ def draw(
             title,
             f"{len(shown)} of {len(table)} tests, each of at most {_largest(table)} subjects. "
             f"{ranked_by} Events and subjects are those with the marker.",
-            f"Left: {words} of {rst_escape(arms['experimental'])} over {rst_escape(arms['control'])}, at a low "
+            f"Left: {words} ({'below' if good_left else 'above'} 1 the experimental arm does better) of {rst_escape(arms['experimental'])} over {rst_escape(arms['control'])}, at a low "
             "marker (open) and a high one (filled): within the levels of a binary marker, at the 25th and 75th "
             "percentile of a continuous one. Right: their ratio per unit under the marker's name "
             f"({model}, arm + marker + arm × marker) with 95 % limits; grey: ratios smaller than the one that "

@@ -165,7 +165,8 @@ def draw(
         caption(
             title,
             f"{counts}." if counts else "",
-            f"Events over subjects in each arm; {words} of the experimental over the control arm ({model} within "
+            f"Events over subjects in each arm; {words} of the experimental over the control arm "
+            f"({'below' if good_left else 'above'} 1 the experimental arm does better; {model} within "
             "the subgroup, stratified as randomised) with 95 % limits; squares grow with the number of events, arrows mark limits beyond the "
             "axis, – is not estimable. Dotted line: all subjects. p interaction: likelihood-ratio test of arm × "
             "factor, not adjusted for the number of factors.",

@@ -73,6 +73,10 @@ ROW = 0.135
 WITH_AIR = 0.035
 COUNTS = 0.40
 
+#: Over cells narrower than this (inches) hatching cannot be seen, and takes a viewer minutes to draw.
+HATCHED = 0.012
+HATCH = "////////"
+
 
 @styled
 def draw(
@@ -349,7 +353,11 @@ def _draw_cells(
     if len(unreadable):
         axes.add_collection(
             PolyCollection(
-                unreadable, facecolors=GREY, edgecolors="white", linewidths=0, hatch="/" * 8
+                unreadable,
+                facecolors=GREY,
+                edgecolors="white",
+                linewidths=0,
+                hatch=HATCH if cell >= HATCHED else None,
             )
         )
     for kind, glyph in GLYPHS.items():
@@ -424,7 +432,7 @@ def _write_key(figure: object, rows: Sequence[dict[str, object]]) -> None:
     ]
     handles += [
         Patch(facecolor=PALE, linewidth=0, label="wild type"),
-        Patch(facecolor=GREY, edgecolor="white", linewidth=0, hatch="/" * 8, label="not evaluable"),
+        Patch(facecolor=GREY, edgecolor="white", linewidth=0, hatch=HATCH, label="not evaluable"),
         Patch(facecolor="white", edgecolor=GREY, linewidth=0.4, label="no sample"),
     ]
     figure.legend(  # type: ignore[attr-defined]

@@ -265,6 +265,8 @@ def _draw_lines(
         )
     for what, sign in SIGNS.items():
         rows = (happened["what"] == what).to_numpy()
+        if not rows.any():
+            continue
         axes.plot(
             happened["months"][rows],
             y[rows],

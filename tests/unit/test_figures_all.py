@@ -1,0 +1,258 @@
+"""What every figure must satisfy, for small and large studies, odd names and missing parts."""
+
+import functools
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+from figures_inputs import (
+    ALONE,
+    ARMS,
+    ODD,
+    defects,
+    make_cohort,
+    make_predictions,
+    make_screen,
+    texts_drawn,
+    with_genes,
+)
+
+from correlatives.figures import (
+    acquired,
+    calibration,
+    flow,
+    forest_predictive,
+    forest_prognostic,
+    forest_subgroups,
+    inventory,
+    km,
+    oncoprint,
+    response_rates,
+    roc,
+    swimmer,
+    volcano,
+    waterfall,
+)
+from correlatives.figures.style import DOUBLE, SINGLE, STAMP, TALLEST
+from correlatives.tables.flow import Flow
+
+GENES = ["TP53", "PIK3CA", "RB1", "=SUM(A1)", "A gene $with$ a *long* name {{ 1 }}"]
+LONG = "marker {} ± a signature $x_1$ with a name that goes on and on, measured in Köln"
+
+
+def make_flow(arms=ARMS, analyses=4, n=60):
+    counted = Flow()
+    labels = list(arms.values())
+    members = {str(i): labels[i % len(labels)] if i > 2 else "" for i in range(n)}
+    counted.start("in the files", "subject", members)
+    counted.leave_out("arms", "subject", {str(i): "arm unknown" for i in range(3)})
+    reasons = ["withdrew consent before *anything* happened to them at all", "not eligible"]
+    counted.leave_out("population", "subject", {str(i): reasons[i % 2] for i in range(3, 12)})
+    for k in range(analyses):
+        missing = {str(20 + i): "no evaluable baseline sample" for i in range(k)}
+        counted.branch(f"analysis: PFS, domain {k}", "subject", missing)
+    return counted.frame()
+
+
+def make_inventory(arms=ARMS, visits=3):
+    rows = [
+        (f"visit {t}", specimen, assay, arm, 30, 28, 27, 20 + t % 5)
+        for specimen, assay in (("plasma", "panel"), ("archival_tissue", "immunohistochemistry"))
+        for t in range(visits)
+        for arm in arms.values()
+    ]
+    return pd.DataFrame(rows, columns=list(inventory.COLUMNS))
+
+
+def make_subgroups(arms=ARMS, levels=8, effect="hr"):
+    rows = [("PFS", "all", "all", 30, 30, 20, 18, 0.7, 0.4, 1.2, np.nan)]
+    for i in range(levels):
+        factor = f"factor {i // 2} of a *clinical* kind"
+        rows.append(("PFS", factor, f"level {i % 2}", 15, 15, 9, 8, 0.5 + i / 9, 0.3, 2.5, 0.2))
+    rows[1] = ("PFS", rows[1][1], "empty", 0, 0, 0, 0, np.nan, np.nan, np.nan, 0.2)
+    columns = ["endpoint", "factor", "level", "n_control", "n_experimental", "events_control"]
+    columns += [
+        "events_experimental",
+        effect,
+        f"{effect}_low",
+        f"{effect}_high",
+        "p_interaction_lrt",
+    ]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def make_acquired(arms=ARMS, genes=10):
+    names = [("pathway", "RB"), ("pathway", "PI3K")] + [("gene", f"G{i}") for i in range(genes)]
+    rows = [
+        (level, name, "plasma", arm, 30, 25, i % 3, 1, 2, 22 - i % 3, (i % 3) / 25, 0.0, 0.2, 0.25)
+        for i, (level, name) in enumerate(names)
+        for arm in arms.values()
+    ]
+    columns = ["level", "name", "specimen", "arm", "pairs", "evaluable", "gained", "lost", "kept"]
+    columns += ["absent", "rate_gained", "rate_gained_low", "rate_gained_high", "p_mcnemar_exact"]
+    within = pd.DataFrame(rows, columns=columns)
+    between = within[["level", "name", "specimen"]].drop_duplicates()
+    between = between.assign(rate_difference=0.04, rate_difference_low=-0.1)
+    between = between.assign(rate_difference_high=0.2, p_fisher=0.3, p_adjusted=0.4, q_value=0.6)
+    return within, (between if len(arms) > 1 else None)
+
+
+def make_rates(arms=ARMS):
+    rows = [(e, arm, 30, 12, 0.4, 0.23, 0.59) for e in ("ORR", "CBR") for arm in arms.values()]
+    return pd.DataFrame(rows, columns=list(response_rates.COLUMNS))
+
+
+CONTRAST = pd.DataFrame(
+    {
+        "endpoint": ["PFS"],
+        "n": [46],
+        "events": [33],
+        "hr": [0.71],
+        "hr_low": [0.48],
+        "hr_high": [1.05],
+        "p_logrank": [0.087],
+        "p_logrank_stratified": [0.09],
+    }
+)
+RATES = pd.DataFrame(
+    {
+        "endpoint": ["ORR"],
+        **{c: [0.1] for c in ("difference", "difference_low", "difference_high")},
+        **{c: [2.1] for c in ("odds_ratio", "odds_ratio_low", "odds_ratio_high")},
+        "p_fisher": [0.04],
+        "p_cmh": [0.05],
+    }
+)
+some = functools.lru_cache(maxsize=None)(
+    lambda n, who: make_cohort(n, arms={"two": ARMS, "odd": ODD, "one": ALONE}[who], course=True)
+)
+
+#: name -> a function of simulated that draws.
+CASES = {
+    "km": lambda s: km.draw(some(46, "two"), "PFS", contrast=CONTRAST, simulated=s),
+    "km, large": lambda s: km.draw(make_cohort(600, hazard=0.005), "PFS", simulated=s),
+    "km, odd names": lambda s: km.draw(some(46, "odd"), "OS", contrast=CONTRAST, simulated=s),
+    "km, one arm": lambda s: km.draw(some(46, "one"), "PFS", simulated=s),
+    "subgroups": lambda s: forest_subgroups.draw(make_subgroups(), "PFS", arms=ARMS, simulated=s),
+    "subgroups, many": lambda s: forest_subgroups.draw(
+        make_subgroups(levels=80, effect="odds_ratio"), "PFS", arms=ODD, simulated=s
+    ),
+    "predictive": lambda s: forest_predictive.draw(make_screen(3), "PFS", arms=ARMS, simulated=s),
+    "predictive, many": lambda s: forest_predictive.draw(
+        make_screen(60, name=LONG, measure="odds_ratio"), "ORR", arms=ODD, top=40, simulated=s
+    ),
+    "predictive, no randomisation p": lambda s: forest_predictive.draw(
+        make_screen(25, randomised=False), "PFS", arms=ARMS, simulated=s
+    ),
+    "prognostic": lambda s: forest_prognostic.draw(make_screen(12), "PFS", simulated=s),
+    "prognostic, odd names": lambda s: forest_prognostic.draw(
+        make_screen(40, name=LONG), "PFS", simulated=s
+    ),
+    "volcano": lambda s: volcano.draw(make_screen(40), "PFS", simulated=s),
+    "volcano, three": lambda s: volcano.draw(make_screen(3, name=LONG), "PFS", simulated=s),
+    "acquired": lambda s: acquired.draw(*make_acquired(), arms=ARMS, simulated=s),
+    "acquired, many": lambda s: acquired.draw(*make_acquired(ODD, 60), arms=ODD, simulated=s),
+    "acquired, one arm": lambda s: acquired.draw(*make_acquired(ALONE), arms=ALONE, simulated=s),
+    "rates": lambda s: response_rates.draw(make_rates(), RATES, arms=ARMS, simulated=s),
+    "rates, odd names": lambda s: response_rates.draw(
+        make_rates(ODD), RATES, arms=ODD, simulated=s
+    ),
+    "rates, one arm": lambda s: response_rates.draw(make_rates(ALONE), arms=ALONE, simulated=s),
+    "roc": lambda s: roc.draw(make_predictions(), "ORR", simulated=s),
+    "roc, odd names": lambda s: roc.draw(make_predictions(models=[LONG]), "ORR", simulated=s),
+    "calibration": lambda s: calibration.draw(make_predictions(), "ORR", simulated=s),
+    "calibration, odd names": lambda s: calibration.draw(
+        make_predictions(46, models=[LONG, "a", "b", "c"]), "ORR", simulated=s
+    ),
+    "waterfall": lambda s: waterfall.draw(some(46, "two"), simulated=s),
+    "waterfall, large": lambda s: waterfall.draw(some(600, "odd"), simulated=s),
+    "waterfall, one arm": lambda s: waterfall.draw(some(46, "one"), simulated=s),
+    "swimmer": lambda s: swimmer.draw(some(46, "two"), simulated=s),
+    "swimmer, large": lambda s: swimmer.draw(some(600, "odd"), simulated=s),
+    "swimmer, one arm": lambda s: swimmer.draw(some(46, "one"), simulated=s),
+    "oncoprint": lambda s: oncoprint.draw(with_genes(some(46, "two"), GENES), simulated=s),
+    "oncoprint, large": lambda s: oncoprint.draw(
+        with_genes(some(600, "odd"), [f"G{i}" for i in range(40)]), simulated=s
+    ),
+    "oncoprint, one arm": lambda s: oncoprint.draw(with_genes(some(46, "one"), GENES), simulated=s),
+    "flow": lambda s: flow.draw(make_flow(), arms=ARMS, simulated=s),
+    "flow, odd names": lambda s: flow.draw(make_flow(ODD, 14), arms=ODD, simulated=s),
+    "flow, one arm": lambda s: flow.draw(make_flow(ALONE), arms=ALONE, simulated=s),
+    "inventory": lambda s: inventory.draw(make_inventory(), arms=ARMS, simulated=s),
+    "inventory, many": lambda s: inventory.draw(make_inventory(ODD, 40), arms=ODD, simulated=s),
+    "inventory, one arm": lambda s: inventory.draw(make_inventory(ALONE), arms=ALONE, simulated=s),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_reviewer_would_find_nothing(name):
+    """No text is cut off, over other text or too small; the figure fits a journal's page."""
+    drawn = CASES[name](True)
+    assert defects(drawn.figure) == []
+    width, height = drawn.figure.get_size_inches()
+    assert min(abs(width - SINGLE), abs(width - DOUBLE)) < 1e-9
+    assert height <= TALLEST + 0.2
+    assert STAMP in [text.get_text() for text, _ in texts_drawn(drawn.figure)]
+    assert drawn.caption.startswith("**Simulated data.**\n\n**")
+    assert "does not" in drawn.caption
+    assert len(drawn.source)
+    assert "SUBJ-" not in drawn.source.to_csv() + drawn.caption
+    shown = " ".join(text.get_text() for text, _ in texts_drawn(drawn.figure))
+    assert "SUBJ-" not in shown
+    assert not re.search(r"\bnan\b|\bNone\b|<NA>", drawn.caption + shown)
+
+
+@pytest.mark.parametrize("name", [name for name in CASES if "," not in name])
+def test_real_data_are_not_called_simulated(name):
+    drawn = CASES[name](False)
+    shown = " ".join(text.get_text() for text, _ in texts_drawn(drawn.figure))
+    assert "imulated" not in drawn.caption + shown
+
+
+@pytest.mark.parametrize("name", ["prognostic", "km, one arm", "oncoprint, one arm"])
+def test_a_single_arm_study_never_hears_of_prediction(name, tmp_path):
+    drawn = CASES[name](True)
+    shown = " ".join(text.get_text() for text, _ in texts_drawn(drawn.figure))
+    assert "predict" not in (drawn.caption + shown).lower()
+
+
+EMPTY_COHORT = make_cohort(4)
+EMPTY_COHORT.subjects[
+    ["PFS_months", "PFS_event", "OS_months", "best_change_pct", "progression_months"]
+] = np.nan
+EMPTIES = {
+    "km": lambda: km.draw(EMPTY_COHORT, "PFS"),
+    "subgroups": lambda: forest_subgroups.draw(make_subgroups().iloc[:0], "PFS", arms=ARMS),
+    "predictive": lambda: forest_predictive.draw(make_screen(0), "PFS", arms=ARMS),
+    "prognostic": lambda: forest_prognostic.draw(make_screen(0), "PFS"),
+    "volcano": lambda: volcano.draw(make_screen(0), "PFS"),
+    "acquired": lambda: acquired.draw(make_acquired()[0].iloc[:0], None, arms=ARMS),
+    "rates": lambda: response_rates.draw(make_rates().iloc[:0], arms=ARMS),
+    "roc": lambda: roc.draw(make_predictions().iloc[:0], "ORR"),
+    "calibration": lambda: calibration.draw(make_predictions().iloc[:0], "ORR"),
+    "waterfall": lambda: waterfall.draw(EMPTY_COHORT),
+    "swimmer": lambda: swimmer.draw(EMPTY_COHORT),
+    "oncoprint": lambda: oncoprint.draw(EMPTY_COHORT),
+    "flow": lambda: flow.draw(make_flow().iloc[:0], arms=ARMS),
+    "inventory": lambda: inventory.draw(make_inventory().iloc[:0], arms=ARMS),
+}
+
+
+@pytest.mark.parametrize("name", EMPTIES)
+def test_nothing_to_draw_is_a_panel_that_says_why(name):
+    drawn = EMPTIES[name]()
+    assert len(drawn.source) == 0
+    assert len(drawn.source.columns) > 1
+    assert "No data: " in drawn.caption
+    texts = [text.get_text() for text, _ in texts_drawn(drawn.figure)]
+    assert any(text.startswith("No data: ") for text in texts)
+    assert defects(drawn.figure) == []
+
+
+@pytest.mark.parametrize("name", ["km, odd names", "oncoprint", "predictive", "acquired", "flow"])
+def test_files_are_the_same_every_time(name, tmp_path):
+    first = CASES[name](True).write(tmp_path / "a")
+    again = CASES[name](True).write(tmp_path / "b")
+    for a, b in zip(first, again, strict=True):
+        assert a.read_bytes() == b.read_bytes(), a.suffix

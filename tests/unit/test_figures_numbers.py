@@ -1,0 +1,435 @@
+"""The numbers beside each figure are those that are drawn, and those of the tables."""
+
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+from figures_inputs import (
+    ALONE,
+    ARMS,
+    make_cohort,
+    make_predictions,
+    make_screen,
+    texts_drawn,
+    with_genes,
+)
+from test_figures_all import CONTRAST, make_flow, make_inventory, make_rates, make_subgroups
+
+from correlatives.cohort import Markers
+from correlatives.figures import (
+    calibration,
+    flow,
+    forest_predictive,
+    forest_subgroups,
+    inventory,
+    km,
+    oncoprint,
+    response_rates,
+    roc,
+    swimmer,
+    volcano,
+    waterfall,
+)
+from correlatives.figures.markers import rank
+from correlatives.survival.kaplan_meier import KaplanMeier
+
+
+def words(drawn):
+    return [text.get_text() for text, _ in texts_drawn(drawn.figure)]
+
+
+def lines_called(figure, name):
+    return [line for axes in figure.axes for line in axes.lines if line.get_gid() == name]
+
+
+# ------------------------------------------------------------------------------------ Kaplan–Meier
+
+
+def test_curves_are_those_of_the_estimate():
+    cohort = make_cohort(60)
+    drawn = km.draw(cohort, "PFS", contrast=CONTRAST)
+    for label in ARMS.values():
+        subjects = cohort.subjects[cohort.subjects["arm"] == label]
+        expected = KaplanMeier(subjects["PFS_months"], subjects["PFS_event"])
+        rows = drawn.source[(drawn.source["panel"] == "curve") & (drawn.source["arm"] == label)]
+        assert rows["months"].iloc[0] == 0
+        np.testing.assert_allclose(rows["months"][1:], expected.times)
+        np.testing.assert_allclose(rows["survival"][1:], expected.survival)
+        np.testing.assert_allclose(rows["low"][1:], expected.low)
+        (line,) = lines_called(drawn.figure, f"curve-{label}")
+        np.testing.assert_allclose(line.get_xdata(), rows["months"])
+        np.testing.assert_allclose(line.get_ydata(), rows["survival"])
+        assert rows["events"].iloc[-1] == subjects["PFS_event"].sum()
+        at_risk = drawn.source[
+            (drawn.source["panel"] == "at risk") & (drawn.source["arm"] == label)
+        ]
+        for month, n, events in at_risk[["months", "at_risk", "events"]].itertuples(index=False):
+            assert n == (subjects["PFS_months"] >= month).sum()
+            assert (
+                events == ((subjects["PFS_months"] <= month) & (subjects["PFS_event"] == 1)).sum()
+            )
+            assert f"{n:.0f} ({events:.0f})" in words(drawn)
+
+
+def test_the_comparison_is_that_of_the_table():
+    drawn = km.draw(make_cohort(60), "PFS", contrast=CONTRAST)
+    text = " ".join(words(drawn))
+    assert "HR 0.71 (0.48–1.05)" in text
+    assert "Stratified log-rank p = 0.090" in text
+    assert "0.71 (0.48–1.05)" in drawn.caption
+    assert "Two-sided log-rank p = 0.087, stratified = 0.090." in drawn.caption
+    plain = " ".join(words(km.draw(make_cohort(60), "PFS", contrast=CONTRAST.iloc[:0])))
+    assert "HR " not in plain
+
+
+def test_medians_of_the_table_are_printed():
+    by_arm = pd.DataFrame(
+        {
+            "endpoint": "PFS",
+            "arm": list(ARMS.values()),
+            "median": [7.84, np.nan],
+            "median_low": [6.11, 9.0],
+            "median_high": [np.nan, np.nan],
+        }
+    )
+    drawn = km.draw(make_cohort(60), "PFS", by_arm=by_arm)
+    assert "median 7.8 (6.1–NR) mo" in " ".join(words(drawn))
+    assert "median NR (9.0–NR) mo" in " ".join(words(drawn))
+
+
+def test_subjects_without_an_outcome_are_counted():
+    cohort = make_cohort(40)
+    cohort.subjects.loc[:2, "PFS_months"] = np.nan
+    cohort.subjects.loc[3, "in_population"] = False
+    drawn = km.draw(cohort, "PFS")
+    assert "3 of 39 subjects of the primary population have no time or event" in drawn.caption
+
+
+def test_an_arm_without_events_and_one_without_subjects():
+    cohort = make_cohort(40)
+    experimental = cohort.subjects["arm_code"] == 1
+    cohort.subjects.loc[experimental, "PFS_event"] = 0
+    drawn = km.draw(cohort, "PFS", contrast=CONTRAST.assign(hr=np.nan))
+    assert "median NR" in " ".join(words(drawn))
+    cohort.subjects.loc[experimental, "PFS_months"] = np.nan
+    drawn = km.draw(cohort, "PFS")
+    assert set(drawn.source["arm"]) == {ARMS["control"]}
+
+
+def test_historical_values_are_drawn():
+    stated = pd.DataFrame(
+        {
+            "endpoint": ["PFS", "ORR"],
+            "measure": ["median_months", "rate"],
+            "historical": [6.0, 0.3],
+            "source": ["Haley 2021", ""],
+        }
+    )
+    drawn = km.draw(make_cohort(30, arms=ALONE), "PFS", historical=stated)
+    rows = drawn.source[drawn.source["panel"] == "historical"]
+    assert rows[["months", "survival"]].to_numpy().tolist() == [[6.0, 0.5]]
+    assert "Haley 2021" in drawn.caption
+    curve = pd.DataFrame({"months": [0, 6], "survival": [1, 0.5], "label": "EMILIA"})
+    drawn = km.draw(make_cohort(30, arms=ALONE), "PFS", historical=curve)
+    assert (drawn.source["panel"] == "historical").sum() == 2
+
+
+# ----------------------------------------------------------------------------------------- forests
+
+
+def test_subgroups_are_those_of_the_table():
+    table = make_subgroups()
+    drawn = forest_subgroups.draw(table, "PFS", arms=ARMS)
+    pd.testing.assert_frame_equal(drawn.source, table)
+    points = [float(line.get_xdata()[0]) for line in lines_called(drawn.figure, "estimate")]
+    np.testing.assert_allclose(points, table["hr"].dropna())
+    assert "20 / 30" in words(drawn)
+    assert "30 subjects, 20 events" in drawn.caption
+
+
+def test_a_table_of_several_endpoints_is_filtered():
+    survival = make_subgroups()
+    response = make_subgroups(effect="odds_ratio").assign(endpoint="ORR")
+    both = pd.concat([survival, response], ignore_index=True)
+    drawn = forest_subgroups.draw(both, "ORR", arms=ARMS)
+    assert set(drawn.source["endpoint"]) == {"ORR"}
+    assert "Odds ratio, 95 % limits" in " ".join(words(drawn))
+    assert "OR (95 %)" in words(drawn)
+
+
+def test_confirmatory_markers_come_first_then_the_smallest_p():
+    table = make_screen(40)
+    ordered, rule = rank(table, ("p_randomisation", "p_interaction_lrt"))
+    assert list(ordered["family"][:2]) == ["confirmatory"] * 2
+    p = ordered["p_randomisation"].to_numpy()[2:]
+    known = p[np.isfinite(p)]
+    assert (np.diff(known) >= 0).all()
+    assert np.isnan(p[len(known) :]).all()
+    assert "randomisation p" in rule
+    shuffled = table.sample(frac=1, random_state=1)
+    assert list(rank(shuffled, ("p_randomisation",))[0]["biomarker"]) == list(ordered["biomarker"])
+
+
+def test_a_forest_draws_the_rows_that_it_says():
+    table = make_screen(40)
+    drawn = forest_predictive.draw(table, "PFS", arms=ARMS, top=12)
+    assert len(drawn.source) == 12
+    assert list(drawn.source.columns) == list(table.columns)
+    assert "12 of 40 tests" in drawn.caption
+    assert "Exploratory (38 tests, 10 shown; adjusted: false discovery rate (q))" in words(drawn)
+    ratios = drawn.source["interaction_ratio"]
+    for name, ratio in zip(drawn.source["biomarker"], ratios, strict=True):
+        assert name in words(drawn)
+        if np.isfinite(ratio):
+            assert any(text.startswith(f"{ratio:.2f} (") for text in words(drawn))
+    interaction = drawn.figure.axes[2]
+    points = [line.get_xdata()[0] for line in interaction.lines if line.get_gid() == "estimate"]
+    np.testing.assert_allclose(points, ratios.dropna())
+    assert "randomisation test" in drawn.caption
+
+
+def test_a_limit_beyond_the_axis_ends_in_an_arrow():
+    table = make_screen(6)
+    drawn = forest_predictive.draw(table, "PFS", arms=ARMS)
+    arrows = [line for line in drawn.figure.axes[2].lines if line.get_marker() == ">"]
+    assert arrows
+    assert any("∞" in text for text in words(drawn))
+
+
+def test_labels_of_the_dictionary_are_used():
+    drawn = forest_predictive.draw(make_screen(2), "PFS", arms=ARMS, labels={"marker 0": "TK1 *x*"})
+    assert "TK1 *x*" in words(drawn)
+    assert list(drawn.source["biomarker"]) != ["TK1 *x*"]
+
+
+def test_the_volcano_has_every_test_once():
+    table = make_screen(50)
+    drawn = volcano.draw(table, "PFS", named=5)
+    known = table["p_randomisation"].notna()
+    assert len(drawn.source) == known.sum()
+    assert drawn.source["named"].sum() == 5
+    axes = drawn.figure.axes[0]
+    offsets = np.vstack([c.get_offsets() for c in axes.collections if len(c.get_offsets())])
+    assert len(offsets) == known.sum()
+    expected = -np.log10(drawn.source["p"])
+    np.testing.assert_allclose(np.sort(offsets[:, 1]), np.sort(expected))
+    assert "10 could not be estimated" not in drawn.caption
+    assert f"{known.sum()} of 50 tests" in drawn.caption
+
+
+def test_rates_are_those_of_the_table():
+    drawn = response_rates.draw(make_rates(), arms=ARMS)
+    assert "12 / 30" in words(drawn)
+    assert "40 (23–59) %" in words(drawn)
+    pd.testing.assert_frame_equal(drawn.source, make_rates())
+
+
+# ---------------------------------------------------------------------------------------- subjects
+
+
+def test_bars_fall_and_count_those_without_a_measurement():
+    cohort = make_cohort(60)
+    drawn = waterfall.draw(cohort)
+    change = cohort.subjects["best_change_pct"]
+    assert len(drawn.source) == change.notna().sum()
+    assert sorted(drawn.source["best_change_pct"]) == sorted(change.dropna())
+    for _, part in drawn.source.groupby("arm"):
+        assert (part["best_change_pct"].diff().dropna() <= 0).all()
+        assert list(part["order"]) == list(range(1, len(part) + 1))
+    missing = int(change.isna().sum())
+    assert f"{missing} subjects without a measurement" in drawn.caption
+    heights = [p.get_height() for axes in drawn.figure.axes for p in axes.patches]
+    expected = np.minimum(drawn.source["best_change_pct"], waterfall.TALLEST_BAR)
+    np.testing.assert_allclose(heights, expected)
+
+
+@pytest.mark.parametrize("module", [waterfall, swimmer, oncoprint])
+def test_identifiers_are_shown_only_when_asked_for(module, tmp_path):
+    cohort = with_genes(make_cohort(20, course=True), ["RB1", "TP53"])
+    hidden = module.draw(cohort).write(tmp_path / "hidden")
+    for path in hidden:
+        assert b"SUBJ-" not in path.read_bytes()
+    asked = module.draw(cohort, subject_level=True)
+    assert asked.source["subject_id"].str.startswith("SUBJ-").all()
+    assert any(text.startswith("SUBJ") for text in words(asked))
+
+
+def test_the_course_of_a_subject_is_what_happened():
+    cohort = make_cohort(2, course=True)
+    cohort.subjects["first_dose_day"] = [0.0, 30.4375]
+    cohort.subjects["progression_months"] = [np.nan, 5.0]
+    cohort.subjects[["PFS_event", "OS_event"]] = [[0.0, 0.0], [1.0, 1.0]]
+    cohort.subjects[["PFS_months", "OS_months"]] = [[4.0, 4.0], [5.0, 9.0]]
+    cohort.subjects["best_overall_response"] = ["SD", "PR"]
+    cohort.course.loc[cohort.course["what"] == "assessment", "name"] = ["SD", "PR"]
+    cohort.course.loc[cohort.course["what"] == "dose", "stop_day"] = 30.0
+    seen = swimmer.events(cohort).set_index(["subject_id", "what"])["months"]
+    until = swimmer.events(cohort).set_index(["subject_id", "what"])["until_months"]
+    assert seen[("SUBJ-0000", "without progression at last contact")] == 4.0
+    assert ("SUBJ-0000", "death") not in seen
+    assert seen[("SUBJ-0001", "progression")] == 5.0
+    assert seen[("SUBJ-0001", "death")] == until[("SUBJ-0001", "follow-up")] == 9.0
+    # Study day 43 is 42 days after the first dose, which came a month after randomisation.
+    assert seen[("SUBJ-0001", "partial response")] == pytest.approx(1 + 42 / 30.4375)
+    assert ("SUBJ-0000", "partial response") not in seen
+    assert until[("SUBJ-0000", "treatment")] == pytest.approx(30 / 30.4375)
+
+
+def test_not_evaluable_is_neither_wild_type_nor_no_sample():
+    cohort = with_genes(make_cohort(30), ["RB1", "TP53"])
+    drawn = oncoprint.draw(cohort)
+    markers = cohort.markers
+    for biomarker, time in (("gene:RB1", "baseline"), ("gene:TP53", "progression")):
+        one = markers.select(biomarker=biomarker, timepoint=time)
+        rows = drawn.source[
+            (drawn.source["gene"] == biomarker[5:]) & (drawn.source["timepoint"] == time)
+        ]
+        counts = rows["state"].value_counts()
+        assert counts.get("not evaluable", 0) == (one.state == 4).sum()
+        assert counts.get("altered", 0) == (one.value == 1).sum()
+        assert counts.get("wild type", 0) == (one.value == 0).sum()
+        # A subject without any sample is not drawn at all.
+        assert counts.get("no sample", 0) <= (one.state == 0).sum()
+        for label in ARMS.values():
+            part = rows[rows["arm"] == label]
+            altered, read = (
+                (part["state"] == "altered").sum(),
+                part["state"].isin(["altered", "wild type"]).sum(),
+            )
+            assert f"{altered}/{read}" in words(drawn)
+    assert (drawn.source.loc[drawn.source["state"] == "altered", "kinds"] != "").all()
+    assert (drawn.source.loc[drawn.source["state"] != "altered", "kinds"] == "").all()
+
+
+def test_a_call_that_does_not_count_is_not_drawn():
+    cohort = with_genes(make_cohort(30), ["RB1", "TP53"])
+    calls = cohort.calls.assign(counted=False)
+    cohort = type(cohort)(**{**cohort.__dict__, "calls": calls})
+    kinds = oncoprint.draw(cohort).source["kinds"]
+    assert set(kinds) == {"", "kind not stated"}
+
+
+def test_only_the_genes_altered_most_are_drawn():
+    cohort = with_genes(make_cohort(40), [f"G{i}" for i in range(30)])
+    drawn = oncoprint.draw(cohort, top=7)
+    assert drawn.source["gene"].nunique() == 7
+    assert "23 further genes" in drawn.caption
+    chosen = oncoprint.draw(cohort, genes=["G3", "G1", "absent"])
+    assert list(chosen.source["gene"].unique()) == ["G3", "G1"]
+
+
+def test_a_gene_looked_at_in_nobody_crashes_nothing():
+    cohort = with_genes(make_cohort(10), ["RB1"])
+    nobody = np.zeros_like(cohort.markers.state)
+    markers = Markers(cohort.markers.subjects, cohort.markers.info, cohort.markers.value, nobody)
+    cohort = type(cohort)(**{**cohort.__dict__, "markers": markers})
+    assert "No data" in oncoprint.draw(cohort).caption
+
+
+# ------------------------------------------------------------------------------------------- study
+
+
+def test_the_flow_adds_up_and_tells_trunk_from_analyses():
+    table = make_flow(analyses=3)
+    drawn = flow.draw(table, arms=ARMS)
+    assert set(drawn.source.loc[drawn.source["part"] == "trunk", "step"]) == {
+        *("in the files", "arms", "population")
+    }
+    trunk, analyses = flow.split(flow.read_steps(table), None)
+    assert [step.name for step in analyses] == [f"analysis: PFS, domain {i}" for i in range(3)]
+    assert sum(trunk[-1].remaining.values()) == 48
+    assert all(sum(step.before.values()) == 48 for step in analyses)
+    assert "n = 60 subjects" in words(drawn)
+    assert "60 subjects at the start, 12 left out on the way, 48 at the end" in drawn.caption
+    assert drawn.source["n"].sum() == table["n"].sum()
+
+
+def test_analyses_without_telling_names_are_found_by_their_numbers():
+    table = make_flow(analyses=3)
+    table["step"] = table["step"].str.replace("analysis: ", "")
+    trunk, analyses = flow.split(flow.read_steps(table), None)
+    assert [step.name for step in trunk] == ["in the files", "arms", "population"]
+    assert len(analyses) == 3
+    trunk, analyses = flow.split(flow.read_steps(table), ["PFS, domain 1"])
+    assert [step.name for step in analyses] == ["PFS, domain 1"]
+
+
+def test_the_inventory_prints_numbers_and_shares():
+    table = make_inventory().astype(dict.fromkeys(inventory.COUNTS, str))
+    table.loc[0, "usable"] = ""
+    drawn = inventory.draw(table, arms=ARMS)
+    assert "28 (93 %)" in words(drawn)
+    assert drawn.source["expected"].sum() == 30 * len(table)
+    assert np.isnan(drawn.source["usable"].iloc[0])
+
+
+# ------------------------------------------------------------------------------------------ models
+
+
+def test_the_curve_is_that_of_its_definition():
+    outcome = np.array([1, 0, 1, 1, 0, 0])
+    probability = np.array([0.9, 0.8, 0.7, 0.7, 0.7, 0.1])
+    x, y = roc.roc_curve(outcome, probability)
+    np.testing.assert_allclose(x, [0, 0, 1 / 3, 2 / 3, 1])
+    np.testing.assert_allclose(y, [0, 1 / 3, 1 / 3, 1, 1])
+    sklearn = pytest.importorskip("sklearn.metrics")
+    predictions = make_predictions(80, repeats=1, models=("m",))
+    ours = roc.roc_curve(
+        predictions["outcome"].to_numpy(float), predictions["probability"].to_numpy(float)
+    )
+    area = np.trapezoid(ours[1], ours[0])
+    expected = sklearn.roc_auc_score(predictions["outcome"], predictions["probability"])
+    assert area == pytest.approx(expected, abs=1e-12)
+
+
+def test_metrics_are_those_of_the_table():
+    performance = pd.DataFrame(
+        [
+            ("ORR", "clinical", metric, value, value - 0.1, value + 0.1)
+            for metric, value in (("auc", 0.71), ("brier", 0.21), ("calibration_slope", 0.83))
+        ],
+        columns=["endpoint", "model", "metric", "estimate", "low", "high"],
+    )
+    predictions = make_predictions()
+    assert "clinical: AUC 0.71 (0.61–0.81)" in words(
+        roc.draw(predictions, "ORR", performance=performance)
+    )
+    text = " ".join(words(calibration.draw(predictions, "ORR", performance=performance)))
+    assert "Brier 0.21 (0.11–0.31)" in text
+    assert "slope 0.83 (0.73–0.93)" in text
+    assert "intercept" not in text
+
+
+def test_groups_of_a_calibration_hold_everybody_once():
+    predictions = make_predictions(47, models=("m",))
+    drawn = calibration.draw(predictions, "ORR")
+    groups = drawn.source[drawn.source["panel"] == "group"]
+    assert groups["n"].sum() == 47
+    outcome = predictions.drop_duplicates("subject")["outcome"]
+    assert groups["responders"].sum() == outcome.sum()
+    assert groups["n"].max() - groups["n"].min() <= 1
+    points = lines_called(drawn.figure, "group")
+    np.testing.assert_allclose([p.get_ydata()[0] for p in points], groups["observed"])
+    assert ((groups["low"] <= groups["observed"]) & (groups["observed"] <= groups["high"])).all()
+
+
+def test_the_smooth_line_is_exact_for_a_line_and_bears_ties():
+    x = np.linspace(0, 1, 20)
+    np.testing.assert_allclose(calibration.lowess(x, 2 * x, x), 2 * x, atol=1e-9)
+    tied = np.r_[np.full(15, 0.3), 0.7]
+    smooth = calibration.lowess(tied, np.r_[np.ones(5), np.zeros(11)], np.array([0.3, 0.7]))
+    assert np.isfinite(smooth).all()
+    assert smooth[0] == pytest.approx(1 / 3)
+
+
+def test_one_outcome_only_has_no_curve():
+    predictions = make_predictions().assign(outcome=1)
+    assert "No data" in roc.draw(predictions, "ORR").caption
+    assert len(calibration.draw(predictions, "ORR").source)
+
+
+def test_survival_models_have_no_probabilities():
+    predictions = make_predictions().assign(probability=np.nan)
+    drawn = roc.draw(predictions, "PFS")
+    assert re.search("no predicted probabilities", drawn.caption)
