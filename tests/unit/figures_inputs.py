@@ -192,7 +192,7 @@ def make_predictions(n=60, repeats=3, models=("clinical", "clinical + biomarkers
 def texts_drawn(figure):
     """Return the text that a reader sees, with its place on the screen."""
     with drawing():
-        figure.canvas.draw()
+        figure.draw_without_rendering()
         hidden = set()
         for axes in figure.axes:
             drawn = axes.get_visible() and axes.axison
