@@ -215,3 +215,13 @@ def test_what_a_spreadsheet_makes_of_symbols() -> None:
     assert not any(
         looks_like_date(t) for t in ("MARCHF1", "SEPTIN9", "1-5", "DEC1", "1+", "12", None)
     )
+
+
+def test_a_workbooks_numbers_typed_as_text_follow_the_stated_sign(tmp_path: Path) -> None:
+    book = openpyxl.Workbook()
+    for row in (("id", "v"), ("1", "1,5"), ("2", 2.5), ("3", "<0,5")):
+        book.active.append(row)
+    book.save(tmp_path / "a.xlsx")
+    rows, sheet = texts(tmp_path / "a.xlsx", decimal=",")
+    assert [row[1] for row in rows[1:]] == ["1.5", "2.5", "<0.5"]
+    assert sheet.decimal == "."

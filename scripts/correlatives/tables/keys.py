@@ -144,35 +144,24 @@ def report_duplicates(
     frame = frame[usable]
     if "result_version" in frame:
         frame = latest(frame, names)
-    repeated = frame.duplicated(names, keep="first")
+    repeated = frame.duplicated(names, keep="first").to_numpy()
     if repeated.any():
-        first = frame.drop_duplicates(names).set_index(names)["_row"]
-        for index in np.flatnonzero(repeated.to_numpy()):
+        group = frame.groupby(names, sort=False, dropna=False).ngroup()
+        first = frame["_row"].groupby(group).transform("first").to_numpy()
+        for index in np.flatnonzero(repeated):
             row = frame.iloc[index]
-            values = tuple(row[name] for name in names)
-            before = _first_row(first, values)
-            shown = ", ".join(
-                f"{part.shown(n)} {v}" for n, v in zip(names, values, strict=True) if not pd.isna(v)
-            )
+            shown = ", ".join(f"{part.shown(n)} {row[n]}" for n in names if not pd.isna(row[n]))
             part.tell(
                 problems,
                 "duplicate_key",
-                f"{shown} is in row {before} already. The table has one row for each: remove one, or "
+                f"{shown} is in row {first[index]} already. The table has one row for each: remove one, or "
                 "exclude it with a correction.",
                 column=names[0],
                 row=row["_row"],
                 subject_id=row.get("subject_id", ""),
-                value=values[0],
+                value=row[names[0]],
             )
     return frame[~repeated].reset_index(drop=True)
-
-
-def _first_row(first: pd.Series, values: tuple) -> int:
-    for key, row in first.items():
-        parts = key if isinstance(key, tuple) else (key,)
-        if all(a == b or (pd.isna(a) and pd.isna(b)) for a, b in zip(parts, values, strict=True)):
-            return int(row)
-    raise KeyError(values)
 
 
 def latest(frame: pd.DataFrame, key: Sequence[str]) -> pd.DataFrame:

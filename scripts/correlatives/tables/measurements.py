@@ -174,9 +174,8 @@ def read_measurements(loader: _Loader, references: References, runs: Runs) -> Me
     stacked = pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
     stacked = _finished(stacked, loader)
     specimens = dict(zip(runs.samples["sample_id"], runs.samples["specimen"], strict=True))
-    convert_units(
-        stacked, specimens, dictionary, loader.parts.get("measurements", {}), loader.problems
-    )
+    parts = loader.parts.get("measurements", {})
+    convert_units(stacked, specimens, dictionary, measured.defaults, parts, loader.problems)
     measured.long = stacked
     return measured
 

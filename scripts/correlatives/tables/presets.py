@@ -228,7 +228,7 @@ PRESETS: dict[str, dict[str, Preset]] = {
                     "None": "",
                 }
             },
-            entry={"vaf_scale": "fraction", "na": ["", "NA", "."], "delimiter": "\t"},
+            entry={"vaf_scale": "fraction", "na": ["", "NA", "."]},
             prepare=_mutations,
         )
     },
@@ -290,14 +290,14 @@ PRESETS: dict[str, dict[str, Preset]] = {
                 "copy_number": "COPY_NUMBER",
                 "copy_number_scale": "SCALE",
             },
-            entry={"na": ["", "NA", "."], "delimiter": "\t"},
+            entry={"na": ["", "NA", "."]},
             prepare=_copy_numbers,
         )
     },
     "cbioportal_panel_matrix": {
         "runs": Preset(
             columns={"run_id": "SAMPLE_ID", "sample_id": "SAMPLE_ID", "assay": "mutations"},
-            entry={"na": ["", "NA", "."], "delimiter": "\t"},
+            entry={"na": ["", "NA", "."]},
         )
     },
     "redcap": {

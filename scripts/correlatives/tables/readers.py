@@ -483,8 +483,9 @@ def _read_workbook(path: Path, entry: Mapping[str, Any], tell: Tell) -> Sheet | 
         worksheet = book[chosen]
         worksheet.reset_dimensions()  # writers state them wrongly
         records: list[tuple[int, list[str | None]]] = []
+        decimal = str(entry.get("decimal") or ".")
         for line, row in enumerate(worksheet.iter_rows(), start=1):
-            fields = [_cell(cell) for cell in row]
+            fields = [_cell(cell, decimal) for cell in row]
             while fields and fields[-1] is None:
                 fields.pop()
             if fields:
@@ -522,15 +523,19 @@ def _read_workbook(path: Path, entry: Mapping[str, Any], tell: Tell) -> Sheet | 
         guesses=guesses,
     )
     _report_uncalculated(path, chosen, sheet, tell)
-    if entry.get("decimal") == ",":
-        sheet.decimal = "."  # typed numbers have no sign; text with a comma is told apart below
     return sheet
 
 
-def _cell(cell: Any) -> str | None:  # noqa: ANN401 - openpyxl has three cell classes
+def _cell(cell: Any, decimal: str) -> str | None:  # noqa: ANN401 - openpyxl has three cell classes
+    """Return a workbook's cell as text, its decimal sign a point.
+
+    Typed numbers have no sign of their own; where the study states a comma, numbers typed as text have it.
+    """
     value = cell.value
     if value is None:
         return None
+    if isinstance(value, str) and decimal == "," and _COMMA_DECIMAL.fullmatch(value.strip()):
+        return value.replace(",", ".")
     text = spelled(value)
     if isinstance(value, int) and not isinstance(value, bool):
         # A number shown with leading zeros is an identifier as the person sees it.

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -104,12 +105,13 @@ def convert_units(
     long: pd.DataFrame,
     specimens: Mapping[str, str],
     dictionary: Dictionary,
+    defaults: Sequence[Mapping[str, Any]],
     parts: Mapping[str, Part],
     problems: Problems,
 ) -> None:
     """Bring results to one unit a biomarker and specimen, in place; two without a conversion are an error.
 
-    The unit is the dictionary's, else the first found. A result without a unit is taken to be in it.
+    The unit is the dictionary's, else that of the table's `defaults`, else the first found. A result without a unit is taken to be in it.
     """
     unit = long["unit"].fillna("").to_numpy(dtype=object)
     if not len(long) or not (unit != "").any():
@@ -126,9 +128,10 @@ def convert_units(
         ["b", "s", "a", "u"], sort=False
     ).indices.items():
         row = dictionary.row(name, where, by) or {}
-        target = str(row.get("unit") or "")
         if not given:
             continue
+        said = defaults[long["source"].iloc[members[0]]] if defaults else {}
+        target = str(row.get("unit") or said.get("unit") or "")
         if not target:
             target = used.setdefault((name, where), given)
         else:
