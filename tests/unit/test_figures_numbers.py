@@ -200,7 +200,16 @@ def test_a_limit_beyond_the_axis_ends_in_an_arrow():
 def test_labels_of_the_dictionary_are_used():
     drawn = forest_predictive.draw(make_screen(2), "PFS", arms=ARMS, labels={"marker 0": "TK1 *x*"})
     assert "TK1 *x*" in words(drawn)
-    assert list(drawn.source["biomarker"]) != ["TK1 *x*"]
+    assert sorted(drawn.source["biomarker"]) == ["marker 0", "marker 1"]
+
+
+def test_a_marker_of_two_specimens_has_two_labels():
+    labels = {("marker 0", "plasma"): "in plasma", ("marker 0", "biopsy"): "in a biopsy"}
+    table = make_screen(2)
+    drawn = forest_predictive.draw(table, "PFS", arms=ARMS, labels=labels)
+    assert "in plasma" in words(drawn)
+    assert "in a biopsy" not in words(drawn)
+    assert "in plasma" in words(volcano.draw(table, "PFS", labels=labels))
 
 
 def test_the_volcano_has_every_test_once():
@@ -317,6 +326,11 @@ def test_only_the_genes_altered_most_are_drawn():
     assert "23 further genes" in drawn.caption
     chosen = oncoprint.draw(cohort, genes=["G3", "G1", "absent"])
     assert list(chosen.source["gene"].unique()) == ["G3", "G1"]
+
+
+def test_kinds_of_a_gene_are_not_genes():
+    cohort = with_genes(make_cohort(20), ["RB1", "RB1:deletion"])
+    assert set(oncoprint.draw(cohort).source["gene"]) == {"RB1"}
 
 
 def test_a_gene_looked_at_in_nobody_crashes_nothing():

@@ -34,6 +34,9 @@ COLUMNS = ("panel", "model", "predicted", "observed", "low", "high", "n", "respo
 GROUP = 12
 GROUPS = 5
 
+#: Probabilities that differ by less have no shape to smooth.
+NARROW = 0.15
+
 #: Share of the subjects in each window of the smooth line.
 WINDOW = 0.75
 
@@ -95,7 +98,7 @@ def draw(
         room = min(width / n_columns - 0.75, 1.9)
         axes.set_title("\n".join(wrap(model, room, LARGE, weight="bold")))
         printed = [
-            f"{name} {value}"
+            f"{name} {value if value != '–' else 'not estimable'}"
             for names, name in PRINTED
             if (value := metric(performance, endpoint, model, names))
         ]
@@ -156,7 +159,7 @@ def _draw_panel(
                 "responders": responders,
             }
         )
-    if len(p) >= GROUP and np.ptp(p) > 1e-6:
+    if len(p) >= GROUP and np.ptp(p) > NARROW:
         grid = np.linspace(p[0], p[-1], 41)
         smooth = np.clip(lowess(p, y, grid), 0, 1)
         axes.plot(grid, smooth, color=colour, linestyle=line, linewidth=1.0, zorder=1)

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from correlatives.figures.forest import Band, Column, Mark, Plot, Row, better, lay_out
-from correlatives.figures.markers import MEASURES, families, named, rank
+from correlatives.figures.markers import MEASURES, Labels, families, named, rank
 from correlatives.figures.style import (
     BLACK,
     DIM,
@@ -33,7 +33,7 @@ def draw(
     endpoint: str,
     *,
     arms: Mapping[str, str],
-    labels: Mapping[str, str] | None = None,
+    labels: Labels | None = None,
     top: int = 20,
     simulated: bool = False,
 ) -> Drawn:
@@ -47,7 +47,7 @@ def draw(
     arms : mapping
         ``{"control": label, "experimental": label}``.
     labels : mapping, optional
-        Biomarker -> the label of the dictionary.
+        Biomarker, or (biomarker, specimen), -> the label of the dictionary.
     top : int
         Rows drawn.
     simulated : bool
@@ -130,9 +130,7 @@ def draw(
     )
 
 
-def _row(
-    line: pd.Series, labels: Mapping[str, str] | None, p_column: str, confirmatory: bool
-) -> Row:
+def _row(line: pd.Series, labels: Labels | None, p_column: str, confirmatory: bool) -> Row:
     """Build one marker's row."""
     levels = [
         Mark(

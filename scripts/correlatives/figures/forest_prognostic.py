@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from correlatives.figures.forest import Column, Mark, Plot, Row, lay_out
-from correlatives.figures.markers import MEASURES, families, named, rank
+from correlatives.figures.markers import MEASURES, Labels, families, named, rank
 from correlatives.figures.style import (
     BLACK,
     Drawn,
@@ -22,7 +22,7 @@ from correlatives.figures.style import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    pass
 
 
 @styled
@@ -30,7 +30,7 @@ def draw(
     table: pd.DataFrame,
     endpoint: str,
     *,
-    labels: Mapping[str, str] | None = None,
+    labels: Labels | None = None,
     top: int = 30,
     simulated: bool = False,
 ) -> Drawn:
@@ -44,7 +44,7 @@ def draw(
         ``q_value`` and ``p_fwer`` where they are.
     endpoint : str
     labels : mapping, optional
-        Biomarker -> the label of the dictionary.
+        Biomarker, or (biomarker, specimen), -> the label of the dictionary.
     top : int
         Rows drawn.
     simulated : bool

@@ -95,7 +95,7 @@ def draw(
         if whole:
             overall = line[effect]
         elif factor != previous:
-            name = (labels or {}).get(str(factor), str(factor))
+            name = (labels or {}).get(str(factor)) or str(factor).replace("_", " ")
             rows.append(Row([name], heading=True))
         same = whole or factor == previous
         previous = factor

@@ -25,6 +25,7 @@ from correlatives.figures.style import (
     rst_escape,
     shorten,
     styled,
+    text_width,
 )
 
 if TYPE_CHECKING:
@@ -80,7 +81,8 @@ def draw(inventory: pd.DataFrame, *, arms: Mapping[str, str], simulated: bool = 
     most = int((TALLEST - 1.0) / ROW)
     cut = lines[:most]
     body = ROW * len(cut)
-    left, head, foot = 1.45, 0.42, 0.10
+    longest = max(text_width(text, NORMAL, "bold") for text, key in cut if key is None)
+    left, head, foot = min(max(longest + 0.14, 1.2), 2.2), 0.42, 0.10
     figure, _ = new_figure(DOUBLE, head + body + foot, simulated=simulated)
     page = canvas(figure)
     block = (DOUBLE - left - 0.06) / len(labels)
@@ -88,9 +90,9 @@ def draw(inventory: pd.DataFrame, *, arms: Mapping[str, str], simulated: bool = 
         page.text(
             0.06 if key is None else 0.16,
             foot + body - (i + 0.5) * ROW,
-            shorten(text, left - 0.2, NORMAL, "bold" if key is None else "normal")
-            if key is not None
-            else shorten(text, DOUBLE - 0.2, NORMAL, "bold"),
+            shorten(text, left - 0.14, NORMAL, "bold")
+            if key is None
+            else shorten(text, left - 0.22, NORMAL),
             va="center",
             fontsize=NORMAL,
             fontweight="bold" if key is None else "normal",

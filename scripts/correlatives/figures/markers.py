@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
 
 import pandas as pd
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 #: Effect measure -> its name, its abbreviation, and the model that gives it.
 MEASURES = {
@@ -62,9 +59,20 @@ def families(table: pd.DataFrame, shown: pd.DataFrame) -> list[tuple[str, bool, 
     return out
 
 
-def named(line: pd.Series, labels: Mapping[str, str] | None) -> tuple[str, str]:
+#: Biomarker, or (biomarker, specimen), -> the label of the dictionary.
+Labels = Mapping[str | tuple[str, str], str]
+
+
+def label_of(line: pd.Series, labels: Labels | None) -> str:
+    """Return what a marker is called: in its specimen, else anywhere, else its name."""
+    name, specimen = str(line["biomarker"]), str(line["specimen"])
+    known = labels or {}
+    return known.get((name, specimen)) or known.get(name) or name
+
+
+def named(line: pd.Series, labels: Labels | None) -> tuple[str, str]:
     """Return a marker's name, and where and per what it was measured."""
-    name = (labels or {}).get(str(line["biomarker"])) or str(line["biomarker"])
+    name = label_of(line, labels)
     places = [
         str(line[c]).replace("_", " ")
         for c in ("specimen", "timepoint")

@@ -117,7 +117,12 @@ def draw(
     columns = ["subject_id", *COLUMNS] if subject_level else list(COLUMNS)
     part = cohort.analysed()
     times = (from_, to)
-    found = part.markers.where(part.markers.info["biomarker"].astype(str).str.startswith("gene:"))
+    # gene:RB1, but not gene:RB1:deletion, which is part of it.
+    whole = [
+        name.startswith("gene:") and ":" not in name[5:]
+        for name in part.markers.info["biomarker"].astype(str)
+    ]
+    found = part.markers.where(np.array(whole, dtype=bool))
     found = found.select(specimen=specimen)
     names = [name[5:] for name in dict.fromkeys(found.info["biomarker"])]
     states = {time: _states(found.select(timepoint=time), names) for time in times}

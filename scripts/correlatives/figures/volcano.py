@@ -9,7 +9,7 @@ import pandas as pd
 from matplotlib.lines import Line2D
 
 from correlatives.figures.labels import write_beside
-from correlatives.figures.markers import MEASURES, is_confirmatory, rank
+from correlatives.figures.markers import MEASURES, Labels, is_confirmatory, label_of, rank
 from correlatives.figures.style import (
     BLACK,
     DIM,
@@ -31,8 +31,6 @@ from correlatives.figures.style import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from matplotlib.axes import Axes
 
 #: Points above which the drawing is a picture inside the PDF and SVG, which would take minutes to open.
@@ -47,7 +45,7 @@ def draw(
     table: pd.DataFrame,
     endpoint: str,
     *,
-    labels: Mapping[str, str] | None = None,
+    labels: Labels | None = None,
     named: int = 8,
     simulated: bool = False,
 ) -> Drawn:
@@ -59,7 +57,7 @@ def draw(
         ``predictive/{endpoint}.tsv``.
     endpoint : str
     labels : mapping, optional
-        Biomarker -> the label of the dictionary.
+        Biomarker, or (biomarker, specimen), -> the label of the dictionary.
     named : int
         Markers whose names are written: confirmatory ones first, then those of the smallest p.
     simulated : bool
@@ -136,10 +134,7 @@ def draw(
     constrain(figure, top)
     mask = source["named"].to_numpy()
     points = np.column_stack([inside, y])
-    names = [
-        shorten((labels or {}).get(str(name), str(name)), 1.1, SMALL)
-        for name in source.loc[mask, "biomarker"]
-    ]
+    names = [shorten(label_of(line, labels), 1.1, SMALL) for _, line in source[mask].iterrows()]
     write_beside(axes, names, points[mask], points)
     beyond = int((x != inside).sum())
     floor = (
