@@ -3,17 +3,17 @@
 import pandas as pd
 
 from correlatives.cohort import Cohort
+from correlatives.pairing import means_progression
 from correlatives.resistance.acquired import acquired, acquired_by_arm, acquired_by_timing
 from correlatives.resistance.change import paired_change
 from correlatives.resistance.concordance import concordance
 from correlatives.resistance.dynamics import dynamics, window_ends
 from correlatives.resistance.evidence import evidence
 from correlatives.resistance.lead_time import lead_time
-from correlatives.resistance.pairs import means_progression
 from correlatives.workflow import job
 
 with job(snakemake) as step:  # noqa: F821
-    cohort = Cohort.read(step.input.cohort)
+    cohort = Cohort.read(step.input.cohort).analysed()
     asked = step.params.settings
     from_, to = asked["from"], asked["to"]
     at = {"at_progression": means_progression(step.params.timepoints, to)}

@@ -9,12 +9,12 @@ import pandas as pd
 
 from correlatives.cohort import DOMAINS, EMPTY, GIVEN, Built, Cohort
 from correlatives.markers import Markers
+from correlatives.pairing import means_progression, unpaired_by_specimen
 from correlatives.tables import alterations as genes
 from correlatives.tables.arms import assign_arms, strata_codes
 from correlatives.tables.choose import (
     CHOSEN,
     TIER,
-    TISSUE,
     choices,
     rank_runs,
     rank_samples,
@@ -448,21 +448,15 @@ class Assembly:
                 self.flow.branch(
                     f"analysis: {name}, {domain}", "subject", without | no_outcome | outside
                 )
-        usable = self.runs[self.runs["usable"]]
-        subject, analysis = usable["subject"].to_numpy(np.int64), words(usable["analysis"])
-        late = progression_names(self.config)[0]
-        # Tissue is rarely sampled twice in the same way: block and biopsy are one specimen here.
-        specimen = words(usable["specimen"])
-        specimen = np.where(np.isin(specimen, TISSUE), "tissue", specimen)
-        for name in sorted(set(specimen)):
-            here = specimen == name
-            first = np.isin(np.arange(len(self.ids)), subject[here & (analysis == self.baseline)])
-            last = np.isin(np.arange(len(self.ids)), subject[here & (analysis == late)])
-            if not last.any():
-                continue
-            reasons = dict.fromkeys(self.ids[~last], "no progression sample")
-            reasons |= dict.fromkeys(self.ids[~first], "no baseline sample")
-            self.flow.branch(f"resistance: pairs, {name}", "subject", reasons | outside)
+        to = progression_names(self.config)[0]
+        at_progression = means_progression(self.config.get("timepoints") or {}, to)
+        for specimen, why in unpaired_by_specimen(
+            cohort, self.baseline, to, at_progression=at_progression
+        ).items():
+            reasons = {
+                subject: reason for subject, reason in zip(self.ids, why, strict=True) if reason
+            }
+            self.flow.branch(f"resistance: pairs, {specimen}", "subject", reasons | outside)
 
     def _inventory(self, collected: Collected) -> pd.DataFrame:
         runs = self.runs

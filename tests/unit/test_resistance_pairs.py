@@ -2,16 +2,11 @@
 
 import numpy as np
 import pytest
-from resistance_cohorts import CONTROL, EXPERIMENTAL, UNREADABLE, marker, sample, trial
+from resistance_cohorts import UNREADABLE, marker, sample, trial
 
 from correlatives.cohort import MEASURED, MISSING, NOT_EVALUABLE
-from correlatives.resistance.pairs import (
-    gene_pairs,
-    means_progression,
-    of_specimen,
-    pairs_flow,
-    sample_months,
-)
+from correlatives.pairing import means_progression, of_specimen, sample_months, unpaired_by_specimen
+from correlatives.resistance.pairs import gene_pairs
 
 
 def plasma(gene, before, after):
@@ -179,27 +174,32 @@ def test_the_chosen_sample_gives_the_date():
     assert np.isnan(sample_months(cohort, "serum", "progression")).all()
 
 
-def test_the_flow_into_pairs_adds_up_by_arm():
+def test_why_a_subject_is_no_pair():
     cohort = trial(
         [0, 0, 0, 1, 1],
-        plasma("RB1", [0, None, None, 0, 0], [0, 0, None, None, 1]),
+        [
+            *plasma("RB1", [0, None, None, 0, 0], [0, 0, None, None, 1]),
+            marker("TK1", "plasma", "progression", [5, 5, 5, 5, 5], kind="continuous"),
+            marker("TK1", "serum", "baseline", [5, 5, None, 5, 5], kind="continuous"),
+            marker("TK1", "serum", "progression", [None, 4, 4, 4, 4], kind="continuous"),
+            marker("Ki67", "archival_tissue", "baseline", [5, 5, 5, 5, 5], kind="continuous"),
+        ],
         off_treatment_reason=["toxicity", "", "", "", ""],
     )
-    flow = pairs_flow(cohort, "baseline", "progression")
-    found = {(row.arm, row.reason): row.n for row in flow.itertuples()}
-    assert found == {
-        (CONTROL, "stopped for toxicity, not progression"): 1,
-        (CONTROL, "no baseline sample"): 1,
-        (CONTROL, "no sample"): 1,
-        (CONTROL, ""): 0,
-        (EXPERIMENTAL, "no progression sample"): 1,
-        (EXPERIMENTAL, ""): 1,
+    found = unpaired_by_specimen(cohort, "baseline", "progression")
+    toxicity = "stopped for toxicity, not progression"
+    assert {specimen: why.tolist() for specimen, why in found.items()} == {
+        # what was looked at for alterations is counted by that, as the tables count it
+        "plasma": [toxicity, "no baseline sample", "no sample", "no progression sample", ""],
+        "serum": ["no progression sample", "", "no baseline sample", "", ""],
     }
-    assert only_pair(cohort).paired.sum() == 1
+    assert only_pair(cohort).paired.tolist() == [why == "" for why in found["plasma"]]
+    later = unpaired_by_specimen(cohort, "baseline", "progression", at_progression=False)
+    assert later["plasma"][0] == ""
 
 
 def test_nothing_looked_at_gives_nothing():
     cohort = trial([0, 1], [])
     assert gene_pairs(cohort, "baseline", "progression") == []
-    assert pairs_flow(cohort, "baseline", "progression").empty
+    assert unpaired_by_specimen(cohort, "baseline", "progression") == {}
     assert MISSING == 0

@@ -17,7 +17,8 @@ from correlatives.binary.rates import clopper_pearson
 from correlatives.cohort import Cohort
 from correlatives.intervals import Interval
 from correlatives.resistance.multiplicity import benjamini_hochberg
-from correlatives.resistance.pairs import DAYS_A_MONTH, Pairs, arm_masks, gene_pairs
+from correlatives.resistance.pairs import Pairs, arm_masks, gene_pairs
+from correlatives.tables.timepoints import DAYS_A_MONTH
 
 NOT_ESTIMABLE = Interval(np.nan, np.nan, np.nan)
 

@@ -11,15 +11,15 @@ import pandas as pd
 from correlatives.cohort import Cohort
 from correlatives.intervals import Interval
 from correlatives.markers import ABOVE, BELOW, MEASURED, MISSING, Markers
-from correlatives.resistance.multiplicity import benjamini_hochberg
-from correlatives.resistance.pairs import (
-    arm_masks,
+from correlatives.pairing import (
     names_with_assay,
     not_at_progression,
     of_specimen,
     sample_months,
     specimens,
 )
+from correlatives.resistance.multiplicity import benjamini_hochberg
+from correlatives.resistance.pairs import arm_masks
 from correlatives.tables.limits import analysis_values
 
 COLUMNS = [

@@ -12,13 +12,8 @@ from correlatives.binary.rates import clopper_pearson
 from correlatives.cohort import Cohort
 from correlatives.intervals import Interval
 from correlatives.markers import MEASURED
-from correlatives.resistance.pairs import (
-    TISSUE_NAME,
-    is_alteration,
-    level_and_name,
-    of_specimen,
-    reading_order,
-)
+from correlatives.pairing import TISSUE_NAME, is_alteration, of_specimen
+from correlatives.resistance.pairs import level_and_name, reading_order
 
 COLUMNS = [
     "name",

@@ -20,14 +20,11 @@ import pandas as pd
 
 from correlatives.cohort import Cohort
 from correlatives.markers import ABOVE, BELOW, MEASURED, MISSING, Markers
-from correlatives.resistance.pairs import (
-    DAYS_A_MONTH,
-    arm_masks,
-    names_with_assay,
-    sample_months,
-)
+from correlatives.pairing import names_with_assay, sample_months
+from correlatives.resistance.pairs import arm_masks
 from correlatives.survival.cox import fit_cox_many
 from correlatives.tables.limits import analysis_values
+from correlatives.tables.timepoints import DAYS_A_MONTH
 
 COLUMNS = [
     "biomarker",

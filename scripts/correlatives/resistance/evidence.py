@@ -13,13 +13,8 @@ import numpy as np
 import pandas as pd
 
 from correlatives.cohort import Cohort
-from correlatives.resistance.pairs import (
-    TISSUE,
-    TISSUE_NAME,
-    pathway_order,
-    pathways_of_genes,
-    reading_order,
-)
+from correlatives.pairing import TISSUE, TISSUE_NAME
+from correlatives.resistance.pairs import pathway_order, pathways_of_genes, reading_order
 
 #: What is reported of each gene in blood and in tissue, in the order of a patient's course.
 LINES = (

@@ -8,17 +8,15 @@ import pandas as pd
 from correlatives.cohort import Cohort
 from correlatives.intervals import Interval
 from correlatives.markers import MEASURED
-from correlatives.resistance.pairs import (
+from correlatives.pairing import (
     BLOOD,
-    DAYS_A_MONTH,
     PROGRESSION_WINDOW_DAYS,
-    arm_masks,
     is_alteration,
-    level_and_name,
     of_specimen,
-    reading_order,
     sample_months,
 )
+from correlatives.resistance.pairs import arm_masks, level_and_name, reading_order
+from correlatives.tables.timepoints import DAYS_A_MONTH
 
 COLUMNS = ["marker", "specimen", "arm", "n", "median", "median_low", "median_high"]
 

@@ -2,53 +2,28 @@
 
 A pair is evaluable at a gene only where both samples are: looked at by the assay, passed its quality
 control, with enough tumour in it (or a positive call, which proves itself). The cohort's marker
-states say so; nothing is guessed here.
-
-Blood pairs are within a specimen (plasma with plasma). Tissue is rarely sampled twice in the same
-way: the baseline is usually the archival block and the later sample a biopsy, so both are read as
-``tissue``, the biopsy's result where there is one, else the archival block's.
+states say so; nothing is guessed here. Who is a pair at all is decided in `correlatives.pairing`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from correlatives.cohort import Cohort
-from correlatives.markers import MEASURED, MISSING, NOT_EVALUABLE, Markers
-
-#: Average days in a month, as in the contract.
-DAYS_A_MONTH = 30.4375
-
-#: Tumour specimens, the one nearest to the treatment first.
-TISSUE = ("biopsy", "archival_tissue")
-
-#: Name of the merged tumour specimen.
-TISSUE_NAME = "tissue"
-
-#: Specimens from a vein, in the order in which they are reported.
-BLOOD = ("plasma", "serum", "blood", "pbmc")
-
-#: Reasons to stop treatment that are not progression, and how they are found in a form's own words.
-NOT_PROGRESSION = {
-    "toxicity": r"toxic|adverse|\bae\b",
-    "withdrawal": r"withdr",
-    "loss to follow-up": r"\blost\b|loss to",
-    "end of study": r"end[ _]of[ _]study",
-}
-
-#: Names of a timepoint that is at progression even if its window does not say so.
-PROGRESSION_NAMES = ("progression", "pd", "eot", "end of treatment")
-
-#: A sample this many days before progression is still one at progression (the contract's window).
-PROGRESSION_WINDOW_DAYS = 28.0
-
-#: Columns of the flow of subjects into pairs, those of ``check/flow.tsv``.
-FLOW_COLUMNS = ["step", "unit", "arm", "reason", "n"]
+from correlatives.markers import MEASURED
+from correlatives.pairing import (
+    is_alteration,
+    names_with_assay,
+    of_specimen,
+    sample_months,
+    specimens,
+    unpaired,
+)
+from correlatives.tables.timepoints import DAYS_A_MONTH
 
 
 @dataclass(frozen=True)
@@ -104,56 +79,6 @@ class Pairs:
         return (self.before == 0) & (self.after == 0)
 
 
-def specimens(markers: Markers) -> list[str]:
-    """Return the specimens of these markers: blood first, the tumour specimens merged as ``tissue``."""
-    found = set(markers.info["specimen"])
-    listed = [specimen for specimen in BLOOD if specimen in found]
-    listed += sorted(found - set(BLOOD) - set(TISSUE) - {"clinical"})
-    return listed + [TISSUE_NAME] * bool(found & set(TISSUE))
-
-
-def of_specimen(markers: Markers, specimen: str, timepoint: str) -> Markers:
-    """Return the markers of a specimen at a timepoint, one row a biomarker and assay, sorted by name.
-
-    For ``tissue``, each subject's result at each biomarker is the biopsy's where it has one, else that
-    of the archival block; a failed biopsy does not hide an archival result.
-    """
-    wanted = TISSUE if specimen == TISSUE_NAME else (specimen,)
-    parts = [markers.select(timepoint=timepoint, specimen=name) for name in wanted]
-    merged = Markers.concatenate(parts)
-    names, first = np.unique(names_with_assay(merged), return_index=True)
-    value = np.full((len(names), len(markers.subjects)), np.nan)
-    state = np.full(value.shape, MISSING, dtype=np.uint8)
-    for part in parts:
-        rows = np.searchsorted(names, names_with_assay(part))
-        has_result = (part.state != MISSING) & (part.state != NOT_EVALUABLE)
-        had_result = (state[rows] != MISSING) & (state[rows] != NOT_EVALUABLE)
-        better = ~had_result & (has_result | (state[rows] == MISSING))
-        value[rows] = np.where(better, part.value, value[rows])
-        state[rows] = np.where(better, part.state, state[rows])
-    info = merged.info.iloc[first].reset_index(drop=True)
-    if specimen == TISSUE_NAME:
-        info = info.assign(specimen=TISSUE_NAME)
-    return Markers(markers.subjects, info, value, state)
-
-
-def names_with_assay(markers: Markers) -> np.ndarray:
-    """Return each marker's name and assay as one text, shape (p,): two assays are never compared.
-
-    Alterations stand for whatever assays looked for them.
-    """
-    name = markers.info["biomarker"].astype(str)
-    assay = markers.info["assay"].fillna("").astype(str).mask(is_alteration(markers), "")
-    return (name + "\t" + assay).to_numpy(dtype=str)
-
-
-def is_alteration(markers: Markers) -> np.ndarray:
-    """Whether each marker says if a gene or pathway is altered, shape (p,)."""
-    return (
-        markers.info["biomarker"].astype(str).str.startswith(("gene:", "pathway:")).to_numpy(bool)
-    )
-
-
 def level_and_name(biomarker: str) -> tuple[str, str]:
     """Split a marker's name: ``gene:RB1`` is (gene, RB1), ``gene:RB1:deletion`` (gene, RB1 deletion)."""
     level, name = biomarker.split(":", 1)
@@ -201,82 +126,12 @@ def arm_masks(cohort: Cohort) -> list[tuple[str, np.ndarray]]:
     ]
 
 
-def sample_months(cohort: Cohort, specimen: str, timepoint: str) -> np.ndarray:
-    """Return when each subject's sample was taken, in months from randomisation; NaN where unknown.
-
-    The chosen sample's date; of several, the earliest.
-    """
-    wanted = TISSUE if specimen == TISSUE_NAME else (specimen,)
-    samples = cohort.samples
-    here = samples[samples["timepoint"].eq(timepoint) & samples["specimen"].isin(wanted)]
-    here = here.assign(
-        months=pd.to_numeric(here["months"], errors="coerce").astype(float),
-        rank=here["specimen"].map({name: position for position, name in enumerate(wanted)}),
-        unchosen=~here["chosen"].fillna(False).astype(bool),
-    ).dropna(subset=["months"])
-    first = here.sort_values(["unchosen", "rank", "months", "sample_id"]).drop_duplicates(
-        "subject_id"
-    )
-    found = first.set_index("subject_id")["months"]
-    return found.reindex(cohort.subjects["subject_id"]).to_numpy(dtype=float)
-
-
 def months_on_treatment(cohort: Cohort, months: np.ndarray) -> np.ndarray:
     """Turn months from randomisation into months from the first dose."""
     if "first_dose_day" not in cohort.subjects:
         return months
     start = pd.to_numeric(cohort.subjects["first_dose_day"], errors="coerce").fillna(0.0)
     return months - start.to_numpy(dtype=float) / DAYS_A_MONTH
-
-
-def means_progression(timepoints: Mapping[str, Mapping[str, Any] | None], to: str) -> bool:
-    """Whether a timepoint is that of progression: its window says so, or its name.
-
-    Parameters
-    ----------
-    timepoints : mapping
-        Configuration: ``timepoints``.
-    to : str
-        Configuration: ``resistance.to``.
-    """
-    rule = timepoints.get(to) or {}
-    return rule.get("around") == "progression" or to.casefold() in PROGRESSION_NAMES
-
-
-def not_at_progression(cohort: Cohort, months: np.ndarray) -> np.ndarray:
-    """Return why a later sample was not taken at progression; "" where it was.
-
-    A subject who stopped for toxicity (or withdrew, was lost, or reached the end of the study) without
-    progression has no sample at progression, whatever its label; nor has one who progressed
-    more than 28 days after that sample.
-
-    Parameters
-    ----------
-    cohort : Cohort
-    months : np.ndarray of float, shape (n,)
-        When the later sample was taken, from randomisation; NaN where unknown.
-
-    Returns
-    -------
-    np.ndarray of str, shape (n,)
-    """
-    subjects = cohort.subjects
-    n = len(subjects)
-    reasons = np.full(n, "", dtype=object)
-    if "off_treatment_reason" in subjects:
-        words = subjects["off_treatment_reason"].astype("string").fillna("").str.casefold()
-        for reason, pattern in NOT_PROGRESSION.items():
-            named = words.str.contains(pattern, regex=True).to_numpy(dtype=bool)
-            reasons[named & (reasons == "")] = f"stopped for {reason}, not progression"
-    progressed = (
-        subjects["progression_months"].to_numpy(dtype=float)
-        if "progression_months" in subjects
-        else np.full(n, np.nan)
-    )
-    with np.errstate(invalid="ignore"):
-        too_early = (progressed - months) * DAYS_A_MONTH > PROGRESSION_WINDOW_DAYS
-    reasons[~(np.isnan(progressed) | too_early)] = ""
-    return reasons
 
 
 def gene_pairs(cohort: Cohort, from_: str, to: str, *, at_progression: bool = True) -> list[Pairs]:
@@ -289,7 +144,7 @@ def gene_pairs(cohort: Cohort, from_: str, to: str, *, at_progression: bool = Tr
         Analysis timepoints (configuration: ``resistance.from`` and ``resistance.to``).
     at_progression : bool
         Whether `to` means progression, so that samples of subjects who stopped for another reason are
-        set aside (`not_at_progression`).
+        set aside (`correlatives.pairing`).
 
     Returns
     -------
@@ -307,9 +162,8 @@ def gene_pairs(cohort: Cohort, from_: str, to: str, *, at_progression: bool = Tr
         if not len(names):
             continue
         drawn = sample_months(cohort, specimen, to)
-        paired = (before.state != MISSING).any(axis=0) & (after.state != MISSING).any(axis=0)
-        if at_progression:
-            paired &= not_at_progression(cohort, drawn) == ""
+        reasons = unpaired(cohort, alterations, specimen, from_, to, at_progression=at_progression)
+        paired = reasons == ""
         readable = (
             (before.state[first] == MEASURED)
             & (after.state[second] == MEASURED)
@@ -336,37 +190,3 @@ def gene_pairs(cohort: Cohort, from_: str, to: str, *, at_progression: bool = Tr
             )
         )
     return found
-
-
-def pairs_flow(cohort: Cohort, from_: str, to: str, *, at_progression: bool = True) -> pd.DataFrame:
-    """Return how the subjects of each arm become pairs, a specimen at a time.
-
-    Returns
-    -------
-    pd.DataFrame
-        step, unit, arm, reason, n, as ``check/flow.tsv``: the rows of a step with a reason were left
-        out, the one without remains; all of an arm's rows add up to its subjects.
-    """
-    alterations = cohort.markers.where(is_alteration(cohort.markers))
-    rows = []
-    for specimen in specimens(alterations):
-        has = {
-            timepoint: (of_specimen(alterations, specimen, timepoint).state != MISSING).any(axis=0)
-            for timepoint in (from_, to)
-        }
-        reason = np.full(len(cohort.subjects), "", dtype=object)
-        if at_progression:
-            reason = not_at_progression(cohort, sample_months(cohort, specimen, to))
-        reason[~has[to]] = f"no {to} sample"
-        reason[~has[from_]] = f"no {from_} sample"
-        reason[~has[from_] & ~has[to]] = "no sample"
-        for label, mask in arm_masks(cohort):
-            counts = pd.Series(reason[mask]).value_counts()
-            rows += [
-                (f"resistance: {specimen} pairs", "subject", label, why, int(counts[why]))
-                for why in sorted(set(counts.index) - {""})
-            ]
-            rows.append(
-                (f"resistance: {specimen} pairs", "subject", label, "", int(counts.get("", 0)))
-            )
-    return pd.DataFrame(rows, columns=FLOW_COLUMNS)
