@@ -109,7 +109,7 @@ def draw(
         caption(
             title,
             f"{len(shown)} of {len(table)} tests, each of at most {_largest(table)} subjects. "
-            f"{ranked_by} Events and subjects are those with the marker.",
+            f"{ranked_by} Events and subjects are those with a value of the marker.",
             f"Left: {words} ({'below' if good_left else 'above'} 1 the experimental arm does better) of {rst_escape(arms['experimental'])} over {rst_escape(arms['control'])}, at a low "
             "marker (open) and a high one (filled): within the levels of a binary marker, at the 25th and 75th "
             "percentile of a continuous one. Right: their ratio per unit under the marker's name "
@@ -123,7 +123,7 @@ def draw(
             + "; adjusted within the family: family-wise for confirmatory, false discovery rate (q) for "
             "exploratory markers.",
             "The figure does not show that a marker without a small p does not matter: ratios within the grey "
-            "band could not have been seen. Units differ between markers, so their ratios cannot be compared with "
+            "band would mostly have been missed. Units differ between markers, so their ratios cannot be compared with "
             "each other. Exploratory rows are the extremes of many tests and overstate their effects.",
             simulated=simulated,
         ),

@@ -113,7 +113,7 @@ def draw(
         caption(
             title,
             f"{len(shown)} of {len(table)} tests, each of at most {largest} subjects. {ranked_by} Events and "
-            "subjects are those with the marker.",
+            "subjects are those with a value of the marker.",
             f"{words.capitalize()} per unit under the marker's name ({model}) with 95 % limits; arrows mark limits "
             "beyond the axis, – is not estimable. p by the likelihood-ratio test of the marker; adjusted within the "
             "family (family-wise for confirmatory, false discovery rate for exploratory markers).",

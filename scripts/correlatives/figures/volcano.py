@@ -159,6 +159,9 @@ def draw(
             f"{beyond} {'ratio is' if beyond == 1 else 'ratios are'} beyond the axis and drawn at its edge."
             if beyond
             else "",
+            ""
+            if by_randomisation
+            else "The likelihood-ratio test does not hold its level in trials of this size.",
             "Units differ between markers (a standard deviation, a doubling, positive against negative), so "
             "distances across cannot be compared between them. The figure does not show intervals, nor what the study "
             "could have seen.",
