@@ -395,6 +395,14 @@ def study_day_zero(s: Sound) -> Expected:
 
 
 @defect
+def serial_number_for_day(s: Sound) -> Expected:
+    s.replace(
+        "samples.csv", "P0003-0,0003,plasma,baseline,-3", "P0003-0,0003,plasma,baseline,44274"
+    )
+    return Expected("out_of_range", "samples.csv", 8, "day")
+
+
+@defect
 def date_in_two_ways(s: Sound) -> Expected:
     s.replace("subjects.csv", "2021-03-04", "03/04/2021")
     return Expected("not_a_date", "subjects.csv", 5, "randomisation_date")

@@ -342,6 +342,12 @@ def test_dates_become_study_days_without_a_day_zero(sound: Sound) -> None:
     assert days.isna().sum() == 34
 
 
+def test_a_day_column_may_hold_dates(sound: Sound) -> None:
+    sound.replace("assessments.csv", "0001,42,", "0001,2021-04-11,")
+    sound.replace("assessments.csv", "0002,42,", "0002,20210412,")
+    assert clean(sound.load()).assessments["day"].tolist() == [42.0] * 12
+
+
 def test_first_dose_from_its_date(sound: Sound) -> None:
     text = (sound.folder / "subjects.csv").read_text().splitlines()
     text[0] = text[0].replace("first_dose_day", "first_dose_date")

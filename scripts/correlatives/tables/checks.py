@@ -40,6 +40,9 @@ SYMBOLS = ("gene", "biomarker")
 #: Tables whose other columns are covariates and endpoints, and so judged as numbers.
 JUDGED = ("subjects", "responses", "samples")
 
+#: Study days beyond are dates, or numbers of dates (a hundred years).
+FURTHEST_DAY = 36525
+
 #: From this share of numbers on, a column of other names is a column of numbers.
 MOSTLY = 0.8
 
@@ -238,6 +241,22 @@ def _days(
                 subject_id=subjects[index],
                 value=cells[index],
             )
+        for index in np.flatnonzero(np.abs(value) > FURTHEST_DAY):
+            found = as_date(str(cells[index]))  # 20210315 is a date
+            value[index] = np.nan
+            if found is not None:
+                dates[index] = np.datetime64(found)
+                continue
+            part.tell(
+                problems,
+                "out_of_range",
+                f"{cells[index]} is no study day of a trial (a spreadsheet's number of a date?). Give days from "
+                "the first dose, or a date as year-month-day.",
+                column=column.name,
+                row=rows[index],
+                subject_id=subjects[index],
+                value=cells[index],
+            )
         for index in np.flatnonzero(value == 0):
             part.tell(
                 problems,
@@ -300,7 +319,7 @@ def _words(part: Part, column: Column, problems: Problems, subjects: np.ndarray)
     known = {word.casefold(): word for word in column.words}
     codes, levels = pd.factorize(cells, use_na_sentinel=True)
     found = np.array([known.get(str(level).casefold()) for level in levels] + [None], dtype=object)
-    wrong = np.array([word is None for word in found])
+    wrong = np.array([word is None for word in found], dtype=bool)
     wrong[-1] = False
     rule = "unknown_specimen" if column.name == "specimen" else "word_not_allowed"
     for index in np.flatnonzero(wrong[codes]):

@@ -233,7 +233,7 @@ class Corrections:
             for name, wanted in correction.key.items():
                 cells = frame[columns[name]].to_numpy(dtype=object)
                 match &= np.array(
-                    [cell is not None and str(cell).strip() == wanted for cell in cells]
+                    [cell is not None and str(cell).strip() == wanted for cell in cells], dtype=bool
                 )
             places = np.flatnonzero(match)
             if not len(places):
