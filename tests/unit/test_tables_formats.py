@@ -67,8 +67,7 @@ def test_text_formats_are_guessed(name: str, delimiter: str, encoding: str, tmp_
     assert rows == ROWS
     assert sheet.rows.tolist() == [2, 3, 4]
     assert bool(sheet.guesses) == (
-        ((delimiter, encoding) != (",", "utf-8")
-        and name != "a.tsv")
+        ((delimiter, encoding) != (",", "utf-8") and name != "a.tsv")
         or encoding in ("utf-16", "utf-16-le")
     )
 
