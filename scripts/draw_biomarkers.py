@@ -11,12 +11,13 @@ with job(snakemake) as step:  # noqa: F821
     named = pd.concat(
         pd.read_parquet(
             path,
-            columns=["biomarker", "label"],
+            columns=["biomarker", "specimen", "label"],
             filters=[("timepoint", "==", cohort.study["baseline"])],
         )
         for path in step.input.markers
     ).dropna()
-    labels = dict(zip(named["biomarker"], named["label"], strict=True))
+    places = zip(named["biomarker"], named["specimen"], strict=True)
+    labels = dict(zip(places, named["label"], strict=True))
     shared = {"simulated": cohort.study["simulated"], "labels": labels}
     for endpoint, path in zip(step.params.endpoints, step.input.tables, strict=True):
         table = pd.read_csv(path, sep="\t")

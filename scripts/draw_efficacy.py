@@ -21,6 +21,7 @@ with job(snakemake) as step:  # noqa: F821
                 name.removeprefix("km_"),
                 by_arm=tables["survival_by_arm"],
                 contrast=tables.get("survival_contrast"),
+                historical=tables.get("historical"),
                 **simulated,
             )
         elif name.startswith("forest_subgroups_"):
