@@ -169,6 +169,14 @@ def test_progression_is_on_the_day_of_its_assessment(trial):
     assert np.allclose(days[pfs.index] / 30.4375, pfs, atol=6e-4)
 
 
+def test_draws_at_the_end_of_treatment_come_after_the_first_dose(large):
+    """Also of those who stopped at once, or progressed within days."""
+    samples = large.tables["samples"]
+    late = samples["timepoint"].isin(["progression", "EOT"])
+    assert (samples.loc[late, "day"] > 1).all()
+    assert (samples["day"] != 0).all()
+
+
 def test_there_is_no_day_zero(trial):
     assert list(study_day(np.array([-1, 0, 1]), np.array([0, 0, 0]))) == [-1, 1, 2]
     for name in ("samples", "assessments"):

@@ -52,6 +52,9 @@ SITES_BIOPSIED = {
     "other": 0.16,
 }
 
+#: Study day of the first draw that is not a baseline draw.
+AFTER_FIRST_DOSE = 2
+
 
 def make_samples(seed: int, people: People, course: Course, cycles: pd.DataFrame) -> pd.DataFrame:
     """Return the samples received, with hidden columns for the assays.
@@ -86,10 +89,11 @@ def make_samples(seed: int, people: People, course: Course, cycles: pd.DataFrame
 
     progressed = np.isfinite(course.progression) & people.dosed
     seen = study_day(np.where(progressed, course.progression, 0), people.first_dose)
-    seen = seen + rng.integers(-2, 12, n)
+    seen = np.maximum(seen + rng.integers(-2, 12, n), AFTER_FIRST_DOSE)
     called_eot = np.where(rng.random(n) < rate("mislabelled_eot"), "EOT", "progression")
     toxic = course.off_reason == "toxicity"
-    stopped = study_day(np.where(toxic, course.off_treatment, 0), people.first_dose) + 3
+    stopped = study_day(np.where(toxic, course.off_treatment, 0), people.first_dose)
+    stopped = np.maximum(stopped + 3, AFTER_FIRST_DOSE)
     for specimen in ("plasma", "serum", "blood"):
         received = progressed & (rng.random(n) < rate("progression_received"))
         drawn.append(
