@@ -157,6 +157,29 @@ def test_an_assay_chooses_among_runs(sound: Sound) -> None:
     assert one(study, "P0001-0", "HER2 ECD")["run_id"] == "P0001-0"
 
 
+def test_the_run_says_the_assay_where_the_table_does_not(sound: Sound) -> None:
+    """A dictionary row of an assay holds for results that name a run of that assay."""
+    sound.append("runs.csv", "R0002-0t,P0002-0,TK1 activity,v1,B0,pass,")
+    sound.append("biomarkers.csv", "LEVEL,plasma,TK1 activity,ordinal,low<high,,,,,,")
+    sound.append("biomarkers.csv", "MASS,plasma,TK1 activity,continuous,,,none,ng/mL,,,pg/mL*0.001")
+    sound.write(
+        "more.csv",
+        "run_id,biomarker,value,unit\nR0002-0t,LEVEL,high,\nR0002-0t,MASS,1500,pg/mL\n",
+    )
+    sound.config["tables"]["measurements"].append({"path": "more.csv"})
+    study = clean(sound.load())
+    assert one(study, "P0002-0", "LEVEL")["assay"] == "TK1 activity"
+    assert one(study, "P0002-0", "LEVEL")["text"] == "high"
+    assert one(study, "P0002-0", "MASS")["value"] == 1.5
+    del sound.config["tables"]["measurements"][-1]
+    sound.write("wide.csv", "run_id,LEVEL\nR0002-0t,low\n")
+    sound.config["tables"]["measurements"].append(
+        {"path": "wide.csv", "layout": "wide", "key": "run_id"}
+    )
+    text = clean(sound.load()).matrices[-1].text
+    assert text["value"].tolist() == ["low"]
+
+
 def test_wide_by_sample(sound: Sound) -> None:
     matrix = clean(sound.load()).matrices[0]
     assert matrix.features.tolist() == ["ESR1", "ERBB2", "SUBTYPE"]

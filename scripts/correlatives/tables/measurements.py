@@ -237,6 +237,13 @@ def _long(
     loader.note_aside(part, int(place.aside.sum()), "samples")
     place = place.without_aside(part)
     frame = part.frame
+    # Where the table names no assay it is that of the run: the dictionary may have a row for it.
+    assays = runs.assays(place.run)
+    if (assays != "").any():
+        given = frame["assay"] if "assay" in frame else pd.Series(None, index=frame.index)
+        frame["assay"] = given.astype(object).where(
+            given.notna(), np.where(assays == "", None, assays)
+        )
     cells = frame["value"].to_numpy(dtype=object)
     rows = typed(part, problems, place.subject, loader.calendar)
     biomarker = rows["biomarker"].to_numpy(dtype=object)
@@ -443,6 +450,10 @@ class _Wide:
         self.subjects = np.full(len(ids), None, dtype=object)
         self.specimens = np.full(len(ids), "", dtype=object)
         run, keep = self._place()
+        self.assays = np.full(len(ids), self.assay, dtype=object)
+        if not self.assay:
+            self.assays = self.runs.assays(run)
+        told = set(self.assays[keep])
         cells = self._corrected(cells)
         if cells.dtype.kind == "f":
             value = cells.astype(float)
@@ -474,7 +485,7 @@ class _Wide:
             qualifier=np.ascontiguousarray(parsed.qualifier[:, columns]),
             status=np.ascontiguousarray(status[:, columns]),
             defaults=self.defaults,
-            assay=self.assay,
+            assay=told.pop() if len(told) == 1 else "",
             text=text[text["run_id"].notna()].reset_index(drop=True),
         )
 
@@ -828,7 +839,7 @@ class _Wide:
                 status[feature, column] = mapped
                 continue
             biomarker = str(self.features[feature])
-            key = (word, biomarker, str(self.specimens[column]), self.assay)
+            key = (word, biomarker, str(self.specimens[column]), str(self.assays[column]))
             if key not in verdicts:
                 verdicts[key] = self.vocabulary.accepts(*key, self.defaults)
             if not verdicts[key]:
@@ -855,7 +866,10 @@ class _Wide:
             columns = np.flatnonzero((code[feature] == NOT_A_NUMBER) & keep)
             biomarker = str(self.features[feature])
             kind = self.vocabulary.kind(
-                biomarker, str(self.specimens[columns[0]]), self.assay, self.defaults
+                biomarker,
+                str(self.specimens[columns[0]]),
+                str(self.assays[columns[0]]),
+                self.defaults,
             )
             if kind in ("ordinal", "binary"):
                 continue

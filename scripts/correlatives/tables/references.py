@@ -102,6 +102,18 @@ class Runs:
             return listed[0][0]
         return None if must_name_assay else self._new(sample, "")
 
+    def assays(self, run_ids: np.ndarray) -> np.ndarray:
+        """Return the assay that each run was, "" where nothing says it."""
+        assay = dict(zip(self.listed["run_id"], self.listed["assay"].fillna(""), strict=True))
+        if "assay" in self.samples:
+            of = dict(zip(self.samples["sample_id"], self.samples["assay"].fillna(""), strict=True))
+            for (sample, _), run in self._own.items():
+                # A sample's own assay is that of its run only where no table lists its runs.
+                if sample not in self._listed_of:
+                    assay.setdefault(run, str(of.get(sample, "")))
+        found = [assay.get(run, "") if isinstance(run, str) else "" for run in run_ids]
+        return np.array(found, dtype=object)
+
     def options(self, sample: str) -> list[str]:
         """Return the runs that the table lists for a sample."""
         return [run for run, _ in self._listed_of.get(sample, [])]

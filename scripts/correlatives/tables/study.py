@@ -34,7 +34,7 @@ class Matrix:
     defaults : dict
         The table's ``defaults`` (kind, family, transform, ...), for features without a dictionary row.
     assay : str
-        Assay of every value, empty if the run says it.
+        Assay of every value, empty if its runs differ.
     text : pd.DataFrame
         Long (run_id, biomarker, value) of values that are words (levels of ordinal or binary biomarkers).
     """
