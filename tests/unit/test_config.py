@@ -316,6 +316,9 @@ DEFECTS = [
     ("tables:", "predictive: {randomisations: true}\ntables:", "line 4, predictive.randomisations: found true (a truth value), where a whole number belongs."),
     ("tables:", "timepoints: {baseline: {visits: [C1]}}\nresistance: {to: EOT}\ntables:", "line 5, resistance.to: EOT is not among timepoints (baseline)."),
     ("tables:", "timepoints: {baseline: {visits: [C1]}}\nresistance: {early: [C2]}\ntables:", "line 5, resistance.early[1]: C2 is not among timepoints (baseline)."),
+    ("tables:", "timepoints: {baseline: {visits: [C1]}, C1: {}}\nresistance: {early: [C1, baseline]}\ntables:", "line 5, resistance.early[2]: baseline is where the change starts from (resistance.from). Name timepoints on treatment only."),
+    ("tables:", "resistance: {from: screening, early: [screening]}\ntables:", "line 4, resistance.early[1]: screening is where the change starts from (resistance.from). Name timepoints on treatment only."),
+    ("tables:", "timepoints: {baseline: {visits: [C1, C2]}, later: {visits: [C3, C2]}}\ntables:", "line 4, timepoints.later.visits[2]: the visit C2 is listed under baseline already. A visit is of one timepoint."),
     ("tables:", "timepoints: {baseline: {window_days: [1, -28]}}\ntables:", "line 4, timepoints.baseline.window_days: starts at 1 and ends at -28. Write the earlier day first."),
     ("tables:", "timepoints: {baseline: {window_days: [1]}}\ntables:", "line 4, timepoints.baseline.window_days: found 1 values. It needs exactly 2."),
     ("tables:", "choose: {replicates: average}\ntables:", 'line 4, choose.replicates: found the text "average". Right would be mean, median, first or refuse.'),
@@ -531,8 +534,8 @@ def paths_of(value, path=()):
 
 def test_no_value_anywhere_crashes_the_check():
     whole = yaml.safe_load(STUDY)
-    whole["timepoints"] = {"baseline": {"visits": ["a"], "window_days": [1, 2]}}
-    whole["resistance"] = {"early": ["baseline"], "from": "baseline"}
+    whole["timepoints"] = {"baseline": {"visits": ["a"], "window_days": [1, 2]}, "C1": {}}
+    whole["resistance"] = {"early": ["C1"], "from": "baseline"}
     whole["eligibility"] = [{"criterion": "a", "require": "x == 1"}]
     whole["accept"] = [{"rule": "pfs_after_os", "reason": "known"}]
     whole["endpoints"]["DOR"] = {"type": "duration_of_response", "of": "ORR"}

@@ -1046,10 +1046,20 @@ def _check_timepoints(plain: Mapping[str, Any]) -> Iterator[Finding]:
                 (*path, "window_days"),
                 f"starts at {window[0]} and ends at {window[1]}. Write the earlier day first.",
             )
-    if not timepoints:
-        return
+    yield from _check_visits(timepoints)
     resistance = _dict(plain.get("resistance"))
     known = _schema()["properties"]["resistance"]["properties"]
+    start = resistance.get("from", known["from"]["default"])
+    early = resistance.get("early")
+    early = early if isinstance(early, list) else []
+    for position, name in enumerate(early):
+        if name == start:
+            yield Finding(
+                ("resistance", "early", position),
+                f"{name} is where the change starts from (resistance.from). Name timepoints on treatment only.",
+            )
+    if not timepoints:
+        return
     usual_names = {key: known[key]["default"] for key in ("from", "to")}
     named: list[tuple[Keys, Any]] = [
         (("resistance", key), resistance[key])
@@ -1057,14 +1067,22 @@ def _check_timepoints(plain: Mapping[str, Any]) -> Iterator[Finding]:
         # the usual name says nothing when it is written out: no such samples, no such analysis
         if key in resistance and resistance[key] != usual
     ]
-    early = resistance.get("early")
-    named += [
-        (("resistance", "early", position), name)
-        for position, name in enumerate(early if isinstance(early, list) else [])
-    ]
+    named += [(("resistance", "early", position), name) for position, name in enumerate(early)]
     for path, name in named:
         if isinstance(name, str) and name not in timepoints:
             yield Finding(path, f"{name} is not among timepoints ({', '.join(timepoints)}).")
+
+
+def _check_visits(timepoints: Mapping[str, Any]) -> Iterator[Finding]:
+    owner: dict[str, str] = {}
+    for name, timepoint in timepoints.items():
+        visits = _dict(timepoint).get("visits")
+        for position, visit in enumerate(visits if isinstance(visits, list) else []):
+            if isinstance(visit, str) and owner.setdefault(visit, name) != name:
+                yield Finding(
+                    ("timepoints", name, "visits", position),
+                    f"the visit {visit} is listed under {owner[visit]} already. A visit is of one timepoint.",
+                )
 
 
 def _check_eligibility(plain: Mapping[str, Any]) -> Iterator[Finding]:
