@@ -77,8 +77,25 @@ def test_planted_truth_in_words(planted):
     for name in ("PIK3CA", "ERBB2"):
         assert "consistent with" not in table.loc[name, "summary"]
     assert "does not stand after adjustment" in table.loc["PIK3CA", "summary"]
-    assert "Lost more often than gained in both arms" in table.loc["ERBB2", "summary"]
+    assert (
+        f"Lost more often than gained in both arms in plasma: {CONTROL} 100 lost and 0 gained (100 %, limits 96.4 "
+        "to 100, of the pairs that changed);"
+    ) in table.loc["ERBB2", "summary"]
     assert table.loc["FAT1", "summary"] == "Not looked at in pairs of samples."
+
+
+@pytest.mark.parametrize(("lost", "gained", "said"), [(6, 0, True), (5, 0, False), (9, 2, False)])
+def test_lost_is_said_by_the_limits_of_its_share(lost, gained, said):
+    """Exact limits of 6 of 6 are 0.54 to 1, of 5 of 5 0.48 to 1, of 9 of 11 0.48 to 0.98 (mid-p 0.04)."""
+    before = [1] * lost + [0] * gained + [1, 0]
+    after = [0] * lost + [1] * gained + [1, 0]
+    markers = [
+        marker("gene:ERBB2", "plasma", "baseline", before),
+        marker("gene:ERBB2", "plasma", "progression", after),
+    ]
+    cohort = trial([None] * len(before), markers, PFS_months=5.0, PFS_event=1.0)
+    (row,) = table_of(cohort).to_dict("records")
+    assert ("Lost more often than gained" in row["summary"]) == said
 
 
 def test_cells_have_direction_size_limits_and_numbers(planted):

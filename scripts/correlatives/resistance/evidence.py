@@ -12,6 +12,7 @@ from collections.abc import Iterable
 import numpy as np
 import pandas as pd
 
+from correlatives.binary.rates import clopper_pearson
 from correlatives.cohort import Cohort
 from correlatives.pairing import TISSUE, TISSUE_NAME
 from correlatives.resistance.pairs import pathway_order, pathways_of_genes, reading_order
@@ -355,12 +356,23 @@ def _words(
             said += _words_between_arms(
                 by_arm[by_arm["specimen"].eq(specimen)], specimen, experimental, control, drug
             )
-        lost = rows[rows["p_mcnemar_midp"].lt(0.05) & rows["lost"].gt(rows["gained"])]
-        if len(lost) == len(rows) > 1:
-            said.append(f"Lost more often than gained in both arms in {specimen}.")
-        elif len(lost):
+        lost = _lost_more_often(rows)
+        if lost:
+            where = "in both arms " if len(lost) == len(rows) > 1 else ""
+            said.append(f"Lost more often than gained {where}in {specimen}: {'; '.join(lost)}.")
+    return said
+
+
+def _lost_more_often(rows: pd.DataFrame) -> list[str]:
+    """Name the arms in which the limits of the share lost, of the pairs that changed, exclude one half."""
+    said: list[str] = []
+    for arm, lost, gained in _tuples(rows, "arm", "lost", "gained"):
+        share = clopper_pearson(lost, lost + gained) if lost + gained else None
+        if share is not None and share.low > 0.5:
+            size, low, high = (f"{100 * part:.3g}" for part in share)
+            changed = "" if said else ", of the pairs that changed"
             said.append(
-                f"Lost more often than gained under {', '.join(lost['arm'])} in {specimen}."
+                f"{arm} {lost:.0f} lost and {gained:.0f} gained ({size} %, limits {low} to {high}{changed})"
             )
     return said
 
