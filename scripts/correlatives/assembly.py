@@ -24,6 +24,7 @@ from correlatives.tables.derive import ratios, vaf_ratios
 from correlatives.tables.dictionary import Dictionary
 from correlatives.tables.eligibility import criteria_met
 from correlatives.tables.inventory import expected_subjects, inventory
+from correlatives.tables.limits import taken_by
 from correlatives.tables.outcomes import (
     check_outcomes,
     endpoint_columns,
@@ -171,7 +172,12 @@ class Assembly:
             "in_population": np.ones(len(code), dtype=bool) if everyone else eligible == "met",
             "eligible": eligible,
             **{column: endpoints[column].to_numpy() for column in endpoints},
-            "off_treatment_reason": off_treatment_reason(self.ids, study.doses),
+            "off_treatment_reason": off_treatment_reason(
+                self.ids,
+                study.doses,
+                study.outcomes,
+                progression_endpoint(self.config["endpoints"]),
+            ),
         }
         covariates = {
             column: subjects[column]
@@ -313,7 +319,37 @@ class Assembly:
             later = self._vaf((specimen, timepoint))
             derived += vaf_ratios(*later, *first, names, (specimen, timepoint), self.dictionary)
         parts = [markers, merged(derived, self.ids, self.problems)] if derived else [markers]
-        return Markers.concatenate(parts) if derived else markers
+        markers = Markers.concatenate(parts) if derived else markers
+        self._check_transforms(markers)
+        return markers
+
+    def _check_transforms(self, markers: Markers) -> None:
+        """Count the results that their biomarker's transform is not defined for."""
+        info = markers.info
+        transform = info["transform"].to_numpy(dtype=object)
+        rows = np.flatnonzero(
+            np.isin(transform, ("log2", "log10", "logit", "sqrt"))
+            & info["kind"].isin(["continuous", "count"]).to_numpy(dtype=bool)
+        )
+        counts: dict[tuple[str, str, str], list[int]] = {}
+        for row in rows:
+            results = TIER[markers.state[row]] == 0
+            lost = results & ~taken_by(transform[row], markers.value[row])
+            key = (info["biomarker"].iloc[row], info["specimen"].iloc[row], transform[row])
+            count = counts.setdefault(key, [0, 0])
+            count[0] += int(lost.sum())
+            count[1] += int(results.sum())
+        for (biomarker, specimen, name), (lost, results) in counts.items():
+            if lost:
+                self.problems.add(
+                    "value_not_transformable",
+                    f"{lost} of {results} values of {biomarker} ({specimen}) have no {name}, and are left out of "
+                    "what is analysed on that scale. Give the limit below which the laboratory does not "
+                    "measure as `lloq`, or another transform.",
+                    table="measurements",
+                    column="value",
+                    value=biomarker,
+                )
 
     def _vaf(self, where: tuple[str, str]) -> tuple[np.ndarray, np.ndarray]:
         return genes.vaf_of_genes(

@@ -26,7 +26,7 @@ from correlatives.markers import (
     NUMBERS,
     Markers,
 )
-from correlatives.tables.dictionary import info_frame, levels_of, positive_of_two
+from correlatives.tables.dictionary import info_frame, levels_of, positive_of_two, two_levels
 from correlatives.tables.words import words
 
 if TYPE_CHECKING:
@@ -134,7 +134,7 @@ class Cohort:
         folder.mkdir(parents=True, exist_ok=True)
         outcomes = pa.Table.from_pandas(self.subjects, preserve_index=False)
         outcomes = outcomes.replace_schema_metadata(
-            {**(outcomes.schema.metadata or {}), "study": json.dumps(self.study, sort_keys=True)}
+            {**(outcomes.schema.metadata or {}), "study": json.dumps(self.study)}
         )
         pq.write_table(outcomes, folder / "outcomes.parquet")
         for domain in DOMAINS:
@@ -325,7 +325,7 @@ def clinical_markers(cohort: Cohort, names: Sequence[str]) -> Markers:
     entries: list[dict[str, Any]] = []
     values: list[np.ndarray] = []
 
-    def add(name: str, kind: str, value: np.ndarray, positive: str = "") -> None:
+    def add(name: str, kind: str, value: np.ndarray, positive: str = "", levels: str = "") -> None:
         entry: dict[str, Any] = dict.fromkeys(INFO, "") | dict.fromkeys(NUMBERS, np.nan)
         entries.append(
             entry
@@ -336,6 +336,7 @@ def clinical_markers(cohort: Cohort, names: Sequence[str]) -> Markers:
                 "timepoint": cohort.study["baseline"],
                 "kind": kind,
                 "positive": positive,
+                "levels": levels,
                 "transform": "none",
                 "family": "exploratory",
                 "prespecified": "no",
@@ -355,7 +356,8 @@ def clinical_markers(cohort: Cohort, names: Sequence[str]) -> Markers:
             continue
         if len(found) == 2:
             positive = positive_of_two(found)
-            add(name, "binary", np.where(present, spelling == positive, np.nan), positive)
+            value = np.where(present, spelling == positive, np.nan)
+            add(name, "binary", value, positive, two_levels(found, positive))
         elif pd.api.types.is_numeric_dtype(subjects[column].dtype):
             add(name, "continuous", subjects[column].to_numpy(dtype=float))
         else:

@@ -27,6 +27,7 @@ from correlatives.cohort import (
     clinical_markers,
     joined,
 )
+from correlatives.predictive.rows import marker_rows
 
 
 def sample(name, subject, visit="baseline", specimen="plasma", day=-3, **more):
@@ -426,12 +427,15 @@ def test_kinds_without_a_dictionary():
         rows += [
             result(f"s{i}", "number", number),
             result(f"s{i}", "two", two),
+            result(f"s{i}", "grade", {"yes": "4", "no": "3"}[two]),
             result(f"s{i}", "three", three),
         ]
     made = study(two_arms(2, 2), samples=samples, measurements=rows)
     info = build_cohort(made).cohort.markers.info.set_index("biomarker")
-    assert info["kind"].to_dict() == {"number": "continuous", "two": "binary"}
+    assert info["kind"].to_dict() == {"number": "continuous", "two": "binary", "grade": "binary"}
+    assert info.loc["grade", ["positive", "levels"]].tolist() == ["4", "3<4"]
     assert info.loc["two", "positive"] == "yes"
+    assert info.loc["two", "levels"] == ""  # yes and no: positive v negative
     assert info.loc["number", ["label", "family", "prespecified"]].tolist() == [
         "number",
         "exploratory",
@@ -925,6 +929,25 @@ def test_a_drug_stopped_while_the_other_went_on_is_not_the_end_of_treatment():
     assert built.cohort.subjects["off_treatment_reason"].tolist() == ["progression", "", "toxicity"]
 
 
+def test_without_doses_the_outcomes_say_why_treatment_ended():
+    """Not where the doses say it, and not where progression was seen."""
+    outcomes = [
+        outcome("C1", "PFS", 3, 0, "toxicity"),
+        outcome("C2", "PFS", 3, 0, "toxicity"),
+        outcome("C3", "PFS", 3, 1, "progression"),
+        outcome("C3", "OS", 9, 0, "toxicity"),
+        outcome("C4", "PFS", 3, 0, "end_of_study"),
+    ]
+    doses = [
+        {"subject_id": "C2", "drug": "T-DM1", "start_day": 1, "stop_day": 80, "reason_off": "other"}
+    ]
+    built = build_cohort(study(two_arms(4, 1), outcomes=outcomes, doses=doses))
+    found = built.cohort.subjects["off_treatment_reason"].tolist()
+    assert found == ["toxicity", "other", "", "", ""]
+    built = build_cohort(study(two_arms(4, 1), outcomes=outcomes))
+    assert built.cohort.subjects["off_treatment_reason"].tolist()[1] == "toxicity"
+
+
 def test_the_dictionary_row_that_says_most_holds():
     from correlatives.tables.dictionary import Dictionary
 
@@ -986,6 +1009,8 @@ def test_a_cohort_reads_back_as_it_was_written(tmp_path):
     cohort.write(tmp_path)
     again = Cohort.read(sorted(tmp_path.glob("*.parquet")))
     assert again.study == cohort.study
+    # Tables and pages follow the order of the configuration.
+    assert list(again.study["endpoints"]) == ["PFS", "OS", "ORR"]
     assert again.subjects.equals(cohort.subjects) or (
         again.subjects.astype(str).to_numpy().tolist()
         == cohort.subjects.astype(str).to_numpy().tolist()
@@ -1019,6 +1044,9 @@ def test_clinical_markers():
     assert found.state[0].tolist() == [MEASURED, MEASURED, MISSING, MEASURED]
     assert found.value[2, :3].tolist() == [0, 1, 0]
     assert info["positive"].tolist()[4] == "M"
+    assert info["levels"].tolist() == ["", "", "", "", "F<M"]
+    contrasts = marker_rows(found).contrast.tolist()
+    assert contrasts == ["positive v negative", "1 SD", "B v other", "C v other", "M v F"]
     assert set(info["domain"]) == {"clinical"}
 
 

@@ -298,6 +298,49 @@ def test_burden_of_a_sample():
     assert value_of(built, "tumour_fraction", "E1") == NO_SAMPLE
 
 
+def test_limits_of_the_dictionary_hold_for_what_is_derived():
+    """The laboratory writes 0 below 0.003: that is below the limit, and a later rise is known to be one."""
+    samples = [draw("C1", tumour_fraction=0.0), draw("C2", tumour_fraction=0.003)]
+    samples += [draw("E1", tumour_fraction=0.97), draw("E2", tumour_fraction=0.0, qc="fail")]
+    samples += [draw("C1", "C1D15", 15, tumour_fraction=0.03)]
+    limits = {"kind": "continuous", "transform": "log10", "lloq": 0.003, "uloq": 0.9}
+    dictionary = [{"biomarker": "tumour_fraction", "specimen": "plasma", **limits}]
+    dictionary += [{"biomarker": "max_vaf", "specimen": "plasma", "lloq": 0.01}]
+    calls = [call("C1-baseline", "RB1", vaf=0.008), call("C2-baseline", "RB1", vaf=0.2)]
+    built = build_cohort(
+        study(
+            two_arms(2, 2),
+            samples=samples,
+            alterations=calls,
+            coverage=PANEL,
+            biomarkers=dictionary,
+        )
+    )
+    assert value_of(built, "tumour_fraction", "C1") == (0.003, BELOW)
+    assert value_of(built, "tumour_fraction", "C2") == (0.003, MEASURED)
+    assert value_of(built, "tumour_fraction", "E1") == (0.9, ABOVE)
+    assert value_of(built, "tumour_fraction", "E2") == UNKNOWN
+    ratio, state = value_of(built, "ratio:tumour_fraction:C1D15", "C1", timepoint="C1D15")
+    assert (ratio, state) == (approx(np.log(10)), ABOVE)
+    assert value_of(built, "max_vaf", "C1") == (0.01, BELOW)
+    assert value_of(built, "max_vaf", "C2") == (0.2, MEASURED)
+    # nothing found, limit of detection 0.005: under the limit of quantification
+    assert value_of(built, "max_vaf", "E1") == (0.01, BELOW)
+
+
+def test_values_that_a_transform_cannot_take_are_counted():
+    samples = [draw(s, tumour_fraction=f) for s, f in (("C1", 0.0), ("C2", 0.2), ("E1", 0.0))]
+    row = {"biomarker": "tumour_fraction", "specimen": "plasma", "transform": "log10"}
+    made = study(two_arms(2, 1), samples=samples, biomarkers=[row])
+    build_cohort(made)
+    (problem,) = [p for p in made.problems.found if p.rule == "value_not_transformable"]
+    assert problem.message == (
+        "2 of 3 values of tumour_fraction (plasma) have no log10, and are left out of what is analysed on that "
+        "scale. Give the limit below which the laboratory does not measure as `lloq`, or another transform."
+    )
+    assert problem.severity == "warning"
+
+
 def test_ratios_to_baseline():
     subjects = ["C1", "C2", "C3", "E1", "E2", "E3"]
     values = {  # baseline, C1D15

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from correlatives.markers import BELOW, MEASURED, MISSING, NOT_EVALUABLE
+from correlatives.markers import ABOVE, BELOW, MEASURED, MISSING, NOT_EVALUABLE
 from correlatives.tables.choose import collapse
 from correlatives.tables.dictionary import Dictionary, info_frame
 from correlatives.tables.problems import Problems
@@ -515,7 +515,20 @@ def _add(
             | {"timepoint": when, "domain": "alterations"}
             for name in names
         ]
+        best, states = _within_limits(best, states, entries)
         collected.blocks.append(Block(info_frame(entries), best, states, preference))
+
+
+def _within_limits(
+    value: np.ndarray, state: np.ndarray, entries: list[dict[str, Any]]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Put values outside the dictionary's limits at the limits; those of nothing found, too."""
+    lloq, uloq = (np.array([e[name] for e in entries])[:, None] for name in ("lloq", "uloq"))
+    with np.errstate(invalid="ignore"):
+        under = np.isin(state, (MEASURED, BELOW)) & (value < lloq)
+        over = (state == MEASURED) & (value > uloq)
+    value = np.where(under, lloq, np.where(over, uloq, value))
+    return value, np.where(under, BELOW, np.where(over, ABOVE, state)).astype(np.uint8)
 
 
 def vaf_of_genes(

@@ -114,6 +114,17 @@ def positive_of_two(found: Iterable[str]) -> str:
     return obvious[0] if len(obvious) == 1 else ordered[-1]
 
 
+def two_levels(found: Iterable[str], positive: str) -> str:
+    """Return two words as levels, the positive one last; "" where it obviously is the positive one.
+
+    ``yes`` and ``no`` are positive and negative; ``Male`` and ``Female``, or ``4`` and ``3``, are not.
+    """
+    others = sorted(set(found) - {positive})
+    if len(others) != 1 or positive.casefold() in POSITIVE or "<" in f"{others[0]}{positive}":
+        return ""
+    return f"{others[0]}<{positive}"
+
+
 def info_frame(entries: list[dict[str, Any]]) -> pd.DataFrame:
     """Return ``Markers.info`` from its rows."""
     columns = {

@@ -49,6 +49,18 @@ class AnalysisValues(NamedTuple):
     info: pd.DataFrame
 
 
+def taken_by(transform: str, values: np.ndarray) -> np.ndarray:
+    """Say which values a transform is defined for (NaN is none of them)."""
+    with np.errstate(invalid="ignore"):
+        if transform in ("log2", "log10"):
+            return values > 0
+        if transform == "logit":
+            return (values > 0) & (values < 1)
+        if transform == "sqrt":
+            return values >= 0
+    return ~np.isnan(values)
+
+
 def analysis_values(
     markers: Markers, index: Sequence[int] | np.ndarray | None = None
 ) -> AnalysisValues:
@@ -107,15 +119,16 @@ def analysis_values(
         if not len(rows):
             continue
         part = values[rows]
+        allowed = taken_by(name, part)
         with np.errstate(invalid="ignore", divide="ignore"):
             if name == "log2":
-                allowed, part = part > 0, np.log2(part)
+                part = np.log2(part)
             elif name == "log10":
-                allowed, part = part > 0, np.log10(part)
+                part = np.log10(part)
             elif name == "sqrt":
-                allowed, part = part >= 0, np.sqrt(part)
+                part = np.sqrt(part)
             else:
-                allowed, part = (part > 0) & (part < 1), np.log(part) - np.log1p(-part)
+                part = np.log(part) - np.log1p(-part)
         lost = (usable[rows] & ~allowed).sum(axis=1)
         for row in np.flatnonzero(lost):
             notes[rows[row]].append(f"{lost[row]} value(s) that {name} cannot take are left out")

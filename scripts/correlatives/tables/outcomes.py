@@ -14,6 +14,9 @@ from correlatives.tables.words import POSITIVE, nearest, words
 #: Responses that are a response whenever they were seen.
 RESPONDED = ("CR", "PR")
 
+#: Reasons of an outcome that are the end of treatment, without progression.
+STOPPED = ("toxicity", "withdrawal")
+
 #: Times of two events that differ by less are the same visit (months; one day).
 SAME_DAY_MONTHS = 1.0 / DAYS_A_MONTH
 
@@ -253,12 +256,25 @@ def _duration(
     }
 
 
-def off_treatment_reason(ids: np.ndarray, doses: pd.DataFrame) -> np.ndarray:
+def off_treatment_reason(
+    ids: np.ndarray, doses: pd.DataFrame, outcomes: pd.DataFrame, reference: str
+) -> np.ndarray:
     """Return why treatment ended: the last reason given for the drug that was stopped last; shape (n,).
 
     A drug that was stopped earlier while another went on is not the end of treatment. Of drugs stopped on
-    one day the one with a reason counts. Empty without a reason.
+    one day the one with a reason counts. Where the doses name no reason, toxicity and withdrawal are taken
+    from the outcomes of `reference` (progression-free survival). Empty without a reason.
     """
+    result = _reason_of_doses(ids, doses)
+    said = outcomes[
+        outcomes["endpoint"].eq(reference).fillna(False).to_numpy(dtype=bool)
+        & outcomes["reason"].isin(STOPPED).to_numpy(dtype=bool)
+    ].drop_duplicates("subject_id")
+    censored = words(said.set_index("subject_id")["reason"].reindex(pd.Index(ids)))
+    return np.where(result == "", censored, result)
+
+
+def _reason_of_doses(ids: np.ndarray, doses: pd.DataFrame) -> np.ndarray:
     result = np.full(len(ids), "", dtype=object)
     if "reason_off" not in doses or not len(doses):
         return result

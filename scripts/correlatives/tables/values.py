@@ -26,6 +26,7 @@ from correlatives.tables.dictionary import (
     levels_of,
     positive_of_two,
     positives_of,
+    two_levels,
 )
 from correlatives.tables.problems import Problems
 from correlatives.tables.study import STATUSES, Matrix
@@ -178,6 +179,7 @@ def encode_levels(
                 entry["positive"] = "1"
             elif len(found) == 2:
                 entry["positive"] = positive_of_two(found)
+                entry["levels"] = entry["levels"] or two_levels(found, entry["positive"])
             else:
                 obvious = sorted(word for word in found if word.casefold() in POSITIVE)
                 entry["positive"] = "|".join(obvious)
