@@ -716,7 +716,7 @@ def matching(study, expected: Expected) -> list:
 def test_the_sound_study_has_no_problem(tmp_path: Path) -> None:
     study = Sound(tmp_path).load()
     assert study.problems.found == []
-    assert study.problems.summary() == ""
+    assert study.problems.summary() == "The input tables: no problem found."
 
 
 @pytest.mark.parametrize("name", sorted(DEFECTS))

@@ -112,7 +112,7 @@ def contract(table: str) -> Contract:
         If there is no schema of that name.
     """
     text = (SCHEMAS / f"{table}.schema.yaml").read_text(encoding="utf-8")
-    schema = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    schema = getattr(yaml, "CSafeLoader", yaml.SafeLoader)(text).get_single_data()
     required = set(schema.get("required", ()))
     columns = {
         name: _column(name, said or {}, name in required)

@@ -173,11 +173,11 @@ def summarise(
     Returns
     -------
     str
-        Empty if there is nothing to tell; no trailing newline.
+        No trailing newline.
     """
     told = list(problems)
     if not told:
-        return ""
+        return "The input tables: no problem found."
     if colour is None:
         colour = sys.stderr.isatty()
     paint = {"error": "\033[31m", "warning": "\033[33m", "accepted": "\033[2m"}
