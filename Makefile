@@ -33,7 +33,6 @@ $(STAMP): requirements.lock
 
 demo: setup
 	$(BIN)/snakemake
-	@$(BIN)/snakemake report
 	@echo
 	@echo "The report is $(CURDIR)/results/report.html (to send it: results/report.zip)"
 

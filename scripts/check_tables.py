@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from correlatives.cohort import build_cohort
+from correlatives.assembly import build_cohort
 from correlatives.tables.config import claim_results
 from correlatives.tables.load import load_study
 from correlatives.workflow import job

@@ -15,6 +15,9 @@ with job(snakemake) as step:  # noqa: F821
     step.write(table_one(cohort, list(dict.fromkeys(step.params.columns))), step.output.table_one)
     shared = {"arms": cohort.arms, "simulated": cohort.study["simulated"]}
     steps = pd.read_csv(step.input.flow, sep="\t", keep_default_na=False)
-    flow.draw(steps, **shared).write(step.stem(step.output.flow))
+    # The same samples serve every endpoint: the figure shows them for the first, the table for all.
+    first = next(iter(cohort.study["endpoints"]))
+    again = steps["step"].str.match(f"analysis: (?!{first},).*, ")
+    flow.draw(steps[~again], **shared).write(step.stem(step.output.flow))
     counts = pd.read_csv(step.input.inventory, sep="\t", keep_default_na=False)
     inventory.draw(counts, **shared).write(step.stem(step.output.inventory))

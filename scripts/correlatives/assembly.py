@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from correlatives.cohort import DOMAINS, EMPTY, GIVEN, Built, Cohort
+from correlatives.cohort import DOMAINS, EMPTY, GIVEN, Cohort
 from correlatives.markers import Markers
 from correlatives.pairing import means_progression, unpaired_by_specimen
 from correlatives.tables import alterations as genes
@@ -57,6 +58,24 @@ COLUMN_LISTS = (
     (("predictive", "clinical_markers"), "covariate_names_no_column"),
     (("response", "clinical"), "covariate_names_no_column"),
 )
+
+
+@dataclass(frozen=True)
+class Built:
+    """A cohort and the account of how it was made.
+
+    Attributes
+    ----------
+    cohort : Cohort
+    flow, inventory, eligibility, chosen_samples : pd.DataFrame
+        ``check/{name}.tsv``.
+    """
+
+    cohort: Cohort
+    flow: pd.DataFrame
+    inventory: pd.DataFrame
+    eligibility: pd.DataFrame
+    chosen_samples: pd.DataFrame
 
 
 class Assembly:
@@ -664,3 +683,21 @@ class Assembly:
             {name: words(pathways[name]) if name in pathways else "" for name in EMPTY["pathways"]},
             columns=EMPTY["pathways"],
         )
+
+
+def build_cohort(study: Study) -> Built:
+    """Join a study's tables into the cohort, and account for every subject and sample.
+
+    Nothing is raised for what the data hold; problems are added to ``study.problems`` (those that reading
+    the tables has told already are not told again), and with errors among them the cohort is not
+    meant to be analysed.
+
+    Parameters
+    ----------
+    study : Study
+
+    Returns
+    -------
+    Built
+    """
+    return Assembly(study).built()

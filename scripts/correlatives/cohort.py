@@ -30,7 +30,7 @@ from correlatives.tables.dictionary import info_frame, levels_of, positive_of_tw
 from correlatives.tables.words import words
 
 if TYPE_CHECKING:
-    from correlatives.tables.study import Study
+    pass
 
 __all__ = [
     "ABOVE",
@@ -41,10 +41,8 @@ __all__ = [
     "MEASURED",
     "MISSING",
     "NOT_EVALUABLE",
-    "Built",
     "Cohort",
     "Markers",
-    "build_cohort",
     "clinical_markers",
     "joined",
 ]
@@ -215,44 +213,6 @@ EMPTY: dict[str, list[str]] = {
     ],
     "pathways": ["gene", "kind", "pathway", "direction"],
 }
-
-
-@dataclass(frozen=True)
-class Built:
-    """A cohort and the account of how it was made.
-
-    Attributes
-    ----------
-    cohort : Cohort
-    flow, inventory, eligibility, chosen_samples : pd.DataFrame
-        ``check/{name}.tsv``.
-    """
-
-    cohort: Cohort
-    flow: pd.DataFrame
-    inventory: pd.DataFrame
-    eligibility: pd.DataFrame
-    chosen_samples: pd.DataFrame
-
-
-def build_cohort(study: Study) -> Built:
-    """Join a study's tables into the cohort, and account for every subject and sample.
-
-    Nothing is raised for what the data hold; problems are added to ``study.problems`` (those that reading
-    the tables has told already are not told again), and with errors among them the cohort is not
-    meant to be analysed.
-
-    Parameters
-    ----------
-    study : Study
-
-    Returns
-    -------
-    Built
-    """
-    from correlatives.assembly import Assembly
-
-    return Assembly(study).built()
 
 
 def joined(cohort: Cohort) -> pd.DataFrame:

@@ -16,6 +16,7 @@ from studies import (
     wide,
 )
 
+from correlatives.assembly import build_cohort
 from correlatives.cohort import (
     ABOVE,
     BELOW,
@@ -23,7 +24,6 @@ from correlatives.cohort import (
     MISSING,
     NOT_EVALUABLE,
     Cohort,
-    build_cohort,
     clinical_markers,
     joined,
 )

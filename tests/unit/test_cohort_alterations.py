@@ -5,7 +5,8 @@ import pytest
 from pytest import approx
 from studies import configuration, rules_of, study, two_arms, value_of
 
-from correlatives.cohort import ABOVE, BELOW, MEASURED, MISSING, NOT_EVALUABLE, build_cohort
+from correlatives.assembly import build_cohort
+from correlatives.cohort import ABOVE, BELOW, MEASURED, MISSING, NOT_EVALUABLE
 
 WILD, ALTERED, UNKNOWN, NO_SAMPLE = (
     (0, MEASURED),

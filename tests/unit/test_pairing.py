@@ -6,7 +6,7 @@ from pathlib import Path
 
 from studies import adds_up
 
-from correlatives.cohort import build_cohort
+from correlatives.assembly import build_cohort
 from correlatives.resistance.acquired import acquired
 from correlatives.simulate import simulate_trial
 from correlatives.tables.config import load

@@ -13,8 +13,8 @@ from typing import NamedTuple
 import pandas as pd
 import pytest
 
+from correlatives.assembly import build_cohort
 from correlatives.binary.contrasts import mcnemar
-from correlatives.cohort import build_cohort
 from correlatives.predictive.model import fit_domain
 from correlatives.predictive.multiplicity import adjust
 from correlatives.resistance.acquired import acquired, acquired_by_arm
