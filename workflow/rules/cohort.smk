@@ -11,10 +11,10 @@ rule describe_cohort:
         joined="<results>/cohort/cohort.tsv",
         parquet="<results>/cohort/cohort.parquet",
         table_one=table(
-            "<results>/efficacy/table_one.tsv", "Cohort", "table_one", table="Table 1"
+            "<results>/efficacy/table_one.tsv", "Cohort", "table_one", "Table 1"
         ),
-        flow=figure("flow", "Cohort", figure="Flow of subjects and samples"),
-        inventory=figure("inventory", "Cohort", figure="Sample inventory"),
+        flow=figure("flow", "Cohort", "Flow of subjects and samples"),
+        inventory=figure("inventory", "Cohort", "Sample inventory"),
     log:
         "<logs>/describe_cohort.log",
     benchmark:

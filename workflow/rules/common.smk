@@ -116,23 +116,27 @@ RAW_GIVEN = [path for path in RAW_FILES if not made(path)]
 # --- results ----------------------------------------------------------------------------------------
 
 
-def table(path, category, caption, **labels):
+def table(path, category, caption, title):
     """An output table that the report shows."""
     return io.report(
-        path, caption=f"../report/{caption}.rst", category=category, labels=labels
+        path,
+        caption=f"../report/{caption}.rst",
+        category=category,
+        labels={"result": title, "form": "table"},
     )
 
 
-def figure(name, category, **labels):
+def figure(name, category, title):
     """The files of one figure. The report shows the picture, with the caption written beside it."""
     stem = f"<results>/figures/{name}"
     caption = (RESULTS / "figures" / f"{name}.rst").absolute()
-    return [
-        io.report(
-            f"{stem}.png", caption=str(caption), category=category, labels=labels
-        ),
-        *(f"{stem}.{kind}" for kind in ("pdf", "svg", "csv", "rst")),
-    ]
+    picture = io.report(
+        f"{stem}.png",
+        caption=str(caption),
+        category=category,
+        labels={"result": title, "form": "figure"},
+    )
+    return [picture, *(f"{stem}.{kind}" for kind in ("pdf", "svg", "csv", "rst"))]
 
 
 def ending(config, failed=False):

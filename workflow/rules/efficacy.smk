@@ -37,9 +37,7 @@ rule estimate_efficacy:
         code=code("estimate_efficacy"),
     output:
         **{
-            name: table(
-                f"<results>/efficacy/{name}.tsv", "Efficacy", name, table=title
-            )
+            name: table(f"<results>/efficacy/{name}.tsv", "Efficacy", name, title)
             for name, title in EFFICACY_TABLES.items()
         },
     log:
@@ -70,7 +68,7 @@ rule draw_efficacy:
         code=code("draw_efficacy"),
     output:
         **{
-            name: figure(name, "Efficacy", figure=title)
+            name: figure(name, "Efficacy", title)
             for name, title in EFFICACY_FIGURES.items()
         },
     log:

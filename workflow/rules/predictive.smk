@@ -75,7 +75,7 @@ rule screen_biomarkers:
                 f"<results>/{SCREEN}/{endpoint}.tsv",
                 SCREEN_CATEGORY,
                 SCREEN,
-                table=f"Biomarkers, {endpoint}",
+                f"Biomarkers, {endpoint}",
             )
             for endpoint in SCREENED
         ],
@@ -108,7 +108,7 @@ rule draw_biomarkers:
         code=code("draw_biomarkers"),
     output:
         **{
-            name: figure(name, SCREEN_CATEGORY, figure=title)
+            name: figure(name, SCREEN_CATEGORY, title)
             for name, title in SCREEN_FIGURES.items()
         },
     log:

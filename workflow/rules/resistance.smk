@@ -26,9 +26,7 @@ rule analyse_resistance:
         code=code("analyse_resistance"),
     output:
         **{
-            name: table(
-                f"<results>/resistance/{name}.tsv", "Resistance", name, table=title
-            )
+            name: table(f"<results>/resistance/{name}.tsv", "Resistance", name, title)
             for name, title in RESISTANCE_TABLES.items()
         },
     log:
@@ -59,7 +57,7 @@ rule draw_resistance:
         code=code("draw_resistance"),
     output:
         **{
-            name: figure(name, "Resistance", figure=title)
+            name: figure(name, "Resistance", title)
             for name, title in RESISTANCE_FIGURES.items()
         },
     log:

@@ -59,20 +59,20 @@ rule summarise_response_models:
         code=code("summarise_response_models"),
     output:
         **{
-            name: figure(name, "Response", figure=title)
+            name: figure(name, "Response", title)
             for name, title in RESPONSE_FIGURES.items()
         },
         performance=table(
             "<results>/response/performance.tsv",
             "Response",
             "performance",
-            table="Performance",
+            "Performance",
         ),
         sample_size=table(
             "<results>/response/sample_size.tsv",
             "Response",
             "sample_size",
-            table="Sample size",
+            "Sample size",
         ),
     log:
         "<logs>/response/summary.log",
