@@ -204,7 +204,9 @@ def write_workbook(contracts: Iterable[Contract], path: Path) -> None:
         # the same file from the same contracts: without the hour at which it was made
         book.set_properties({"created": datetime.datetime(2000, 1, 1)})
         formats = {
-            "required": book.add_format({"bold": True, "bg_color": "#DDEBF7", "num_format": TEXT_FORMAT}),
+            "required": book.add_format(
+                {"bold": True, "bg_color": "#DDEBF7", "num_format": TEXT_FORMAT}
+            ),
             "optional": book.add_format({"bg_color": "#F2F2F2", "num_format": TEXT_FORMAT}),
             "text": book.add_format({"num_format": TEXT_FORMAT}),
             "date": book.add_format({"num_format": "yyyy-mm-dd"}),
