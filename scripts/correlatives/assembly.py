@@ -153,7 +153,7 @@ class Assembly:
             arms = words(given["arm"]) if "arm" in given else np.full(len(given), "", object)
             flow.start("in the files", "subject", dict(zip(ids, arms, strict=True)))
         # Arms that are pooled, or not told apart, are one arm from the first step on.
-        flow.relabel(relabel)
+        flow.relabel(relabel, labels.values())
         flow.leave_out("arms", "subject", set_aside)
         self.labels = labels
         self.set_aside = set_aside

@@ -52,6 +52,23 @@ def test_pooled_arms_are_one_from_the_first_step_on():
     assert adds_up(flow.frame())
 
 
+def test_arms_go_in_the_order_of_the_study_others_after_them():
+    flow = Flow()
+    flow.start("in the files", "subject", {"1": "other", "2": "high dose", "3": "placebo"})
+    flow.relabel({}, ["placebo", "high dose"])
+    flow.leave_out("arms", "subject", {"1": "other arm: other"})
+    assert [row[2:] for row in rows(flow)] == [
+        ("placebo", "", 1),
+        ("high dose", "", 1),
+        ("other", "", 1),
+        ("other", "other arm: other", 1),
+        ("placebo", "", 1),
+        ("high dose", "", 1),
+        ("other", "", 0),
+    ]
+    assert adds_up(flow.frame())
+
+
 def test_nobody_at_all():
     flow = Flow()
     flow.start("in the files", "sample", {})

@@ -145,7 +145,10 @@ def test_baseline_interaction_is_quoted_and_never_from_a_p_value(planted):
         "interaction_ratio_low": 0.4,
         "p_randomisation": 0.0001,
     }
+    cut = row | {"contrast": ">=1 v <1"}
     table = table_of(planted, predictive=pd.DataFrame([row, wide])).set_index("name")
+    twice = table_of(planted, predictive=pd.DataFrame([row, cut, wide])).set_index("name")
+    assert twice.loc["RB1", "summary"] == table.loc["RB1", "summary"]
     assert table.loc["RB1", "baseline_interaction_pfs_blood"] == (
         "less benefit with gene:RB1 (plasma): ratio of hazard ratios 2.4 (1.1 to 5.2), altered v not, "
         "n 280, 260 events"

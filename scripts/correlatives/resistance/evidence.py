@@ -228,7 +228,8 @@ def _interaction(rows: pd.DataFrame) -> str:
 
 
 def _words_of_interaction(rows: pd.DataFrame, place: str) -> list[str]:
-    return [
+    # A marker and its cut-point may say the same.
+    said = [
         f"At baseline ({place}), the limits of {name} × arm exclude 1: "
         f"{_direction(low, high, 1, BENEFIT)} where it is present or higher."
         for name, low, high in _tuples(
@@ -236,6 +237,7 @@ def _words_of_interaction(rows: pd.DataFrame, place: str) -> list[str]:
         )
         if low > 1 or high < 1
     ]
+    return list(dict.fromkeys(said))
 
 
 def _early(paired: pd.DataFrame, to: str, arms: tuple[str, str]) -> pd.DataFrame:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,7 @@ class Flow:
     def __init__(self) -> None:
         self.remaining: dict[str, dict[str, str]] = {"subject": {}, "sample": {}}
         self._rows: list[tuple[str, str, str, str, int]] = []
+        self._order: dict[str, int] = {}
 
     def start(self, step: str, unit: str, arms: Mapping[str, str]) -> None:
         """Begin with `arms`: every id of the unit, and its arm ("" where unknown)."""
@@ -48,8 +50,12 @@ class Flow:
         self.leave_out(step, unit, reasons)
         self.remaining[unit] = trunk
 
-    def relabel(self, arms: Mapping[str, str]) -> None:
-        """Write arms by another label from the first step on; those that share one are pooled."""
+    def relabel(self, arms: Mapping[str, str], order: Iterable[str] = ()) -> None:
+        """Write arms by another label from the first step on; those that share one are pooled.
+
+        Within a step they are listed in `order`, others after them.
+        """
+        self._order = {arm: rank for rank, arm in enumerate(order)}
         for unit, members in self.remaining.items():
             self.remaining[unit] = {key: arms.get(arm, arm) for key, arm in members.items()}
         pooled: dict[tuple[str, str, str, str], int] = {}
@@ -76,4 +82,7 @@ class Flow:
         """Return ``check/flow.tsv``."""
         import pandas as pd
 
-        return pd.DataFrame(self._rows, columns=["step", "unit", "arm", "reason", "n"])
+        rows: list[tuple[str, str, str, str, int]] = []
+        for _, block in itertools.groupby(self._rows, key=lambda row: (row[0], row[1], row[3])):
+            rows += sorted(block, key=lambda row: self._order.get(row[2], len(self._order)))
+        return pd.DataFrame(rows, columns=["step", "unit", "arm", "reason", "n"])
