@@ -1074,14 +1074,15 @@ def _check_timepoints(plain: Mapping[str, Any]) -> Iterator[Finding]:
 
 
 def _check_visits(timepoints: Mapping[str, Any]) -> Iterator[Finding]:
-    owner: dict[str, str] = {}
+    # A visit that has a timepoint's own name is of that timepoint.
+    owner: dict[str, str] = {str(name): name for name in timepoints}
     for name, timepoint in timepoints.items():
         visits = _dict(timepoint).get("visits")
         for position, visit in enumerate(visits if isinstance(visits, list) else []):
             if isinstance(visit, str) and owner.setdefault(visit, name) != name:
                 yield Finding(
                     ("timepoints", name, "visits", position),
-                    f"the visit {visit} is listed under {owner[visit]} already. A visit is of one timepoint.",
+                    f"the visit {visit} belongs to {owner[visit]} already. A visit is of one timepoint.",
                 )
 
 
