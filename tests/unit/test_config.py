@@ -316,7 +316,7 @@ DEFECTS = [
     ("tables:", "predictive: {randomisations: true}\ntables:", "line 4, predictive.randomisations: found true (a truth value), where a whole number belongs."),
     ("tables:", "timepoints: {baseline: {visits: [C1]}}\nresistance: {to: EOT}\ntables:", "line 5, resistance.to: EOT is not among timepoints (baseline)."),
     ("tables:", "timepoints: {baseline: {visits: [C1]}}\nresistance: {early: [C2]}\ntables:", "line 5, resistance.early[1]: C2 is not among timepoints (baseline)."),
-    ("tables:", "timepoints: {baseline: {visits: [C1]}, C1: {}}\nresistance: {early: [C1, baseline]}\ntables:", "line 5, resistance.early[2]: baseline is where the change starts from (resistance.from). Name timepoints on treatment only."),
+    ("tables:", "timepoints: {baseline: {visits: [D1]}, C1: {}}\nresistance: {early: [C1, baseline]}\ntables:", "line 5, resistance.early[2]: baseline is where the change starts from (resistance.from). Name timepoints on treatment only."),
     ("tables:", "resistance: {from: screening, early: [screening]}\ntables:", "line 4, resistance.early[1]: screening is where the change starts from (resistance.from). Name timepoints on treatment only."),
     ("tables:", "timepoints: {baseline: {visits: [C1, C2]}, later: {visits: [C3, C2]}}\ntables:", "line 4, timepoints.later.visits[2]: the visit C2 belongs to baseline already. A visit is of one timepoint."),
     ("tables:", "timepoints: {baseline: {visits: [C1, C2]}, C2: {window_days: [20, 26]}}\ntables:", "line 4, timepoints.baseline.visits[2]: the visit C2 belongs to C2 already. A visit is of one timepoint."),
