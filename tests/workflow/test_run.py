@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 from pathlib import Path
 
 import pandas as pd
@@ -69,6 +70,31 @@ def test_the_report_says_that_the_data_are_simulated(finished: Path):
     assert len(captions) > 10
     assert all("Simulated data" in path.read_text(encoding="utf-8") for path in captions)
     assert page.count("Simulated data") > len(captions)
+
+
+def test_the_report_opens_in_a_browser(finished: Path, tmp_path: Path):
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
+    if chromium is None:
+        pytest.skip("Chromium is not installed: the report is not opened")
+    quiet = "--headless --no-sandbox --disable-gpu --no-first-run --disable-background-networking"
+    shown = subprocess.run(
+        [
+            chromium,
+            *quiet.split(),
+            "--disable-component-update",
+            "--disable-sync",
+            f"--user-data-dir={tmp_path}",
+            "--virtual-time-budget=10000",
+            "--dump-dom",
+            (finished / "results/report.html").as_uri(),
+        ],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+    ).stdout
+    for words in ("Simulated data.", "Predictive biomarkers", "Resistance", "Efficacy", "Response"):
+        assert words in shown, words
 
 
 def test_nothing_to_do_the_second_time(copy: Path):

@@ -42,9 +42,11 @@ rule report:
     conda:
         "../../envs/statistics.yaml"
     params:
-        captions={
+        # The report shows labels and captions that stand in these files.
+        shows={
             path.name: digest(path)
-            for path in sorted((HOUSE / "workflow/report").glob("*.rst"))
+            for folder in ("report", "rules")
+            for path in sorted((HOUSE / "workflow" / folder).iterdir())
         },
         study=config["study"],
         python=sys.executable,
