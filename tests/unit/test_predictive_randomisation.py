@@ -5,8 +5,16 @@ import pytest
 from biomarker_cohorts import cohort_of, identifiers, markers_of, trial
 from pytest import approx
 
+from correlatives.predictive.compiled_scores import row_medians
 from correlatives.predictive.model import fit_domain, minimum_detectable_ratio
-from correlatives.predictive.randomisation import draw_arms, family_wise_p, randomisation_test
+from correlatives.predictive.randomisation import (
+    ArmDraws,
+    FarTail,
+    draw_arms,
+    family_wise_p,
+    is_wide,
+    randomisation_test,
+)
 
 
 def one_by_one(residual, weight, marker, arm, strata, drawn, logistic):
@@ -36,7 +44,7 @@ def one_by_one(residual, weight, marker, arm, strata, drawn, logistic):
         return score, v, v_r
 
     observed = parts(arm)
-    every = [parts(a) for a in drawn]
+    every = [parts(a) for a in drawn.astype(float)]
     floor = 0.0 if logistic else 0.25 * np.median([v for _, v, _ in every])
 
     def studentised(s, v, v_r):
@@ -191,3 +199,134 @@ def test_subjects_without_the_marker_play_no_part():
     alone = fit_domain(part, "PFS", part.markers).table
     assert whole["minimum_detectable_ratio"][0] == approx(alone["minimum_detectable_ratio"][0])
     assert whole["score_z"][0] == approx(alone["score_z"][0])
+
+
+def tailed(rows=slice(None), markers=None, most=40_000, draws=999, **options):
+    """The test of `ingredients` with draws that go on, for some rows."""
+    residual, weight, marker, arm, strata, _ = ingredients(markers=40)
+    # one strong marker, one that nothing reaches
+    for j, slope in ((3, 0.6), (7, 6.0)):
+        residual[j] += slope * (arm - 0.5) * np.nan_to_num(marker[j] - 40) / 3 * weight[j]
+    ids = identifiers(len(arm))
+    allowed = np.ones(len(marker), dtype=bool) if markers is None else markers
+    tail = FarTail(
+        ArmDraws(arm, strata, ids, 3), np.ones(len(arm), dtype=bool), allowed[rows], most
+    )
+    drawn = draw_arms(arm, strata, ids, draws, seed=3)
+    parts = (residual[rows], weight[rows], marker[rows], arm, strata)
+    return randomisation_test(*parts, drawn, logistic=False, far_tail=tail, **options), parts
+
+
+def test_the_far_tail_is_counted_as_one_long_run_would():
+    """20 exceedances: p = 20 / draws, else (exceedances + 1) / (most + 1); others rest on the first draws."""
+    tested, parts = tailed()
+    arm, strata = parts[3], parts[4]
+    ids = identifiers(len(arm))
+    long = draw_arms(arm, strata, ids, 40_000, seed=3)
+    assert (long[:999] == draw_arms(arm, strata, ids, 999, seed=3)).all()
+    first = randomisation_test(*parts, long[:999], logistic=False)
+    went_on = tested.draws > 999
+    assert went_on.any()
+    assert (tested.p[~went_on] == first.p[~went_on]).all()
+    assert (first.p[~went_on] >= 21 / 1000).all()
+    residual, weight, marker = (part[went_on] for part in parts[:3])
+    for j, (p, made) in enumerate(zip(tested.p[went_on], tested.draws[went_on], strict=True)):
+        m = np.where(weight[j] > 0, marker[j], 0.0)
+        z = tested.z[went_on][j]
+        one = (residual[j], weight[j], m)
+        # the floor stays that of the first draws
+        _, _, _, _, floor = statistics_of(*one, arm, strata, long[:999])
+        _, _, score, v, _ = statistics_of(*one, arm, strata, long[:made])
+        reached = np.abs(score) / np.sqrt(v + floor) >= abs(z) - 1e-9 * (1 + abs(z))
+        if made < 40_000:
+            assert reached.sum() == 20
+            assert reached[-1]
+            assert p == 20 / made
+        else:
+            assert reached.sum() < 20 or reached[-1]
+            assert p == approx((reached.sum() + 1) / 40_001)
+    assert (tested.draws == 40_000).any()
+    assert (tested.p[tested.draws == 40_000] < 1e-3).all()
+
+
+def statistics_of(residual, weight, marker, arm, strata, drawn):
+    """Observed score and V, scores and Vs of draws, and the floor, of one marker (all in one pass)."""
+    a = np.vstack([arm[None], drawn]).astype(float)
+    x = {"a": a, "m": np.broadcast_to(marker, a.shape), "z": a * marker}
+    tilde = {name: value.copy() for name, value in x.items()}
+    for g in np.unique(strata):
+        rows = strata == g
+        total = weight[rows].sum()
+        for name, value in x.items():
+            tilde[name][:, rows] -= (value[:, rows] @ weight[rows] / total)[:, None]
+    u = {name: value @ residual for name, value in tilde.items()}
+    i = {p + q: (weight * tilde[p] * tilde[q]).sum(axis=1) for p in x for q in x}
+    determinant = i["aa"] * i["mm"] - i["am"] ** 2
+    ga = (i["mm"] * i["az"] - i["am"] * i["mz"]) / determinant
+    gm = (i["aa"] * i["mz"] - i["am"] * i["az"]) / determinant
+    score, v = u["z"] - ga * u["a"] - gm * u["m"], i["zz"] - ga * i["az"] - gm * i["mz"]
+    return score[0], v[0], score[1:], v[1:], 0.25 * np.median(v[1:])
+
+
+def test_the_far_tail_does_not_depend_on_the_other_markers():
+    whole, _ = tailed()
+    for rows in (slice(0, 10), slice(7, 8), slice(10, 40)):
+        part, _ = tailed(rows)
+        assert (part.p == whole.p[rows]).all()
+        assert (part.draws == whole.draws[rows]).all()
+    none, _ = tailed(markers=np.zeros(40, dtype=bool))
+    assert (none.draws == 999).all()
+    assert none.p.min() >= 1 / 1000
+
+
+def test_families_are_wide_when_one_p_value_could_not_stand_out():
+    assert not is_wide(100, 9_999)
+    assert is_wide(101, 9_999)
+    assert not is_wide(1, 0)
+
+
+@pytest.mark.parametrize("logistic", [False, True])
+def test_no_answer_depends_on_the_size_of_blocks(logistic):
+    residual, weight, marker, arm, strata, _ = ingredients(markers=70)
+    drawn = draw_arms(arm, strata, identifiers(len(arm)), 1999, seed=3)
+    family = np.arange(70) % 3 - 1
+    parts = (residual, weight, marker, arm, strata, drawn)
+    tests = [
+        randomisation_test(*parts, logistic=logistic, family=family, markers_a_block=size)
+        for size in (None, 4, 16, 33)
+    ]
+    for other in tests[1:]:
+        assert (other.p == tests[0].p).all()
+        assert other.z == approx(tests[0].z, rel=1e-12)
+        assert other.maxima == approx(tests[0].maxima, rel=1e-12)
+        for code in range(2):
+            own = family == code
+            assert (
+                family_wise_p(other.z[own], other.maxima[code])
+                == family_wise_p(tests[0].z[own], tests[0].maxima[code])
+            ).all()
+
+
+def test_family_wise_p_is_never_below_the_marginal_one():
+    residual, weight, marker, arm, strata, drawn = ingredients(markers=30)
+    for logistic in (False, True):
+        tested = randomisation_test(
+            *(residual, weight, marker, arm, strata, drawn),
+            logistic=logistic,
+            family=np.zeros(30, dtype=int),
+        )
+        assert (family_wise_p(tested.z, tested.maxima[0]) >= tested.p).all()
+
+
+@pytest.mark.parametrize("columns", [1, 2, 5, 999, 1024, 1999, 10_000])
+def test_medians_are_those_of_numpy(columns):
+    rng = np.random.default_rng(columns)
+    shape = (4, columns)
+    for values in (
+        rng.random(shape),
+        np.sort(rng.random(shape), axis=1),  # the first values do not bracket the median
+        rng.integers(0, 3, shape).astype(float),
+        np.where(rng.random(shape) < 0.5, 0.0, rng.random(shape) ** 9),
+    ):
+        room = np.empty((4, columns + 1))
+        assert (row_medians(values, room) == np.median(values, axis=1)).all()

@@ -3,11 +3,16 @@
 The arm is drawn anew within strata, as the trial drew it, and the efficient score of the interaction is
 computed for the observed arm and for every draw. All sums over subjects are matrix products of the draws
 with residuals and information weights of the null model (arm + marker + covariates), which is fitted once.
+
+Memory does not grow with the number of markers, and with the number of draws only by a byte a subject and draw: draws
+are kept as bytes, markers are worked on in blocks that see all draws. A marker's answer depends on its own
+numbers and the draws, not on the markers beside it.
 """
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,9 +21,6 @@ import numpy as np
 #: them can make a family.
 ANALYSIS = "predictive"
 
-#: Below this share of the marker's own information there is nothing to compare (no carriers in an arm).
-LEAST_INFORMATION = 1e-8
-
 #: Share of the median information over draws that is added to a draw's own (Cox): keeps draws that put
 #: nearly all carriers in one arm from dominating sparse binary markers.
 MEDIAN_SHARE = 0.25
@@ -26,9 +28,72 @@ MEDIAN_SHARE = 0.25
 #: Statistics that differ by less, relatively, are equal.
 EQUAL = 1e-9
 
-#: Small enough that the arrays of a block stay in the cache and below the allocator's threshold for fresh pages.
-_MARKERS_A_BLOCK = 64
+#: Draws that share one seed; the next as many come from the next.
+DRAWS_A_SEED = 4096
+
+#: A marker's draws stop when this many have reached its statistic (Besag & Clifford 1991).
+ENOUGH = 20
+
+#: Draws after which a marker stops anyway.
+MOST_DRAWS = 2_000_000
+
+#: A family is wide if m / (draws + 1), the smallest q-value that a single marker among m can get, is larger.
+WIDE = 0.01
+
+#: Draws × products of a block of markers stay in the cache.
 _DRAWS_A_BLOCK = 256
+_MARKERS_A_BLOCK = 64
+
+#: Bytes of score and variance of a block of markers over all draws, beyond which the block gets fewer markers.
+_BLOCK_BYTES = 32_000_000
+
+
+@dataclass(frozen=True)
+class ArmDraws:
+    """Permutations of the arm within strata: a sequence without end, of which any piece can be drawn.
+
+    They depend on the seed, the name of the analysis and the subjects (in the order of their identifiers)
+    only: they are the same for every marker, endpoint and job.
+
+    Attributes
+    ----------
+    arm : np.ndarray, shape (n,)
+        0 control, 1 experimental, of all analysed subjects.
+    strata : np.ndarray of int, shape (n,)
+        Stratum codes.
+    subjects : np.ndarray of str, shape (n,)
+        Identifiers.
+    seed : int
+        Seed of the study.
+    analysis : str
+        Name of the analysis.
+    """
+
+    arm: np.ndarray
+    strata: np.ndarray
+    subjects: np.ndarray
+    seed: int
+    analysis: str = ANALYSIS
+
+    def block(self, index: int) -> np.ndarray:
+        """Return draws index × 4096 and on: np.ndarray of uint8, shape (4096, n)."""
+        words = int.from_bytes(hashlib.sha256(self.analysis.encode()).digest()[:8], "big")
+        rng = np.random.default_rng(np.random.SeedSequence([self.seed, words, index]))
+        order = np.argsort(np.asarray(self.subjects, dtype=str), kind="stable")
+        drawn = np.empty((DRAWS_A_SEED, len(self.arm)), dtype=np.uint8)
+        for stratum in np.unique(self.strata):
+            members = order[self.strata[order] == stratum]
+            allocated = self.arm[members].astype(np.uint8)
+            drawn[:, members] = rng.permuted(np.tile(allocated, (DRAWS_A_SEED, 1)), axis=1)
+        return drawn
+
+    def pieces(self, start: int, stop: int) -> Iterator[np.ndarray]:
+        """Yield draws `start` to `stop`, at most 4096 at a time."""
+        while start < stop:
+            index, offset = divmod(start, DRAWS_A_SEED)
+            piece = self.block(index)[offset : offset + stop - start]
+            start += len(piece)
+            yield piece
 
 
 def draw_arms(
@@ -41,37 +106,56 @@ def draw_arms(
 ) -> np.ndarray:
     """Permute the arm within strata.
 
-    The draws depend on the seed, the name of the analysis and the subjects (in the order of their
-    identifiers) only: they are the same for every marker, endpoint and job.
-
     Parameters
     ----------
-    arm : np.ndarray, shape (n,)
-        0 control, 1 experimental, of all analysed subjects.
-    strata : np.ndarray of int, shape (n,)
-        Stratum codes.
-    subjects : np.ndarray of str, shape (n,)
-        Identifiers.
+    arm, strata, subjects, seed, analysis
+        See `ArmDraws`.
     draws : int
-        Number of draws.
-    seed : int
-        Seed of the study.
-    analysis : str
-        Name of the analysis.
+        Number of draws: fewer are the first of more.
 
     Returns
     -------
-    np.ndarray of float64, shape (draws, n)
+    np.ndarray of uint8, shape (draws, n)
         0 or 1.
     """
-    words = int.from_bytes(hashlib.sha256(analysis.encode()).digest()[:8], "big")
-    rng = np.random.default_rng(np.random.SeedSequence([seed, words]))
-    order = np.argsort(np.asarray(subjects, dtype=str), kind="stable")
-    drawn = np.empty((draws, len(arm)))
-    for stratum in np.unique(strata):
-        members = order[strata[order] == stratum]
-        drawn[:, members] = rng.permuted(np.tile(arm[members], (draws, 1)), axis=1)
+    drawn = np.empty((draws, len(arm)), dtype=np.uint8)
+    start = 0
+    for piece in ArmDraws(arm, strata, subjects, seed, analysis).pieces(0, draws):
+        drawn[start : start + len(piece)] = piece
+        start += len(piece)
     return drawn
+
+
+def is_wide(size: int, draws: int) -> bool:
+    """Whether a family of `size` markers needs smaller p-values than 1 / (draws + 1).
+
+    With that p the best of `size` markers gets a q-value of size / (draws + 1) by Benjamini–Hochberg; the
+    family is wide if that is above 0.01. (100 markers with 9,999 draws.)
+    """
+    return draws > 0 and size / (draws + 1) > WIDE
+
+
+@dataclass(frozen=True)
+class FarTail:
+    """Draws that go on, for markers that few of the first ones have reached.
+
+    Attributes
+    ----------
+    draws : ArmDraws
+        What the first draws came from.
+    kept : np.ndarray of bool, shape (all subjects,)
+        Subjects of `draws` that are in the test.
+    markers : np.ndarray of bool, shape (p,)
+        Markers that may go on: those of wide exploratory families (`is_wide`). A confirmatory marker's
+        p-value stays on the draws of its family-wise one.
+    most : int
+        Draws after which a marker stops anyway.
+    """
+
+    draws: ArmDraws
+    kept: np.ndarray
+    markers: np.ndarray
+    most: int = MOST_DRAWS
 
 
 @dataclass(frozen=True)
@@ -90,76 +174,105 @@ class RandomisationTest:
         0 where there is none.
     maxima : np.ndarray, shape (families, draws)
         Largest absolute Z of the family's markers in each draw.
+    draws : np.ndarray of int, shape (p,)
+        Draws that p rests on.
     """
 
     z: np.ndarray
     p: np.ndarray
     information: np.ndarray
     maxima: np.ndarray
+    draws: np.ndarray
 
 
-def _scores(
-    arms: np.ndarray,
-    residual: np.ndarray,
-    weight: np.ndarray,
-    marker: np.ndarray,
-    members: list[np.ndarray],
-    *,
-    robust: bool,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Efficient score and its variance (draws, p) for each row of `arms` (draws, n); others are (n, p)."""
-    u = {"a": 0.0, "m": 0.0, "z": 0.0}
-    i = {"aa": 0.0, "am": 0.0, "mm": 0.0, "az": 0.0, "mz": 0.0, "zz": 0.0}
-    means = []
-    for rows in members:
-        a, r, e, m = arms[:, rows], residual[rows], weight[rows], marker[rows]
-        p = m.shape[1]
-        products = a @ np.hstack([r, r * m, e, e * m, e * m * m])
-        r_a, r_z, e_a, e_z, e_zm = (products[:, k * p : (k + 1) * p] for k in range(5))
-        total = e.sum(axis=0)
-        # a stratum without expected events has no residuals either
-        share = np.where(total > 0, 1.0 / np.where(total > 0, total, 1.0), 0.0)
-        e_m, e_mm, r_0, r_m = (e * m).sum(0), (e * m * m).sum(0), r.sum(0), (r * m).sum(0)
-        mean_a, mean_z, mean_m = e_a * share, e_z * share, e_m * share
-        u["a"] = u["a"] + (r_a - r_0 * mean_a)
-        u["m"] = u["m"] + (r_m - r_0 * mean_m)
-        u["z"] = u["z"] + (r_z - r_0 * mean_z)
-        # a² = a, so that sums over z = a·m need a·m² only
-        i["aa"] = i["aa"] + (e_a - e_a * mean_a)
-        i["am"] = i["am"] + (e_z - e_a * mean_m)
-        i["mm"] = i["mm"] + (e_mm - e_m * mean_m)
-        i["az"] = i["az"] + (e_z - e_a * mean_z)
-        i["mz"] = i["mz"] + (e_zm - e_m * mean_z)
-        i["zz"] = i["zz"] + (e_zm - e_z * mean_z)
-        if robust:
-            means.append((rows, mean_a, mean_m, mean_z))
-    determinant = i["aa"] * i["mm"] - i["am"] ** 2
-    singular = ~(determinant > 1e-10 * i["aa"] * i["mm"])
-    inverse = np.where(singular, 0.0, 1.0 / np.where(singular, 1.0, determinant))
-    gamma_a = (i["mm"] * i["az"] - i["am"] * i["mz"]) * inverse
-    gamma_m = (i["aa"] * i["mz"] - i["am"] * i["az"]) * inverse
-    score = u["z"] - gamma_a * u["a"] - gamma_m * u["m"]
-    variance = i["zz"] - gamma_a * i["az"] - gamma_m * i["mz"]
-    nothing = singular | ~(variance >= LEAST_INFORMATION * i["mm"])
-    if robust:
-        observed = 0.0
-        for rows, mean_a, mean_m, mean_z in means:
-            a, m, square = arms[:, rows], marker[rows], residual[rows] ** 2
-            p = m.shape[1]
-            products = a @ np.hstack([square, square * m, square * m * m])
-            s_a, s_am, s_amm = (products[:, k * p : (k + 1) * p] for k in range(3))
-            s, s_m, s_mm = square.sum(0), (square * m).sum(0), (square * m * m).sum(0)
-            # z̃ − γ_a ã − γ_m m̃ = a (m − γ_a) − (γ_m m + c), c from the means
-            c = mean_z - gamma_a * mean_a - gamma_m * mean_m
-            observed = observed + (
-                (s_amm - 2 * gamma_a * s_am + gamma_a**2 * s_a)
-                - 2 * (gamma_m * (s_amm - gamma_a * s_am) + c * (s_am - gamma_a * s_a))
-                + (gamma_m**2 * s_mm + 2 * gamma_m * c * s_m + c**2 * s)
-            )
-        variance = np.where(nothing, 0.0, variance)
-        return np.where(nothing, 0.0, score), np.stack([variance, np.maximum(variance, observed)])
-    variance = np.where(nothing, 0.0, variance)
-    return np.where(nothing, 0.0, score), np.stack([variance, variance])
+class _Block:
+    """Some markers, ready for products with draws: subjects in the order of their strata.
+
+    Parameters
+    ----------
+    residual, weight, marker : np.ndarray, shape (markers, n)
+    bounds : list of slice
+        Subjects of each stratum.
+    size : int
+        Markers are filled up to this number with empty ones, so that every product has the same shape.
+    """
+
+    def __init__(
+        self,
+        residual: np.ndarray,
+        weight: np.ndarray,
+        marker: np.ndarray,
+        bounds: list[slice],
+        size: int,
+        *,
+        logistic: bool,
+    ) -> None:
+        from correlatives.predictive.compiled_scores import PRODUCTS, ROBUST_PRODUCTS, SUMS
+
+        count, n = marker.shape
+        usable = np.isfinite(residual).all(axis=1) & np.isfinite(weight).all(axis=1)
+        evaluable = weight > 0
+        m = np.where(evaluable & np.isfinite(marker), marker, 0.0)
+        # the statistic does not depend on the marker's origin and scale, its rounding does
+        number = np.maximum(evaluable.sum(axis=1, keepdims=True), 1)
+        m = np.where(evaluable, m - m.sum(axis=1, keepdims=True) / number, 0.0)
+        scale = np.sqrt((m**2).sum(axis=1, keepdims=True) / number)
+        self.scale = np.where(scale > 0, scale, 1.0)
+        m = m / self.scale
+        r = np.where(usable[:, None], residual, 0.0)
+        e = np.where(usable[:, None], weight, 0.0)
+        kinds = ROBUST_PRODUCTS if logistic else PRODUCTS
+        factors = np.zeros((kinds, size, n))
+        factors[0, :count], factors[1, :count] = r, r * m
+        factors[2, :count], factors[3, :count], factors[4, :count] = e, e * m, e * m * m
+        if logistic:
+            square = r * r
+            factors[5, :count], factors[6, :count] = square, square * m
+            factors[7, :count] = square * m * m
+        self.factors = factors.reshape(kinds * size, n)
+        self.sums = np.zeros((len(bounds), size, SUMS))
+        for g, rows in enumerate(bounds):
+            sums = factors[:, :, rows].sum(axis=2)
+            # a stratum without expected events has no residuals either
+            self.sums[g, :, 0] = np.where(sums[2] > 0, 1 / np.where(sums[2] > 0, sums[2], 1.0), 0.0)
+            self.sums[g, :, 1:5] = sums[[3, 4, 0, 1]].T
+            if logistic:
+                self.sums[g, :, 5:] = sums[5:].T
+        self.count, self.size, self.kinds, self.bounds = count, size, kinds, bounds
+
+    def scores(
+        self, drawn: np.ndarray, room: _Room, *, kinds: int | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return efficient scores and variances (size, draws) of draws (draws, n), in `room`'s memory."""
+        from correlatives.predictive.compiled_scores import efficient_scores
+
+        kinds = self.kinds if kinds is None else kinds
+        draws = len(drawn)
+        score, variance = room.score[:, :draws], room.variance[:, :draws]
+        products = room.products[:, :kinds]
+        flat = room.products.reshape(len(self.bounds), -1, room.arms.shape[0])
+        for start in range(0, draws, _DRAWS_A_BLOCK):
+            part = drawn[start : start + _DRAWS_A_BLOCK]
+            room.arms[: len(part)] = part
+            for g, rows in enumerate(self.bounds):
+                np.matmul(
+                    self.factors[: kinds * self.size, rows],
+                    room.arms[:, rows].T,
+                    out=flat[g, : kinds * self.size],
+                )
+            efficient_scores(products, self.sums, score, variance, start, len(part))
+        return score, variance
+
+
+class _Room:
+    """Memory that the blocks of markers use in turn."""
+
+    def __init__(self, strata: int, kinds: int, markers: int, draws: int, n: int) -> None:
+        self.arms = np.zeros((_DRAWS_A_BLOCK, n))
+        self.products = np.empty((strata, kinds, markers, _DRAWS_A_BLOCK))
+        self.score = np.empty((markers, draws))
+        self.variance = np.empty((markers, draws))
+        self.sorting = np.empty((markers, draws + 1))
 
 
 def randomisation_test(
@@ -172,6 +285,8 @@ def randomisation_test(
     *,
     logistic: bool,
     family: np.ndarray | None = None,
+    far_tail: FarTail | None = None,
+    markers_a_block: int | None = None,
 ) -> RandomisationTest:
     """Test every marker's interaction with the arm.
 
@@ -198,62 +313,149 @@ def randomisation_test(
         Which of the two statistics.
     family : np.ndarray of int, shape (p,), optional
         0-based family of each marker, -1 for none.
+    far_tail : FarTail, optional
+        Draws that go on for markers whose statistic fewer than 20 of `drawn` have reached: until 20 have,
+        p = 20 / draws, or else p = (reached + 1) / (most + 1). The floor of Z stays that of `drawn`. Left
+        out, all p-values rest on `drawn`: (reached + 1) / (draws + 1).
+    markers_a_block : int, optional
+        Markers that are worked on together; no answer depends on it.
 
     Returns
     -------
     RandomisationTest
+
+    References
+    ----------
+    Besag J, Clifford P. Biometrika 1991;78:301-304.
     """
-    p = len(marker)
+    from correlatives.predictive.compiled_scores import (
+        PRODUCTS,
+        ROBUST_PRODUCTS,
+        count_reached,
+        row_medians,
+    )
+
+    p, n = marker.shape
     draws = len(drawn)
-    family = np.full(p, -1) if family is None else family
-    maxima = np.zeros((int(family.max(initial=-1)) + 1, draws))
+    family = np.full(p, -1) if family is None else np.asarray(family, dtype=np.int64)
+    families = int(family.max(initial=-1)) + 1
+    maxima = np.zeros((families + 1, draws))  # the last row is for markers without a family
+    order = np.argsort(strata, kind="stable")
+    _, starts = np.unique(strata[order], return_index=True)
+    ends = [*starts[1:], n]
+    bounds = [slice(int(one), int(other)) for one, other in zip(starts, ends, strict=True)]
+    drawn = np.ascontiguousarray(drawn[:, order], dtype=np.uint8)
+    observed = np.asarray(arm, dtype=np.uint8)[order][None, :]
+    if markers_a_block is None:
+        markers_a_block = int(np.clip(_BLOCK_BYTES // (24 * max(draws, 1)), 4, _MARKERS_A_BLOCK))
+    kinds = ROBUST_PRODUCTS if logistic else PRODUCTS
+    room = _Room(len(bounds), kinds, markers_a_block, max(draws, 1), n)
     z_observed, p_value, information = np.zeros(p), np.full(p, np.nan), np.zeros(p)
-    members = [np.flatnonzero(strata == stratum) for stratum in np.unique(strata)]
-    arms = arm[None, :].astype(float)
-    for first in range(0, p, _MARKERS_A_BLOCK):
-        block = np.arange(first, min(first + _MARKERS_A_BLOCK, p))
-        usable = np.isfinite(residual[block]).all(axis=1) & np.isfinite(weight[block]).all(axis=1)
-        evaluable = weight[block] > 0
-        m = np.where(evaluable & np.isfinite(marker[block]), marker[block], 0.0)
-        # the statistic does not depend on the marker's origin and scale, its rounding does
-        count = np.maximum(evaluable.sum(axis=1, keepdims=True), 1)
-        m = np.where(evaluable, m - m.sum(axis=1, keepdims=True) / count, 0.0)
-        scale = np.sqrt((m**2).sum(axis=1, keepdims=True) / count)
-        scale = np.where(scale > 0, scale, 1.0)
-        inputs = (
-            np.where(usable[:, None], residual[block], 0.0).T,
-            np.where(usable[:, None], weight[block], 0.0).T,
-            (m / scale).T,
+    floors, reached = np.zeros(p), np.zeros(p, dtype=np.int64)
+
+    def block_of(rows: np.ndarray, size: int) -> _Block:
+        return _Block(
+            residual[rows][:, order],
+            weight[rows][:, order],
+            marker[rows][:, order],
+            bounds,
+            size,
+            logistic=logistic,
         )
-        score, variances = _scores(arms, *inputs, members, robust=logistic)
-        information[block] = variances[0, 0] * scale[:, 0] ** 2
-        scores = np.empty((draws, len(block)))
-        variance = np.empty((draws, len(block)))
-        for start in range(0, draws, _DRAWS_A_BLOCK):
-            rows = slice(start, start + _DRAWS_A_BLOCK)
-            scores[rows], both = _scores(drawn[rows], *inputs, members, robust=logistic)
-            variance[rows] = both[1]
-        floor = 0.0
-        if not logistic and draws:
-            floor = MEDIAN_SHARE * np.median(np.ascontiguousarray(variance.T), axis=1)
-        z = np.abs(_studentised(score[0], variances[1, 0] + floor))
-        z_observed[block] = np.sign(score[0]) * z
+
+    for first in range(0, p, markers_a_block):
+        rows = np.arange(first, min(first + markers_a_block, p))
+        count = len(rows)
+        block = block_of(rows, markers_a_block)
+        _, own = block.scores(observed, room, kinds=PRODUCTS)
+        information[rows] = own[:count, 0] * block.scale[:, 0] ** 2
+        score, variance = block.scores(observed, room)
+        u, v = score[:, 0].copy(), variance[:, 0].copy()
+        floor = np.zeros(markers_a_block)
+        if draws:
+            score, variance = block.scores(drawn, room)
+            if not logistic:
+                floor = MEDIAN_SHARE * row_medians(variance, room.sorting)
+        z = np.where(v > 0, u / np.sqrt(np.where(v > 0, v + floor, 1.0)), 0.0)
+        z_observed[rows], floors[rows] = z[:count], floor[:count]
         if not draws:
             continue
-        z_drawn = np.abs(_studentised(scores, variance + floor))
-        reached = (z_drawn >= z - EQUAL * (1.0 + z)).sum(axis=0)
-        p_value[block] = (1 + reached) / (draws + 1)
-        for code in range(len(maxima)):
-            of_family = family[block] == code
-            if of_family.any():
-                np.maximum(maxima[code], z_drawn[:, of_family].max(axis=1), out=maxima[code])
-    return RandomisationTest(z_observed, p_value, information, maxima)
+        of_family = np.full(markers_a_block, families)
+        of_family[:count] = np.where(family[rows] < 0, families, family[rows])
+        found = np.zeros(markers_a_block, dtype=np.int64)
+        count_reached(score, variance, floor, _least(z), of_family, maxima, found)
+        reached[rows] = found[:count]
+        p_value[rows] = (1 + found[:count]) / (draws + 1)
+    rested = np.full(p, draws)
+    if far_tail is not None and draws:
+        alive = np.flatnonzero(far_tail.markers & (reached < ENOUGH))
+        if len(alive):
+            p_value[alive], rested[alive] = _go_on(
+                far_tail, order, block_of, alive, z_observed, floors, reached, draws
+            )
+    return RandomisationTest(z_observed, p_value, information, maxima[:families], rested)
 
 
-def _studentised(score: np.ndarray, variance: np.ndarray) -> np.ndarray:
-    """Score over its standard deviation; 0 where the score was set to 0 for want of information."""
-    positive = variance > 0
-    return np.where(positive, score / np.sqrt(np.where(positive, variance, 1.0)), 0.0)
+def _least(z: np.ndarray) -> np.ndarray:
+    """Return what a draw's |Z| must come to, to count as reaching the observed one."""
+    return np.abs(z) - EQUAL * (1.0 + np.abs(z))
+
+
+def _go_on(
+    far_tail: FarTail,
+    order: np.ndarray,
+    block_of: Callable[[np.ndarray, int], _Block],
+    alive: np.ndarray,
+    z: np.ndarray,
+    floors: np.ndarray,
+    reached: np.ndarray,
+    draws: int,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Draw on for markers `alive`; return their p-values and the draws that these rest on."""
+    from correlatives.predictive.compiled_scores import nth_reached
+
+    subjects = np.flatnonzero(far_tail.kept)[order]
+    rested = np.full(len(alive), far_tail.most)
+    had = reached[alive].copy()
+    going = np.arange(len(alive))
+    blocks: dict[tuple[int, ...], tuple[_Block, _Room]] = {}
+    done = draws
+    for piece in far_tail.draws.pieces(draws, far_tail.most):
+        drawn = np.ascontiguousarray(piece[:, subjects])
+        stopped = np.zeros(len(going), dtype=bool)
+        fresh: dict[tuple[int, ...], tuple[_Block, _Room]] = {}
+        for first in range(0, len(going), _MARKERS_A_BLOCK):
+            here = going[first : first + _MARKERS_A_BLOCK]
+            key = tuple(here)
+            if key not in blocks:
+                size = min(_MARKERS_A_BLOCK, -(-len(here) // 4) * 4)
+                block = block_of(alive[here], size)
+                room = _Room(len(block.bounds), block.kinds, size, DRAWS_A_SEED, len(order))
+                blocks[key] = block, room
+            block, room = fresh[key] = blocks[key]
+            score, variance = block.scores(drawn, room)
+            count = len(here)
+            counted, last = had[here], np.empty(count, dtype=np.int64)
+            nth_reached(
+                score[:count],
+                variance[:count],
+                floors[alive[here]],
+                _least(z[alive[here]]),
+                counted,
+                ENOUGH,
+                last,
+            )
+            had[here] = counted
+            ended = last >= 0
+            rested[here[ended]] = done + last[ended] + 1
+            stopped[first : first + count] = ended
+        blocks = fresh
+        done += len(piece)
+        going = going[~stopped]
+        if not len(going):
+            break
+    p_value = np.where(had >= ENOUGH, ENOUGH / rested, (had + 1) / (far_tail.most + 1))
+    return p_value, rested
 
 
 def family_wise_p(z: np.ndarray, maxima: np.ndarray) -> np.ndarray:
