@@ -18,6 +18,7 @@ import pandas as pd
 
 from correlatives.binary.logistic import fit_logistic_many
 from correlatives.cohort import Cohort, Markers
+from correlatives.intervals import Interval
 from correlatives.likelihood import ManyFits
 from correlatives.predictive.covariates import numeric_columns
 from correlatives.predictive.proportionality import column_proportionality
@@ -28,6 +29,7 @@ from correlatives.predictive.randomisation import (
 )
 from correlatives.predictive.rows import Rows, marker_rows
 from correlatives.survival.cox import fit_cox_many
+from correlatives.survival.engine import fit_interactions, fit_markers
 
 #: Columns of predictive/{endpoint}.tsv.
 COLUMNS = [
@@ -218,6 +220,64 @@ class Effects:
     p_ph: np.ndarray = field(default_factory=lambda: np.zeros(0))
 
 
+@dataclass
+class Column:
+    """One column of unpenalised (or penalised) fits: estimate, limits, test, and what stands against them.
+
+    Arrays have shape (p,), but coefficients (p, k) and covariance (p, k, k), which are those of the fits.
+    """
+
+    estimate: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+    p: np.ndarray
+    separated: np.ndarray
+    lost: np.ndarray
+    note: np.ndarray
+    coefficients: np.ndarray
+    covariance: np.ndarray
+
+    @classmethod
+    def of(
+        cls, fits: ManyFits, column: int, interval: Interval | None, p: np.ndarray | None
+    ) -> Column:
+        """Take a column of fits, with the limits and p that are wanted."""
+        nothing = np.full(len(fits), np.nan)
+        estimate = fits.coefficients[:, column]
+        return cls(
+            *(interval or (estimate, nothing, nothing)),
+            nothing if p is None else p,
+            fits.separated,
+            fits.aliased[:, column] & fits.converged,
+            fits.note,
+            fits.coefficients,
+            fits.covariance,
+        )
+
+    def spread(self, rows: np.ndarray, p: int) -> Column:
+        """Put the fits of some rows among p; the other rows hold nothing."""
+        spread = []
+        for part in vars(self).values():
+            empty = {"O": "", "b": False}.get(part.dtype.kind, np.nan)
+            whole = np.full((p, *part.shape[1:]), empty, dtype=part.dtype)
+            whole[rows] = part
+            spread.append(whole)
+        return Column(*spread)
+
+    def filled(self, other: Column, rows: np.ndarray) -> Column:
+        """Return these fits with those of some rows taken from others."""
+        parts = []
+        for mine, theirs in zip(vars(self).values(), vars(other).values(), strict=True):
+            part = mine.copy()
+            part[rows] = theirs[rows]
+            parts.append(part)
+        return Column(*parts)
+
+    def take(self, rows: np.ndarray) -> Column:
+        """Return some rows."""
+        return Column(*(part[rows] for part in vars(self).values()))
+
+
 def _effects(
     outcome: Outcome,
     designs: np.ndarray,
@@ -225,11 +285,15 @@ def _effects(
     column: int,
     penalised: np.ndarray,
     *,
+    fitted: Column | None = None,
     limits: bool = True,
     test: bool = False,
     proportional: bool = False,
 ) -> Effects:
-    """Estimate one column of each row's model; Firth where asked for, or where there is no finite maximum."""
+    """Estimate one column of each row's model; Firth where asked for, or where there is no finite maximum.
+
+    `fitted` has the fits without penalty, if they were made already.
+    """
     p, _, k = designs.shape
     shift = 0 if outcome.survival else 1
     column = range(k)[column] + shift
@@ -245,25 +309,26 @@ def _effects(
         rows = np.flatnonzero(pending | penalised) if firth else np.flatnonzero(~penalised)
         if not len(rows):
             continue
-        fits = _fit(outcome, designs[rows], include[rows], firth=firth)
+        if fitted is not None and not firth:
+            part = fitted.take(rows)
+        else:
+            fits = _fit(outcome, designs[rows], include[rows], firth=firth)
+            interval = fits.interval(column) if limits else None
+            part = Column.of(fits, column, interval, fits.test(column, "lrt").p if test else None)
         if not firth:
-            pending[rows[fits.separated]] = True
-            out.firth[rows[fits.separated]] = True
-            use = ~fits.separated
+            pending[rows[part.separated]] = True
+            out.firth[rows[part.separated]] = True
+            use = ~part.separated
         else:
             use = np.ones(len(rows), dtype=bool)
         chosen = rows[use]
-        estimate, low, high = (
-            fits.interval(column) if limits else (fits.coefficients[:, column],) * 3
-        )
-        out.estimate[chosen] = estimate[use]
+        out.estimate[chosen] = part.estimate[use]
         if limits:
-            out.low[chosen], out.high[chosen] = low[use], high[use]
+            out.low[chosen], out.high[chosen] = part.low[use], part.high[use]
         if test:
-            out.p[chosen] = fits.test(column, "lrt").p[use]
-        lost = fits.aliased[:, column] & fits.converged
-        reason = np.where(lost, "the data do not separate this effect from others", fits.note)
-        missing = ~np.isfinite(estimate)
+            out.p[chosen] = part.p[use]
+        reason = np.where(part.lost, "the data do not separate this effect from others", part.note)
+        missing = ~np.isfinite(part.estimate)
         out.reason[chosen] = np.where(missing, reason, "")[use]
         if proportional and outcome.survival and not firth:
             # the column asked for is the last: the interaction, or a single marker before covariates
@@ -274,10 +339,79 @@ def _effects(
                 designs[rows][:, :, order],
                 include[rows],
                 outcome.strata if outcome.stratified else None,
-                fits.coefficients[:, order],
-                fits.covariance[:, order][:, :, order],
+                part.coefficients[:, order],
+                part.covariance[:, order][:, :, order],
             )[use]
     return out
+
+
+#: Level of all limits.
+LEVEL = 0.95
+
+
+def _marker_column(
+    outcome: Outcome,
+    value: np.ndarray,
+    include: np.ndarray,
+    rows: np.ndarray,
+    threads: int,
+) -> Column | None:
+    """Fit one column and the covariates to some rows (Cox, without penalty); None for a response.
+
+    `value` has shape (p, n), or (n,) for the same column in every row.
+    """
+    if not outcome.survival or not rows.any():
+        return None
+    fitted = fit_markers(
+        outcome.time,
+        outcome.event,
+        np.broadcast_to(value, include.shape)[rows],
+        include[rows],
+        outcome.strata if outcome.stratified else None,
+        outcome.covariates,
+        limits=LEVEL,
+        threads=threads,
+    )
+    return Column.of(fitted.fits, 0, fitted.effect, fitted.lrt.p).spread(rows, len(include))
+
+
+def _joint_columns(
+    outcome: Outcome,
+    value: np.ndarray,
+    include: np.ndarray,
+    rows: np.ndarray,
+    levels: Sequence[np.ndarray],
+    threads: int,
+) -> dict[str, Column]:
+    """Fit the interaction model to some rows (Cox, without penalty); nothing for a response.
+
+    Returns
+    -------
+    dict of str to Column
+        "interaction", "prognostic" (of the model without interaction) and the treatment effect at each of
+        the two `levels`, "low" and "high".
+    """
+    if not outcome.survival or not rows.any():
+        return {}
+    fitted = fit_interactions(
+        outcome.time,
+        outcome.event,
+        outcome.arm,
+        value[rows],
+        include[rows],
+        outcome.strata if outcome.stratified else None,
+        outcome.covariates,
+        limits=LEVEL,
+        levels=[level[rows] for level in levels],
+        threads=threads,
+    )
+    columns = {
+        "interaction": Column.of(fitted.full, -1, fitted.interaction, fitted.lrt.p),
+        "prognostic": Column.of(fitted.null, 0, None, fitted.prognostic.p),
+    }
+    for name, effect in zip(("low", "high"), fitted.treatment, strict=False):
+        columns[name] = Column.of(fitted.full, 1, effect, None)
+    return {name: column.spread(rows, len(include)) for name, column in columns.items()}
 
 
 def _stack(columns: Sequence[np.ndarray], covariates: np.ndarray, p: int) -> np.ndarray:
@@ -337,6 +471,7 @@ def fit_domain(
     randomisations: int = 0,
     seed: int = 1,
     alpha: float = 0.05,
+    threads: int = 1,
 ) -> DomainFits:
     """Fit the interaction model of every marker, with its randomisation test.
 
@@ -356,6 +491,8 @@ def fit_domain(
         Seed of the study.
     alpha : float
         Two-sided level at which the minimum detectable ratio is stated.
+    threads : int
+        Threads of the fits; the answers are the same for any number.
 
     Returns
     -------
@@ -388,7 +525,7 @@ def fit_domain(
     tables = []
     for first in range(0, len(rows), _ROWS_A_BLOCK):
         part = rows.take(np.arange(first, min(first + _ROWS_A_BLOCK, len(rows))))
-        table, tested = _interactions(outcome, part, names, drawn, alpha)
+        table, tested = _interactions(outcome, part, names, drawn, alpha, threads)
         tables.append(table)
         np.maximum(maxima[: len(tested.maxima)], tested.maxima, out=maxima[: len(tested.maxima)])
     columns = [*COLUMNS, *GATHERING]
@@ -466,11 +603,24 @@ def _quartiles(value: np.ndarray, include: np.ndarray) -> tuple[np.ndarray, np.n
 
 
 def _null_residuals(
-    outcome: Outcome, value: np.ndarray, include: np.ndarray
+    outcome: Outcome, value: np.ndarray, include: np.ndarray, threads: int = 1
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Residual, information weight and finite maximum of arm + marker + covariates, shape (p, n)."""
     p = len(value)
-    fits = _fit(outcome, _stack([value, outcome.arm], outcome.covariates, p), include, firth=False)
+    if outcome.survival:
+        fits = fit_markers(
+            outcome.time,
+            outcome.event,
+            value,
+            include,
+            outcome.strata if outcome.stratified else None,
+            np.column_stack([outcome.arm, outcome.covariates]),
+            covariances=False,
+            threads=threads,
+        ).fits
+    else:
+        designs = _stack([value, outcome.arm], outcome.covariates, p)
+        fits = _fit(outcome, designs, include, firth=False)
     expected = fits.expected()
     kept = include
     if not outcome.survival and outcome.stratified:
@@ -483,7 +633,12 @@ def _null_residuals(
 
 
 def _interactions(
-    outcome: Outcome, rows: Rows, families: list[str], drawn: np.ndarray, alpha: float
+    outcome: Outcome,
+    rows: Rows,
+    families: list[str],
+    drawn: np.ndarray,
+    alpha: float,
+    threads: int = 1,
 ) -> tuple[pd.DataFrame, RandomisationTest]:
     """Rows of the table for one block of markers."""
     value = rows.value[:, outcome.kept]
@@ -535,15 +690,31 @@ def _interactions(
 
     low, high = _quartiles(scaled, include)
     low, high = np.where(rows.binary, 0.0, low), np.where(rows.binary, 1.0, high)
+    # the limits of treatment effects within a binary marker's levels come from those levels alone
+    joined = {}
+    for kind, levels in ((rows.binary, ()), (~rows.binary, (low, high))):
+        part = _joint_columns(outcome, scaled, include, kind & ~penalised, levels, threads)
+        for name, found in part.items():
+            joined[name] = found if name not in joined else joined[name].filled(found, kind)
     # the marker at its mean: what the test of proportional hazards of the interaction depends on
     interaction = _effects(
-        outcome, joint(np.zeros(p)), include, -1, penalised, test=True, proportional=True
+        outcome,
+        joint(np.zeros(p)),
+        include,
+        -1,
+        penalised,
+        fitted=joined.get("interaction"),
+        test=True,
+        proportional=True,
     )
     used_firth |= interaction.firth
     empty_cell = _missing_cells(rows, value, in_arm, happened, constant)
     # one choice of likelihood a row: what the interaction needed holds for all its effects
     for name, mask in in_arm.items():
-        effect = _effects(outcome, _stack([scaled], covariates, p), mask, 0, used_firth)
+        alone = _marker_column(outcome, scaled, mask, ~used_firth, threads)
+        effect = _effects(
+            outcome, _stack([scaled], covariates, p), mask, 0, used_firth, fitted=alone
+        )
         record(
             f"marker_effect_{name}",
             effect,
@@ -554,17 +725,20 @@ def _interactions(
         for row in np.flatnonzero(partly):
             notes[row].append(f"marker effect, {name} arm: Firth's penalty, no finite maximum")
     for name, at, level in (("low", low, 0), ("high", high, 1)):
+        at_level = include & (value == level)
         of_binary = _effects_where(
             rows.binary,
             outcome,
             _stack([arm], covariates, p),
-            include & (value == level),
+            at_level,
             0,
             used_firth,
+            _marker_column(outcome, arm, at_level, rows.binary & ~used_firth, threads),
         )
-        of_continuous = _effects_where(~rows.binary, outcome, joint(at), include, 1, used_firth)
+        of_continuous = _effects_where(
+            ~rows.binary, outcome, joint(at), include, 1, used_firth, joined.get(name)
+        )
         effect = _merge(rows.binary, of_binary, of_continuous)
-        at_level = include & (value == level)
         reason = np.where(rows.binary, _why_no_treatment_effect(at_level, arm, happened), "")
         record(
             f"treatment_effect_at_{name}",
@@ -586,12 +760,13 @@ def _interactions(
         include,
         0,
         used_firth,
+        fitted=joined.get("prognostic"),
         limits=False,
         test=True,
     )
     table["p_prognostic"] = prognostic.p
 
-    residual, weight, finite = _null_residuals(outcome, scaled, include)
+    residual, weight, finite = _null_residuals(outcome, scaled, include, threads)
     members = (
         np.array(
             [
@@ -640,11 +815,19 @@ def _effects_where(
     include: np.ndarray,
     column: int,
     penalised: np.ndarray,
+    fitted: Column | None,
 ) -> Effects | None:
     """`_effects` of some rows."""
     if not wanted.any():
         return None
-    return _effects(outcome, designs[wanted], include[wanted], column, penalised[wanted])
+    return _effects(
+        outcome,
+        designs[wanted],
+        include[wanted],
+        column,
+        penalised[wanted],
+        fitted=None if fitted is None else fitted.take(wanted),
+    )
 
 
 def _merge(first: np.ndarray, one: Effects | None, other: Effects | None) -> Effects:
@@ -757,6 +940,7 @@ def fit_prognostic_models(
     covariates: Sequence[str] = (),
     *,
     alpha: float = 0.05,
+    threads: int = 1,
 ) -> pd.DataFrame:
     """Fit the main effect of every marker, for a study with one arm.
 
@@ -772,6 +956,8 @@ def fit_prognostic_models(
         Columns of the subjects table, in every model.
     alpha : float
         Two-sided level at which the minimum detectable ratio is stated.
+    threads : int
+        Threads of the fits; the answers are the same for any number.
 
     Returns
     -------
@@ -789,7 +975,10 @@ def fit_prognostic_models(
     columns = [*PROGNOSTIC_COLUMNS, "in_family"]
     tables = [
         _main_effects(
-            outcome, every.take(np.arange(first, min(first + _ROWS_A_BLOCK, len(every)))), alpha
+            outcome,
+            every.take(np.arange(first, min(first + _ROWS_A_BLOCK, len(every)))),
+            alpha,
+            threads,
         )
         for first in range(0, len(every), _ROWS_A_BLOCK)
     ]
@@ -798,7 +987,7 @@ def fit_prognostic_models(
     )
 
 
-def _main_effects(outcome: Outcome, rows: Rows, alpha: float) -> pd.DataFrame:
+def _main_effects(outcome: Outcome, rows: Rows, alpha: float, threads: int = 1) -> pd.DataFrame:
     """Rows of the prognostic table for one block of markers."""
     value = rows.value[:, outcome.kept]
     include = np.isfinite(value)
@@ -809,7 +998,16 @@ def _main_effects(outcome: Outcome, rows: Rows, alpha: float) -> pd.DataFrame:
     cells = np.stack([(include & happened & (value == level)).sum(axis=1) for level in (0, 1)])
     penalised = rows.binary & (cells.min(axis=0) < LEAST_EVENTS)
     designs = _stack([scaled], outcome.covariates, p)
-    effect = _effects(outcome, designs, include, 0, penalised, test=True, proportional=True)
+    effect = _effects(
+        outcome,
+        designs,
+        include,
+        0,
+        penalised,
+        fitted=_marker_column(outcome, scaled, include, ~penalised, threads),
+        test=True,
+        proportional=True,
+    )
     with np.errstate(over="ignore"):
         table["marker_effect"] = np.exp(effect.estimate)
         table["marker_effect_low"] = np.exp(effect.low)
