@@ -9,7 +9,7 @@ randomised groups.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -22,6 +22,7 @@ from correlatives.binary.contrasts import (
 )
 from correlatives.binary.logistic import fit_logistic
 from correlatives.binary.rates import binomial_p, clopper_pearson
+from correlatives.cohort import DOMAINS, Cohort
 from correlatives.intervals import Interval
 from correlatives.likelihood import Fit, chi_square_p
 from correlatives.markers import ABOVE, BELOW, MEASURED
@@ -30,8 +31,6 @@ from correlatives.survival.kaplan_meier import KaplanMeier, reverse_median
 from correlatives.survival.logrank import logrank, one_sample_logrank
 from correlatives.survival.restricted_mean import restricted_mean, restricted_mean_difference
 
-if TYPE_CHECKING:
-    from correlatives.cohort import Cohort
 
 SURVIVAL_BY_ARM = [
     "endpoint",
@@ -110,12 +109,10 @@ TABLE_ONE = [
     "level",
     "statistic",
     "all",
-    "evaluable",
-    "not_evaluable",
     "control",
     "experimental",
-    "smd_evaluable",
     "smd_arms",
+    *(f"{name}_{domain}" for domain in DOMAINS for name in ("evaluable", "smd_evaluable")),
 ]
 
 #: Numbers with more distinct values than this are split at the median in subgroups, described by quartiles in Table 1.
@@ -501,12 +498,10 @@ def all_subgroups(cohort: Cohort, factors: Sequence[str]) -> pd.DataFrame:
     return _table(rows, columns)
 
 
-def biomarker_evaluable(cohort: Cohort) -> np.ndarray:
-    """Return which subjects have a baseline result of any laboratory marker, shape (n,)."""
-    info = cohort.markers.info
-    wanted = (info["timepoint"] == cohort.study["baseline"]) & (info["specimen"] != "clinical")
-    state = cohort.markers.state[wanted.to_numpy(dtype=bool)]
-    return np.isin(state, (MEASURED, BELOW, ABOVE)).any(axis=0)
+def biomarker_evaluable(cohort: Cohort, domain: str) -> np.ndarray:
+    """Return which subjects have an evaluable baseline result of any marker of a domain, shape (n,)."""
+    markers = cohort.markers.select(timepoint=cohort.study["baseline"], domain=domain)
+    return np.isin(markers.state, (MEASURED, BELOW, ABOVE)).any(axis=0)
 
 
 def standardised_difference(first: np.ndarray, second: np.ndarray) -> float:
@@ -538,12 +533,13 @@ def standardised_difference(first: np.ndarray, second: np.ndarray) -> float:
 
 
 def table_one(cohort: Cohort, columns: Sequence[str]) -> pd.DataFrame:
-    """Return baseline characteristics: everybody, biomarker-evaluable or not, and by arm.
+    """Return baseline characteristics: everybody, by arm, and who is biomarker-evaluable.
 
     Parameters
     ----------
     cohort : Cohort
-        With the markers of every domain: evaluable is who has a baseline result of any.
+        With the markers of every domain (blood, tissue, alterations): evaluable in it is who has an
+        evaluable baseline result of any of its markers.
     columns : sequence of str
         Columns of the subjects. Numbers of more than five values by median and quartiles, all else by
         counts and fractions of those known.
@@ -552,12 +548,13 @@ def table_one(cohort: Cohort, columns: Sequence[str]) -> pd.DataFrame:
     -------
     pd.DataFrame
         Columns `TABLE_ONE`, a row a statistic (n, median, q1, q3, count, fraction, missing).
-        ``smd_evaluable`` compares evaluable with not evaluable subjects, ``smd_arms`` the arms; on the first row of
-        each variable. Control and experimental are empty in a single-arm study.
+        ``smd_arms`` compares the arms, ``smd_evaluable_{domain}`` the evaluable with the others; on the first row of
+        each variable. Control and experimental are empty in a single-arm study, as is a domain without markers.
     """
     cohort = cohort.analysed()
     subjects = cohort.subjects
-    evaluable = biomarker_evaluable(cohort)
+    measured = [cohort.markers.info["domain"].eq(domain).any() for domain in DOMAINS]
+    evaluable = [biomarker_evaluable(cohort, domain) for domain in DOMAINS]
     everybody = np.ones(len(subjects), bool)
     nobody = np.zeros(len(subjects), bool)
     arm = (
@@ -566,20 +563,22 @@ def table_one(cohort: Cohort, columns: Sequence[str]) -> pd.DataFrame:
         else np.full(len(subjects), NAN)
     )
     control, experimental = (arm == 0, arm == 1) if cohort.randomised else (nobody, nobody)
-    groups = [everybody, evaluable, ~evaluable, control, experimental]
-    shown = [True, True, True, cohort.randomised, cohort.randomised]
+    groups = [everybody, control, experimental, *evaluable]
+    shown = [True, cohort.randomised, cohort.randomised, *measured]
 
-    def numbers(statistic: Any) -> list[float]:  # noqa: ANN401
-        return [
+    def line(statistic: Any, smd: Sequence[float] = (NAN,) * (1 + len(DOMAINS))) -> list[float]:  # noqa: ANN401
+        first, *others = [
             float(statistic(group)) if show else NAN
             for group, show in zip(groups, shown, strict=True)
         ]
+        pairs = [number for pair in zip(others[2:], smd[1:], strict=True) for number in pair]
+        return [first, *others[:2], smd[0], *pairs]
 
-    rows: list[list[Any]] = [["subjects", "", "n", *numbers(np.sum), NAN, NAN]]
+    rows: list[list[Any]] = [["subjects", "", "n", *line(np.sum)]]
     for name in columns:
         values = subjects[name]
         many = pd.api.types.is_numeric_dtype(values) and values.dropna().nunique() > MOST_LEVELS
-        block: list[list[Any]] = []
+        block: list[tuple[str, str, Any]] = []
         if many:
             number = values.to_numpy(dtype=float, na_value=np.nan)
             known = np.isfinite(number)
@@ -590,7 +589,7 @@ def table_one(cohort: Cohort, columns: Sequence[str]) -> pd.DataFrame:
                     inside = number[group & known]  # noqa: B023
                     return np.percentile(inside, q) if len(inside) else NAN
 
-                block.append([name, "", label, *numbers(quartile)])
+                block.append(("", label, quartile))
         else:
             code, labels = levels_of_factor(values)
             known = code >= 0
@@ -607,18 +606,23 @@ def table_one(cohort: Cohort, columns: Sequence[str]) -> pd.DataFrame:
                     total = (group & known).sum()
                     return (group & inside).sum() / total if total else NAN
 
-                block.append([name, label, "count", *numbers(count)])
-                block.append([name, label, "fraction", *numbers(fraction)])
+                block.append((label, "count", count))
+                block.append((label, "fraction", fraction))
 
         def missing(group: np.ndarray, known: np.ndarray = known) -> float:
             return (group & ~known).sum()
 
-        block.append([name, "", "missing", *numbers(missing)])
+        block.append(("", "missing", missing))
         differences = [
-            standardised_difference(matrix[evaluable & known], matrix[~evaluable & known]),
-            standardised_difference(matrix[control & known], matrix[experimental & known]),
+            standardised_difference(matrix[one & known], matrix[other & known])
+            for one, other in [
+                (control, experimental),
+                *((inside, ~inside) for inside in evaluable),
+            ]
         ]
-        rows += [[*line, *(differences if i == 0 else (NAN, NAN))] for i, line in enumerate(block)]
+        for i, (level, statistic, value) in enumerate(block):
+            smd = {"smd": differences} if i == 0 else {}
+            rows.append([name, level, statistic, *line(value, **smd)])
     return _table(rows, TABLE_ONE)
 
 

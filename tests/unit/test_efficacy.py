@@ -335,7 +335,7 @@ def test_table_one(gbsg):
     result = efficacy.table_one(cohort, ["age", "meno", "grade"])
     assert list(result.columns) == efficacy.TABLE_ONE
     first = result.iloc[0]
-    assert (first["all"], first["evaluable"], first["control"]) == (686, measured.sum(), 440)
+    assert (first["all"], first["evaluable_blood"], first["control"]) == (686, measured.sum(), 440)
     age = result[result["variable"] == "age"].set_index("statistic")
     assert age.loc["median", "all"] == gbsg["age"].median()
     assert age.loc["q3", "control"] == gbsg.loc[gbsg["arm_code"] == 0, "age"].quantile(0.75)
@@ -345,22 +345,23 @@ def test_table_one(gbsg):
     meno = result[result["variable"] == "meno"]
     assert meno[meno["statistic"] == "missing"]["all"].item() == 1
     fractions = meno[meno["statistic"] == "fraction"]
-    assert fractions[["all", "evaluable", "control", "experimental"]].sum().to_list() == approx(
-        [1] * 4
-    )
+    assert fractions[
+        ["all", "evaluable_blood", "control", "experimental"]
+    ].sum().to_list() == approx([1] * 4)
     p, q = (gbsg.drop(3).query("arm_code == @code")["meno"].eq("pre").mean() for code in (0, 1))
     binary = abs(p - q) / np.sqrt((p * (1 - p) + q * (1 - q)) / 2)
     assert meno["smd_arms"].iloc[0] == approx(binary)
     grade = result[result["variable"] == "grade"]
     assert (grade["statistic"] == "count").sum() == 3
-    assert np.isfinite(grade["smd_evaluable"].iloc[0])
+    assert np.isfinite(grade["smd_evaluable_blood"].iloc[0])
+    assert result[["evaluable_tissue", "smd_evaluable_tissue"]].isna().all(axis=None)
 
 
 def test_table_one_of_a_single_arm_without_markers(gbsg):
     result = efficacy.table_one(cohort_of(gbsg, {"RFS": TIME}, randomised=False), ["age"])
-    assert result.iloc[0][["all", "evaluable", "not_evaluable"]].to_list() == [686, 0, 686]
+    assert result.iloc[0]["all"] == 686
     assert result["control"].isna().all()
-    assert result["smd_evaluable"].isna().all()
+    assert result[["evaluable_blood", "smd_evaluable_blood"]].isna().all(axis=None)
 
 
 def test_three_level_standardised_difference_is_a_mahalanobis_distance():
