@@ -37,7 +37,7 @@ demo: setup
 	@echo "The report is $(CURDIR)/results/report.html (to send it: results/report.zip)"
 
 test: setup
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 lint: setup
 	$(BIN)/ruff check scripts tests

@@ -31,7 +31,6 @@ from correlatives.survival.kaplan_meier import KaplanMeier, reverse_median
 from correlatives.survival.logrank import logrank, one_sample_logrank
 from correlatives.survival.restricted_mean import restricted_mean, restricted_mean_difference
 
-
 SURVIVAL_BY_ARM = [
     "endpoint",
     "arm",
