@@ -2,12 +2,13 @@
 
 import numpy as np
 import pandas as pd
+import pytest
 from biomarker_cohorts import markers_of, trial
 from pytest import approx
 from statsmodels.stats.multitest import multipletests
 
 from correlatives.predictive.model import COLUMNS, fit_domain, fit_models
-from correlatives.predictive.multiplicity import adjust, benjamini_hochberg
+from correlatives.predictive.multiplicity import adjust, adjust_together, benjamini_hochberg
 
 
 def test_false_discovery_rate_agrees_with_statsmodels_and_skips_missing():
@@ -82,3 +83,48 @@ def test_the_order_of_domains_does_not_matter():
 
 def test_nothing_gives_a_header():
     assert list(adjust([]).columns) == COLUMNS
+
+
+def test_endpoints_can_make_one_family():
+    cohort, markers = family_of_markers()
+    fits = {
+        name: [fit_domain(cohort, name, markers, randomisations=499)] for name in ("PFS", "ORR")
+    }
+    together = adjust_together(fits)
+    apart = {name: adjust(parts) for name, parts in fits.items()}
+    maxima = np.maximum(*(fits[name][0].maxima["confirmatory"] for name in fits))
+    for name, table in together.items():
+        confirmatory = table["p_fwer"].notna()
+        assert confirmatory.sum() == 2
+        merged = table.merge(apart[name], on="biomarker", suffixes=("", "_apart"))
+        inside = merged["p_fwer"].notna()
+        assert (merged["p_fwer"][inside] >= merged["p_fwer_apart"][inside]).all()
+        z = fits[name][0].table.set_index("biomarker")["score_z"]
+        for biomarker, p in zip(
+            table["biomarker"][confirmatory], table["p_fwer"][confirmatory], strict=True
+        ):
+            reached = (maxima >= abs(z[biomarker]) - 1e-9).sum()
+            assert p == approx((1 + reached) / 500)
+        assert table["method"][confirmatory].str.contains("family of 4 over all endpoints").all()
+    for family in ("confirmatory", "exploratory"):
+        parts = [
+            table[(table["family"] == family) & table["q_value"].notna()]
+            for table in together.values()
+        ]
+        pooled = pd.concat(parts)
+        assert pooled["q_value"].to_numpy() == approx(
+            multipletests(pooled["p_randomisation"], method="fdr_bh")[1]
+        )
+    fewer = {**fits, "ORR": [fit_domain(cohort, "ORR", markers, randomisations=99)]}
+    with pytest.raises(ValueError, match="different numbers of draws"):
+        adjust_together(fewer)
+
+
+def test_adjusted_values_are_never_below_the_marginal_ones():
+    cohort, markers = family_of_markers()
+    for endpoint in ("PFS", "ORR"):
+        table = adjust([fit_domain(cohort, endpoint, markers, randomisations=499)])
+        for column in ("p_fwer", "q_value"):
+            known = table[column].notna()
+            assert known.any()
+            assert (table[column][known] >= table["p_randomisation"][known]).all()

@@ -52,6 +52,8 @@ def one_by_one(residual, weight, marker, arm, strata, drawn, logistic):
         return s / np.sqrt(variance) if variance > 0 else 0.0
 
     z0 = studentised(*observed)
+    if logistic:
+        z0 *= np.sqrt(1 - 1 / ((weight > 0).sum() - len(np.unique(strata)) - 1))
     z = np.array([studentised(*draw) for draw in every])
     p = (1 + (np.abs(z) >= abs(z0) - 1e-9 * (1 + abs(z0))).sum()) / (len(z) + 1)
     return z0, p, observed[1], np.abs(z)

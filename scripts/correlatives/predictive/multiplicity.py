@@ -3,12 +3,13 @@
 A family is the markers that the dictionary puts there (confirmatory or exploratory) × the endpoint, if enough of
 their values differ (`rows.LEAST_CARRIERS`): decided without arm and outcome. Prespecified cuts count as members of
 their own. Confirmatory: family-wise p by the largest statistic in each draw of the randomisation (maxT).
-All: Benjamini–Hochberg within the family.
+All: Benjamini–Hochberg within the family. All endpoints can make one family (`adjust_together`): the draws are the
+same for every endpoint, so that the largest statistic of a draw is the largest over endpoints too.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -46,7 +47,43 @@ def benjamini_hochberg(p: np.ndarray) -> np.ndarray:
     return q
 
 
-def adjust(fits: Sequence[DomainFits | pd.DataFrame], *, alpha: float = 0.05) -> pd.DataFrame:
+def adjust_together(
+    fits: Mapping[str, Sequence[DomainFits | pd.DataFrame]], *, alpha: float = 0.05
+) -> dict[str, pd.DataFrame]:
+    """Adjust all endpoints' tables within families that span the endpoints.
+
+    Parameters
+    ----------
+    fits : mapping from endpoint to sequence of DomainFits or pd.DataFrame
+    alpha : float
+        See `adjust`.
+
+    Returns
+    -------
+    dict from endpoint to pd.DataFrame
+        As `adjust` gives them.
+
+    Raises
+    ------
+    ValueError
+        If the endpoints were tested with different numbers of draws.
+    """
+    return {
+        endpoint: adjust(
+            own,
+            alpha=alpha,
+            others=[part for name, parts in fits.items() if name != endpoint for part in parts],
+        )
+        for endpoint, own in fits.items()
+    }
+
+
+def adjust(
+    fits: Sequence[DomainFits | pd.DataFrame],
+    *,
+    alpha: float = 0.05,
+    others: Sequence[DomainFits | pd.DataFrame] = (),
+) -> pd.DataFrame:
     """Gather the fits of one endpoint over domains, and adjust within families.
 
     Parameters
@@ -55,6 +92,8 @@ def adjust(fits: Sequence[DomainFits | pd.DataFrame], *, alpha: float = 0.05) ->
         From `fit_domain`, or `fit_models` or `fit_prognostic_models`.
     alpha : float
         Family-wise level at which the minimum detectable ratio of a confirmatory family is stated.
+    others : sequence of DomainFits or pd.DataFrame
+        Fits of other endpoints whose markers are in the same families, but not in the table.
 
     Returns
     -------
@@ -81,14 +120,21 @@ def adjust(fits: Sequence[DomainFits | pd.DataFrame], *, alpha: float = 0.05) ->
     method = table["method"].to_numpy(dtype=object).copy()
     note = table["note"].to_numpy(dtype=object).copy()
     q_value = np.full(len(table), np.nan)
+    companions = [part.table if isinstance(part, DomainFits) else part for part in others]
     for family in sorted(set(table["family"])):
         members = np.flatnonzero((table["family"] == family).to_numpy() & inside & np.isfinite(p))
-        q_value[members] = benjamini_hochberg(p[members])
+        elsewhere = [
+            part.loc[(part["family"] == family) & part["in_family"].astype(bool), source].dropna()
+            for part in companions
+            if len(part)
+        ]
+        pooled = np.concatenate([p[members], *(part.to_numpy(dtype=float) for part in elsewhere)])
+        q_value[members] = benjamini_hochberg(pooled)[: len(members)]
         for row in members:
-            method[row] += f"; Benjamini–Hochberg on {source}, family of {len(members)}"
+            method[row] += f"; Benjamini–Hochberg on {source}, {_size(len(pooled), others)}"
     table["q_value"] = q_value
     if not prognostic:
-        _family_wise(table, fits, inside, alpha, method)
+        _family_wise(table, fits, others, inside, alpha, method)
     for row in np.flatnonzero(~inside):
         reason = f"not in its family: fewer than {LEAST_CARRIERS} subjects differ from the most common value"
         note[row] = f"{note[row]}; {reason}" if note[row] else reason
@@ -107,9 +153,15 @@ def adjust(fits: Sequence[DomainFits | pd.DataFrame], *, alpha: float = 0.05) ->
     return table.loc[order.index, columns].reset_index(drop=True)
 
 
+def _size(size: int, others: Sequence[DomainFits | pd.DataFrame]) -> str:
+    """Say how large a family is."""
+    return f"family of {size}" + (" over all endpoints" if others else "")
+
+
 def _family_wise(
     table: pd.DataFrame,
     fits: Sequence[DomainFits | pd.DataFrame],
+    others: Sequence[DomainFits | pd.DataFrame],
     inside: np.ndarray,
     alpha: float,
     method: np.ndarray,
@@ -118,14 +170,21 @@ def _family_wise(
     members = np.flatnonzero((table["family"] == CONFIRMATORY).to_numpy() & inside)
     parts = [
         part.maxima[CONFIRMATORY].to_numpy(dtype=float)
-        for part in fits
+        for part in [*fits, *others]
         if isinstance(part, DomainFits) and CONFIRMATORY in part.maxima.columns
     ]
     if not len(members) or not parts or not len(parts[0]):
         return
+    if len({len(part) for part in parts}) > 1:
+        raise ValueError("the markers of a family were tested with different numbers of draws")
     from scipy.special import ndtri
 
     maxima = np.max(parts, axis=0)
+    size = len(members) + sum(
+        int(((part.table["family"] == CONFIRMATORY) & part.table["in_family"].astype(bool)).sum())
+        for part in others
+        if isinstance(part, DomainFits) and len(part.table)
+    )
     z = table["score_z"].to_numpy(dtype=float)[members]
     p_fwer = table["p_fwer"].to_numpy(dtype=float).copy()
     p_fwer[members] = family_wise_p(z, maxima)
@@ -139,4 +198,4 @@ def _family_wise(
     )
     table["minimum_detectable_ratio"] = ratio
     for row in members:
-        method[row] += f"; maxT over {len(maxima)} draws, family of {len(members)}"
+        method[row] += f"; maxT over {len(maxima)} draws, {_size(size, others)}"

@@ -2,7 +2,8 @@
 
 The arm is drawn anew within strata, as the trial drew it, and the efficient score of the interaction is
 computed for the observed arm and for every draw. All sums over subjects are matrix products of the draws
-with residuals and information weights of the null model (arm + marker + covariates), which is fitted once.
+with residuals and information weights of the null model (arm + marker + covariates; the arms of a Cox model with
+baseline hazards of their own), which is fitted once.
 
 Memory does not grow with the number of markers, and with the number of draws only by a byte a subject and draw: draws
 are kept as bytes, markers are worked on in blocks that see all draws. A marker's answer depends on its own
@@ -126,6 +127,29 @@ def draw_arms(
     return drawn
 
 
+def null_strata(strata: np.ndarray, arm: np.ndarray) -> np.ndarray:
+    """Strata of the null Cox model whose residuals the test takes: each arm of each stratum is one.
+
+    With an own baseline hazard an arm's residuals agree with their information whatever the treatment does
+    over time. With one baseline and a constant ratio they do not: under a delayed effect (none for five months, then
+    a hazard ratio of 0.16; 132 subjects, 50 null markers) the family-wise error was 0.08 instead of 0.05.
+    The arm is then no column of that model: its own term is constant in every stratum.
+
+    Parameters
+    ----------
+    strata : np.ndarray of int, shape (n,)
+        Codes of the randomisation strata, from 0.
+    arm : np.ndarray, shape (n,)
+        0 or 1.
+
+    Returns
+    -------
+    np.ndarray of int, shape (n,)
+        For the null model only: draws stay within the randomisation strata, and `randomisation_test` gets those.
+    """
+    return 2 * np.asarray(strata, dtype=np.int64) + np.asarray(arm).astype(np.int64)
+
+
 def is_wide(size: int, draws: int) -> bool:
     """Whether a family of `size` markers needs smaller p-values than 1 / (draws + 1).
 
@@ -238,6 +262,9 @@ class _Block:
             self.sums[g, :, 1:5] = sums[[3, 4, 0, 1]].T
             if logistic:
                 self.sums[g, :, 5:] = sums[5:].T
+        free = number[:, 0] - (self.sums[:, :count, 0] > 0).sum(axis=0) - 1
+        self.fitted_share = np.zeros(size)
+        self.fitted_share[:count] = 1.0 / np.maximum(free, 1)
         self.count, self.size, self.kinds, self.bounds = count, size, kinds, bounds
 
     def scores(
@@ -293,14 +320,16 @@ def randomisation_test(
     For x in {a, m, z = a·m}, x̃ is x less its E-weighted mean within the stratum, U_x = Σ r x̃ and
     I_xy = Σ E x̃ ỹ. The efficient score U is U_z less its projection on U_a and U_m, V its information.
     Cox: Z = U / √(V + ¼ median over draws of V). Logistic: Z = U / √max(V, V_R), V_R with squared residuals
-    in place of E.
+    in place of E, and the observed Z is √(1 − 1/ν) times that, ν = subjects − strata − 1: the residuals have
+    been fitted to the observed arm, so that a drawn arm's score lacks its share of that direction, and the
+    observed one's, which has none of it, does not (0.053 instead of 0.051 at 46 subjects).
 
     Parameters
     ----------
     residual, weight : np.ndarray, shape (p, n)
         Martingale residual and expected events (Cox), or y − p and p(1 − p) (logistic), of the null model with
-        arm, marker and covariates. 0 for subjects without the marker. NaN in a row: that null
-        model has no finite maximum, and the marker gets Z = 0.
+        marker, covariates and arm (Cox: as strata, `null_strata`). 0 for subjects without the marker. NaN in a
+        row: that null model has no finite maximum, and the marker gets Z = 0.
     marker : np.ndarray, shape (p, n)
         Marker values; anything where the subject is not evaluable.
     arm : np.ndarray, shape (n,)
@@ -377,6 +406,8 @@ def randomisation_test(
             if not logistic:
                 floor = MEDIAN_SHARE * row_medians(variance, room.sorting)
         z = np.where(v > 0, u / np.sqrt(np.where(v > 0, v + floor, 1.0)), 0.0)
+        if logistic:
+            z *= np.sqrt(1.0 - block.fitted_share)
         z_observed[rows], floors[rows] = z[:count], floor[:count]
         if not draws:
             continue

@@ -1,0 +1,229 @@
+"""Simulate what the predictive analysis claims: error rates, coverage, power.
+
+    python tests/calibration/run.py --trials 2000 --cells all --out build/calibration.tsv --document docs/calibration.md
+
+Every cell has its own seeds, so that its row does not depend on the others. `make calibration` runs all.
+"""
+
+from __future__ import annotations
+
+import argparse
+import fnmatch
+import multiprocessing
+import os
+import sys
+import time
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE), str(HERE.parents[1] / "scripts")]
+# each process computes on one core
+for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ.setdefault(name, "1")
+
+import pandas as pd  # noqa: E402
+from measure import DRAWS, LEVEL, MEASURES, measure  # noqa: E402
+from trials import MARKERS, Cell  # noqa: E402
+
+KINDS = ("normal", "lognormal", "binary15", "binary3", "limit40")
+SIZES = (46, 132, 300)
+EFFECTS = (1.0, 0.7, 0.4)
+
+#: Cells besides the grid: what each feature changes, in both models where it has a meaning there.
+FEATURES = {
+    "cox": (
+        "prognostic",
+        "strata",
+        "missing",
+        "ties",
+        "covariates",
+        "strata+covariates",
+        "nonproportional",
+        "nonproportional+missing",
+    ),
+    "logistic": ("prognostic", "strata", "missing", "covariates", "strata+covariates", "rare"),
+}
+
+#: Log ratio at 132 subjects of one planted interaction, per SD of the latent normal or per carrier.
+PLANTED = {"normal": 0.8, "lognormal": 0.8, "binary15": 1.8}
+
+
+def every_cell() -> list[Cell]:
+    """All cells: the grid, the features, true interactions."""
+    cells = [
+        Cell(model, n, kind, allocation, effect)
+        for model in ("cox", "logistic")
+        for n in SIZES
+        for kind in KINDS
+        for allocation in (1, 2)
+        for effect in EFFECTS
+    ]
+    for model, features in FEATURES.items():
+        for feature in features:
+            cells += [
+                Cell(model, n, kind, allocation, effect, feature)
+                for n in (46, 132)
+                for kind, allocation, effect in (
+                    ("normal", 1, 0.7 if "nonproportional" in feature else 1.0),
+                    ("normal", 1, 0.4),
+                    ("normal", 2, 0.4),
+                    ("lognormal", 1, 0.4),
+                    ("binary15", 1, 0.4),
+                )
+            ]
+    cells += [
+        Cell(model, n, kind, 1, 0.7, "", true, beta * (1.0 if model == "cox" else 1.5))
+        for model in ("cox", "logistic")
+        for n in (132, 300)
+        for kind, beta in PLANTED.items()
+        for true in (1, 5)
+    ]
+    return cells
+
+
+def chosen_cells(patterns: list[str]) -> list[Cell]:
+    """Return the cells whose names match any of the patterns, such as 'cox 46 *'; `all` is every cell."""
+    cells = every_cell()
+    if "all" in patterns:
+        return cells
+    return [
+        cell for cell in cells if any(fnmatch.fnmatch(cell.name, pattern) for pattern in patterns)
+    ]
+
+
+def _measured(task: tuple[Cell, int]) -> dict[str, object]:
+    return measure(*task)
+
+
+def run(cells: list[Cell], trials: int, processes: int) -> pd.DataFrame:
+    """Measure the cells; a row each, in their order."""
+    rows = []
+    started = time.monotonic()
+    with multiprocessing.get_context("spawn").Pool(processes) as pool:
+        tasks = [(cell, trials) for cell in cells]
+        for number, row in enumerate(pool.imap(_measured, tasks), 1):
+            rows.append(row)
+            minutes = (time.monotonic() - started) / 60
+            print(f"{number}/{len(cells)}  {minutes:.1f} min  {cells[number - 1].name}", flush=True)
+    return pd.DataFrame(rows)
+
+
+def _range(table: pd.DataFrame, name: str) -> str:
+    """Smallest and largest of a column, and how many of its cells are outside what is claimed."""
+    values = table[name].dropna()
+    return "" if values.empty else f"{values.min():.3f} to {values.max():.3f}"
+
+
+def _text(row: pd.Series, name: str) -> str:
+    if pd.isna(row[name]):
+        return ""
+    text = f"{row[name]:.3f} ({row[f'{name}_low']:.3f}–{row[f'{name}_high']:.3f})"
+    above = name in ("fwer", "size") and row[f"{name}_low"] > LEVEL
+    outside = name == "coverage" and (row[f"{name}_high"] < 0.93 or row[f"{name}_low"] > 0.97)
+    return f"**{text}**" if above or outside else text
+
+
+def document(table: pd.DataFrame, introduction: str) -> str:
+    """Return the documentation page: an introduction, a summary, and every cell with its limits."""
+    null = table[table["true"] == 0]
+    lines = [introduction.strip(), "", "## Summary", ""]
+    lines += [
+        f"{int(table['trials'].min())} trials a cell, {MARKERS} markers a trial, {DRAWS} draws a trial. Ranges over cells:",
+        "",
+        "| model | subjects | cells | family-wise error | size | coverage | family-wise error, LRT + Bonferroni |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for (model, n), part in null.groupby(["model", "n"]):
+        ranges = [_range(part, name) for name in MEASURES[:4]]
+        lines.append(f"| {model} | {n} | {len(part)} | {' | '.join(ranges)} |")
+    above = null[null["fwer_low"] > LEVEL]
+    size = null[null["size_low"] > LEVEL]
+    coverage = null[(null["coverage_high"] < 0.93) | (null["coverage_low"] > 0.97)]
+    known = null["fwer"].notna()
+    lines += [
+        "",
+        f"Of {known.sum()} cells with a family, the family-wise error is above {LEVEL} beyond Monte Carlo error "
+        f"(lower limit above it) in {len(above)} (by chance alone: {0.025 * known.sum():.0f}), the marginal size in {len(size)}; "
+        f"the coverage is outside 0.93 to 0.97 in {len(coverage)}. They are in bold below.",
+        "",
+        "## Under the null",
+        "",
+        "| model | subjects | markers | allocation | effect | feature | family-wise error | size | coverage | "
+        "LRT + Bonferroni |",
+        "|---|---|---|---|---|---|---|---|---|---|",
+    ]
+    for _, row in null.iterrows():
+        cells = [_text(row, name) for name in MEASURES[:4]]
+        lines.append(
+            f"| {row['model']} | {row['n']} | {row['kind']} | {row['allocation']}:1 | {row['effect']:g} | "
+            f"{row['feature'].replace('+', ', ')} | {' | '.join(cells)} |"
+        )
+    one = table[table["true"] == 1]
+    if len(one):
+        lines += [
+            "",
+            "## Power, one true interaction",
+            "",
+            "| model | subjects | markers | log ratio | randomisation test, maxT | LRT + Bonferroni |",
+            "|---|---|---|---|---|---|",
+        ]
+        lines += [
+            f"| {row['model']} | {row['n']} | {row['kind']} | {row['interaction']:g} | {_text(row, 'power')} | "
+            f"{_text(row, 'power_lrt_bonferroni')} |"
+            for _, row in one.iterrows()
+        ]
+    many = table[table["true"] > 1]
+    if len(many):
+        lines += [
+            "",
+            f"## False discovery rate at q ≤ {LEVEL}, five true interactions",
+            "",
+            "| model | subjects | markers | log ratio | false discovery rate | true ones found |",
+            "|---|---|---|---|---|---|",
+        ]
+        lines += [
+            f"| {row['model']} | {row['n']} | {row['kind']} | {row['interaction']:g} | {_text(row, 'fdr')} | "
+            f"{_text(row, 'power')} |"
+            for _, row in many.iterrows()
+        ]
+    return "\n".join(lines) + "\n"
+
+
+def main() -> None:
+    """Run from the command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--trials", type=int, default=2000, help="trials a cell")
+    parser.add_argument(
+        "--cells", nargs="+", default=["all"], help="all, or patterns of names such as 'cox 46 *'"
+    )
+    parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument("--out", type=Path, help="table of all numbers (TSV)")
+    parser.add_argument("--document", type=Path, help="page for the documentation (Markdown)")
+    parser.add_argument(
+        "--from",
+        dest="source",
+        type=Path,
+        help="write the page from such a table, without simulating",
+    )
+    parser.add_argument("--list", action="store_true", help="print the names of the cells")
+    options = parser.parse_args()
+    cells = chosen_cells(options.cells)
+    if options.list:
+        print("\n".join(cell.name for cell in cells))
+        return
+    if options.source:
+        table = pd.read_csv(options.source, sep="\t", keep_default_na=False, na_values=["NA"])
+    else:
+        table = run(cells, options.trials, options.processes)
+    if options.out:
+        options.out.parent.mkdir(parents=True, exist_ok=True)
+        table.to_csv(options.out, sep="\t", index=False, float_format="%.5f", na_rep="NA")
+    if options.document:
+        options.document.write_text(
+            document(table, (HERE / "introduction.md").read_text(encoding="utf-8")),
+            encoding="utf-8",
+        )
+
+
+if __name__ == "__main__":
+    main()
