@@ -15,7 +15,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from types import ModuleType
@@ -215,7 +215,7 @@ def _informative(time: np.ndarray, event: np.ndarray, codes: np.ndarray) -> np.n
     return np.flatnonzero(time >= earliest[codes])
 
 
-def _loglik_at_zero(
+def _loglik_at_zero_of(
     order: _Order, event: np.ndarray, include: np.ndarray | None, p: int
 ) -> np.ndarray:
     """Log-likelihood with every coefficient 0: the logarithms of the numbers at risk, shape (p,)."""
@@ -233,6 +233,21 @@ def _loglik_at_zero(
         at_risk = np.cumsum(entered[:, a:b], axis=1)
         out -= (factorials[at_risk] - factorials[at_risk - died[:, a:b]]).sum(axis=1)
     return np.broadcast_to(out, (p,)).copy()
+
+
+def _loglik_at_zero(
+    order: _Order, event: np.ndarray, include: np.ndarray | None, p: int
+) -> np.ndarray:
+    """`_loglik_at_zero_of`, in blocks that fit the cache."""
+    if include is None:
+        return _loglik_at_zero_of(order, event, None, p)
+    return np.concatenate(
+        [
+            _loglik_at_zero_of(order, event, include[i : i + 256], len(include[i : i + 256]))
+            for i in range(0, p, 256)
+        ]
+        or [np.zeros(0)]
+    )
 
 
 @dataclass
@@ -304,7 +319,7 @@ class _Result:
     scale: np.ndarray
     covariate_scale: np.ndarray
     found: np.ndarray
-    order: _Order = field(repr=False)
+    at_zero: np.ndarray  # log-likelihood with every coefficient 0
 
 
 def _start(data: _Data) -> np.ndarray:
@@ -353,7 +368,7 @@ def _run(
         np.ones(p),
         deviation,
         np.zeros(p, bool),
-        everyone,
+        _loglik_at_zero(everyone, data.event, data.include, p),
     )
     outside = np.ones(n, bool)
     outside[informative] = False
@@ -509,7 +524,7 @@ def _many(
         np.where(found[:, None], coefficients, np.nan),
         np.where(found[:, None, None], covariance, np.nan),
         np.where(found, loglik, np.nan),
-        _loglik_at_zero(result.order, data.event, data.include, p),
+        result.at_zero.copy(),
         found.copy(),
         np.zeros(p, bool),
         model.aliased,
