@@ -33,7 +33,7 @@ __all__ = ["InteractionFits", "MarkerFits", "fit_interactions", "fit_markers"]
 #: Markers that share their missing subjects are worth a set of risk sets of their own from this many on.
 _PATTERN_FROM = 16
 #: Markers that one thread takes at a time.
-_PORTION = 512
+_PORTION = 256
 
 #: What a profile limit is of (`lanes.fit_tiles`).
 _RATIO, _TREATMENT_AT, _SLOPE = 0, 1, 2
@@ -432,9 +432,11 @@ def _run(
     if threads > 1 and len(work) > 1:
         from concurrent.futures import ThreadPoolExecutor
 
-        fit(*work[0])  # compiles once, before the threads
+        members, order, masked = work[0]
+        fit(members[: lanes.WIDTH], order, masked)  # compiles once, before the threads
+        work[0] = (members[lanes.WIDTH :], order, masked)
         with ThreadPoolExecutor(threads) as pool:
-            for done in [pool.submit(fit, *part) for part in work[1:]]:
+            for done in [pool.submit(fit, *part) for part in work]:
                 done.result()
     else:
         for part in work:
