@@ -29,6 +29,7 @@ $(STAMP): requirements.lock
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed, and none was found"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
+	$(BIN)/python scripts/compile_engine.py
 	touch $@
 
 demo: setup
@@ -52,6 +53,7 @@ format: setup
 
 bench: setup
 	$(BIN)/python tests/benchmarks/workflow.py
+	$(BIN)/python tests/benchmarks/engine.py
 
 study: setup
 	@test -n "$(NAME)" || { echo "Say its name: make study NAME=mine"; exit 1; }
