@@ -95,17 +95,38 @@ def _measured(task: tuple[Cell, int]) -> dict[str, object]:
     return measure(*task)
 
 
-def run(cells: list[Cell], trials: int, processes: int) -> pd.DataFrame:
-    """Measure the cells; a row each, in their order."""
-    rows = []
+def run(cells: list[Cell], trials: int, processes: int, out: Path | None) -> pd.DataFrame:
+    """Measure the cells that `out` does not have with as many trials; a row each, in their order.
+
+    `out` is written after every cell, so that a run that was stopped goes on where it was.
+    """
+    known = {}
+    if out and out.exists():
+        before = read(out)
+        known = {row["cell"]: dict(row) for _, row in before[before["trials"] >= trials].iterrows()}
+    missing = [cell for cell in cells if cell.name not in known]
     started = time.monotonic()
     with multiprocessing.get_context("spawn").Pool(processes) as pool:
-        tasks = [(cell, trials) for cell in cells]
+        tasks = [(cell, trials) for cell in missing]
         for number, row in enumerate(pool.imap(_measured, tasks), 1):
-            rows.append(row)
+            cell = missing[number - 1]
+            known[cell.name] = {"cell": cell.name, **row}
+            if out:
+                write(pd.DataFrame(list(known.values())), out)
             minutes = (time.monotonic() - started) / 60
-            print(f"{number}/{len(cells)}  {minutes:.1f} min  {cells[number - 1].name}", flush=True)
-    return pd.DataFrame(rows)
+            print(f"{number}/{len(missing)}  {minutes:.1f} min  {cell.name}", flush=True)
+    return pd.DataFrame([known[cell.name] for cell in cells])
+
+
+def read(path: Path) -> pd.DataFrame:
+    """Read what `write` wrote."""
+    return pd.read_csv(path, sep="\t", keep_default_na=False, na_values=["NA"])
+
+
+def write(table: pd.DataFrame, path: Path) -> None:
+    """Write all numbers, one row a cell."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    table.to_csv(path, sep="\t", index=False, float_format="%.5f", na_rep="NA")
 
 
 def _range(table: pd.DataFrame, name: str) -> str:
@@ -212,12 +233,11 @@ def main() -> None:
         print("\n".join(cell.name for cell in cells))
         return
     if options.source:
-        table = pd.read_csv(options.source, sep="\t", keep_default_na=False, na_values=["NA"])
+        table = read(options.source)
     else:
-        table = run(cells, options.trials, options.processes)
-    if options.out:
-        options.out.parent.mkdir(parents=True, exist_ok=True)
-        table.to_csv(options.out, sep="\t", index=False, float_format="%.5f", na_rep="NA")
+        table = run(cells, options.trials, options.processes, options.out)
+        if options.out:
+            write(table, options.out)
     if options.document:
         options.document.write_text(
             document(table, (HERE / "introduction.md").read_text(encoding="utf-8")),
