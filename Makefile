@@ -13,7 +13,7 @@ export PATH := $(abspath $(BIN)):$(PATH)
 export OMP_NUM_THREADS ?= 1
 export OPENBLAS_NUM_THREADS ?= 1
 
-.PHONY: help setup demo test lint format bench study rulegraph clean
+.PHONY: help setup demo test lint format bench calibration study clean
 
 help:
 	@echo "make demo              set up, run the shipped study on a simulated trial, say where the report is"
@@ -21,6 +21,7 @@ help:
 	@echo "make study NAME=mine   write a commented configuration and empty tables for a new study"
 	@echo "make lint              ruff, snakefmt, snakemake --lint"
 	@echo "make bench             measure, and print"
+	@echo "make calibration       simulate whether p-values and limits hold their level (an hour)"
 	@echo "make clean             remove results, caches and the virtual environment"
 
 setup: $(STAMP)
@@ -54,6 +55,10 @@ format: setup
 bench: setup
 	$(BIN)/python tests/benchmarks/workflow.py
 	$(BIN)/python tests/benchmarks/engine.py
+
+# Under an hour on two cores; it goes on where it was stopped. Remove docs/calibration.tsv after a change of the method.
+calibration: setup
+	$(BIN)/python tests/calibration/run.py --processes 2 --out docs/calibration.tsv --document docs/calibration.md
 
 study: setup
 	@test -n "$(NAME)" || { echo "Say its name: make study NAME=mine"; exit 1; }

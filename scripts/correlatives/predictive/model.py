@@ -25,6 +25,7 @@ from correlatives.predictive.proportionality import column_proportionality
 from correlatives.predictive.randomisation import (
     RandomisationTest,
     draw_arms,
+    null_strata,
     randomisation_test,
 )
 from correlatives.predictive.rows import Rows, marker_rows
@@ -605,7 +606,10 @@ def _quartiles(value: np.ndarray, include: np.ndarray) -> tuple[np.ndarray, np.n
 def _null_residuals(
     outcome: Outcome, value: np.ndarray, include: np.ndarray, threads: int = 1
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Residual, information weight and finite maximum of arm + marker + covariates, shape (p, n)."""
+    """Residual, information weight and finite maximum of the test's null model, shape (p, n).
+
+    Logistic: arm + marker + covariates. Cox: marker + covariates with a baseline hazard an arm and stratum.
+    """
     p = len(value)
     if outcome.survival:
         fits = fit_markers(
@@ -613,8 +617,8 @@ def _null_residuals(
             outcome.event,
             value,
             include,
-            outcome.strata if outcome.stratified else None,
-            np.column_stack([outcome.arm, outcome.covariates]),
+            null_strata(outcome.strata, outcome.arm),
+            outcome.covariates,
             covariances=False,
             threads=threads,
         ).fits
