@@ -1,0 +1,187 @@
+"""Treatment effect along a continuous marker: a straight line, and a restricted cubic spline.
+
+Both models are those of `model`: stratified Cox (Efron) or logistic, arm + f(marker) + arm × f(marker) and covariates.
+The effect at a marker's value is a sum of coefficients, so its limits come from their joint covariance (Wald, pointwise).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from correlatives.likelihood import ManyFits, normal_quantile
+from correlatives.predictive.model import LEVEL, Outcome, _fit, _stack
+
+#: Percentiles of the marker at which the spline has its knots (Harrell, for three knots).
+KNOTS = (0.10, 0.50, 0.90)
+
+#: The effect is drawn between these percentiles: beyond them it rests on a few subjects.
+SHOWN = (0.05, 0.95)
+
+#: Values at which it is drawn.
+GRID = 61
+
+
+@dataclass(frozen=True)
+class Curve:
+    """Log ratio (hazard or odds) of the experimental over the control arm along a marker.
+
+    Attributes
+    ----------
+    value : np.ndarray, shape (g,)
+        Values of the marker, on the scale of analysis.
+    estimate, low, high : np.ndarray, shape (g,)
+        NaN where the model has no finite maximum.
+    p_nonlinear : float
+        Likelihood-ratio p of the interaction's part that is not linear (1 degree of freedom); NaN for a line.
+    note : str
+        Why there is no number; empty where there is.
+    """
+
+    value: np.ndarray
+    estimate: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+    p_nonlinear: float
+    note: str
+
+
+def restricted(outcome: Outcome, mask: np.ndarray) -> Outcome:
+    """Return the outcome of some of its subjects, or of some several times (a boolean mask, or indices)."""
+    return replace(
+        outcome,
+        time=outcome.time[mask],
+        event=outcome.event[mask],
+        arm=outcome.arm[mask],
+        strata=outcome.strata[mask],
+        covariates=outcome.covariates[mask],
+    )
+
+
+def knots_of(value: np.ndarray) -> np.ndarray:
+    """Return the 10th, 50th and 90th percentile (linear interpolation, R's type 7)."""
+    return np.quantile(value, KNOTS)
+
+
+def restricted_cubic(value: np.ndarray, knots: np.ndarray) -> np.ndarray:
+    """Return the columns of a restricted cubic spline beside the value itself.
+
+    Linear below the first and above the last knot; divided by the squared distance of these two, so that a
+    column has the unit of the value.
+
+    Parameters
+    ----------
+    value : np.ndarray, shape (n,)
+    knots : np.ndarray, shape (k,)
+        Strictly increasing, at least three.
+
+    Returns
+    -------
+    np.ndarray, shape (n, k - 2)
+
+    Raises
+    ------
+    ValueError
+        If the knots are fewer than three or do not increase.
+
+    References
+    ----------
+    Harrell FE. Regression Modeling Strategies. 2nd ed. Springer, 2015, section 2.4.5.
+    """
+    knots = np.asarray(knots, dtype=float)
+    if len(knots) < 3 or not (np.diff(knots) > 0).all():
+        raise ValueError("a restricted cubic spline needs three knots or more that increase")
+
+    def cube(at: float) -> np.ndarray:
+        return np.maximum(value - at, 0.0) ** 3
+
+    last, before = knots[-1], knots[-2]
+    columns = [
+        cube(knot)
+        - cube(before) * (last - knot) / (last - before)
+        + cube(last) * (before - knot) / (last - before)
+        for knot in knots[:-2]
+    ]
+    return np.stack(columns, axis=1) / (last - knots[0]) ** 2
+
+
+def linear_curve(outcome: Outcome, value: np.ndarray, at: np.ndarray) -> Curve:
+    """Return the effect by arm + marker + arm × marker: the model of predictive/{endpoint}.tsv.
+
+    Parameters
+    ----------
+    outcome : Outcome
+        Of evaluable subjects.
+    value : np.ndarray, shape (n,)
+        Their marker, on the scale of analysis.
+    at : np.ndarray, shape (g,)
+        Values of the marker at which the effect is wanted.
+    """
+    centre, unit = _scale(value)
+    x = (value - centre) / unit
+    arm = outcome.arm
+    designs = _stack([x[None], arm, (x * arm)[None]], outcome.covariates, 1)
+    fits = _fit(outcome, designs, np.ones((1, len(x)), dtype=bool), firth=False)
+    weights = np.stack([np.ones(len(at)), (at - centre) / unit], axis=1)
+    return _curve(outcome, fits, [1, designs.shape[2] - 1], weights, at, np.nan)
+
+
+def spline_curve(outcome: Outcome, value: np.ndarray, at: np.ndarray) -> Curve:
+    """Return the effect by a restricted cubic spline of the marker in each arm (`KNOTS`).
+
+    Parameters
+    ----------
+    outcome, value, at
+        As in `linear_curve`.
+
+    Returns
+    -------
+    Curve
+        Without numbers where two knots coincide (too many equal values).
+    """
+    centre, unit = _scale(value)
+    x, grid = (value - centre) / unit, (at - centre) / unit
+    knots = knots_of(x)
+    if not (np.diff(knots) > 1e-9).all():
+        nothing = np.full(len(at), np.nan)
+        why = "spline: too many equal values for three knots"
+        return Curve(at, nothing, nothing, nothing, np.nan, why)
+    bend = restricted_cubic(x, knots)[:, 0]
+    arm = outcome.arm
+    designs = _stack(
+        [x[None], arm, bend[None], (x * arm)[None], (bend * arm)[None]], outcome.covariates, 1
+    )
+    fits = _fit(outcome, designs, np.ones((1, len(x)), dtype=bool), firth=False)
+    last = designs.shape[2] - 1
+    weights = np.column_stack([np.ones(len(at)), grid, restricted_cubic(grid, knots)[:, 0]])
+    shift = 0 if outcome.survival else 1
+    p = float(fits.test(last + shift, "lrt").p[0])
+    return _curve(outcome, fits, [1, last - 1, last], weights, at, p)
+
+
+def _scale(value: np.ndarray) -> tuple[float, float]:
+    """Mean and standard deviation; 1 for a constant."""
+    deviation = float(np.std(value, ddof=1)) if len(value) > 1 else 0.0
+    return float(np.mean(value)), deviation if deviation > 0 else 1.0
+
+
+def _curve(
+    outcome: Outcome,
+    fits: ManyFits,
+    columns: list[int],
+    weights: np.ndarray,
+    at: np.ndarray,
+    p_nonlinear: float,
+) -> Curve:
+    """Sum coefficients `columns` (of the design) by `weights` (g, number of columns)."""
+    chosen = np.asarray(columns) + (0 if outcome.survival else 1)
+    beta = fits.coefficients[0, chosen]
+    covariance = fits.covariance[0][np.ix_(chosen, chosen)]
+    estimate = weights @ beta
+    variance = np.einsum("gi,ij,gj->g", weights, covariance, weights)
+    half = normal_quantile(LEVEL) * np.sqrt(np.maximum(variance, 0.0))
+    note = ""
+    if not np.isfinite(beta).all():
+        note = str(fits.note[0]) or "the data do not separate this effect from others"
+    return Curve(at, estimate, estimate - half, estimate + half, p_nonlinear, note)
