@@ -9,7 +9,7 @@ import numpy as np
 from scipy.special import chdtrc, ndtri
 from trials import MARKERS, Batch, Cell, simulate
 
-from correlatives.predictive.multiplicity import benjamini_hochberg
+from correlatives.multiplicity import benjamini_hochberg
 from correlatives.predictive.randomisation import (
     draw_arms,
     family_wise_p,

@@ -7,8 +7,9 @@ from biomarker_cohorts import markers_of, trial
 from pytest import approx
 from statsmodels.stats.multitest import multipletests
 
+from correlatives.multiplicity import benjamini_hochberg
 from correlatives.predictive.model import COLUMNS, fit_domain, fit_models
-from correlatives.predictive.multiplicity import adjust, adjust_together, benjamini_hochberg
+from correlatives.predictive.multiplicity import adjust, adjust_together
 
 
 def test_false_discovery_rate_agrees_with_statsmodels_and_skips_missing():

@@ -6,6 +6,7 @@ import pytest
 from resistance_cohorts import CONTROL, EXPERIMENTAL, UNREADABLE, marker, sample, trial
 from scipy import stats
 
+from correlatives.multiplicity import benjamini_hochberg
 from correlatives.resistance.acquired import (
     ACQUIRED_COLUMNS,
     BY_ARM_COLUMNS,
@@ -15,7 +16,6 @@ from correlatives.resistance.acquired import (
     acquired_by_timing,
     adjusted_p,
 )
-from correlatives.resistance.multiplicity import benjamini_hochberg
 
 
 def plasma(gene, before, after, specimen="plasma"):

@@ -14,37 +14,12 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
+from correlatives.multiplicity import benjamini_hochberg
 from correlatives.predictive.model import COLUMNS, POWER, PROGNOSTIC_COLUMNS, DomainFits
 from correlatives.predictive.randomisation import family_wise_p
 from correlatives.predictive.rows import LEAST_CARRIERS
 
 CONFIRMATORY = "confirmatory"
-
-
-def benjamini_hochberg(p: np.ndarray) -> np.ndarray:
-    """Adjust p-values for the false discovery rate; those that are NaN stay NaN and do not count.
-
-    Parameters
-    ----------
-    p : np.ndarray, shape (m,)
-
-    Returns
-    -------
-    np.ndarray, shape (m,)
-
-    References
-    ----------
-    Benjamini Y, Hochberg Y. Journal of the Royal Statistical Society B 1995;57:289-300.
-    """
-    q = np.full(len(p), np.nan)
-    known = np.flatnonzero(np.isfinite(p))
-    if not len(known):
-        return q
-    order = known[np.argsort(p[known], kind="stable")]
-    m = len(order)
-    scaled = p[order] * m / np.arange(1, m + 1)
-    q[order] = np.minimum(np.minimum.accumulate(scaled[::-1])[::-1], 1.0)
-    return q
 
 
 def adjust_together(

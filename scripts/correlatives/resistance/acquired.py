@@ -16,7 +16,7 @@ from correlatives.binary.logistic import fit_logistic
 from correlatives.binary.rates import clopper_pearson
 from correlatives.cohort import Cohort
 from correlatives.intervals import Interval
-from correlatives.resistance.multiplicity import benjamini_hochberg
+from correlatives.multiplicity import benjamini_hochberg
 from correlatives.resistance.pairs import Pairs, arm_masks, gene_pairs
 from correlatives.tables.timepoints import DAYS_A_MONTH
 

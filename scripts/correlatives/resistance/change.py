@@ -11,6 +11,7 @@ import pandas as pd
 from correlatives.cohort import Cohort
 from correlatives.intervals import Interval
 from correlatives.markers import ABOVE, BELOW, MEASURED, MISSING, Markers
+from correlatives.multiplicity import benjamini_hochberg
 from correlatives.pairing import (
     names_with_assay,
     not_at_progression,
@@ -18,7 +19,6 @@ from correlatives.pairing import (
     sample_months,
     specimens,
 )
-from correlatives.resistance.multiplicity import benjamini_hochberg
 from correlatives.resistance.pairs import arm_masks
 from correlatives.tables.limits import analysis_values
 

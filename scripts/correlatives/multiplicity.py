@@ -6,7 +6,20 @@ import numpy as np
 
 
 def benjamini_hochberg(p: np.ndarray) -> np.ndarray:
-    """Return the Benjamini–Hochberg q-values of the p-values that are there; NaN elsewhere."""
+    """Adjust p-values for the false discovery rate; those that are NaN stay NaN and do not count.
+
+    Parameters
+    ----------
+    p : np.ndarray, shape (m,)
+
+    Returns
+    -------
+    np.ndarray, shape (m,)
+
+    References
+    ----------
+    Benjamini Y, Hochberg Y. Journal of the Royal Statistical Society B 1995;57:289-300.
+    """
     from scipy.stats import false_discovery_control
 
     q = np.full(len(p), np.nan)
