@@ -74,6 +74,51 @@ def test_pooled_arms_have_one_label_from_the_first_step_on():
     assert counts[("strange", "other arm: strange")] == 1
 
 
+def test_an_arm_of_the_configuration_with_nobody_in_it_is_an_error_with_the_nearest_spelling():
+    config = configuration(
+        study={"arms": {"control": ["control"], "experimental": ["Experimental"]}}
+    )
+    rows = [
+        {"subject_id": s, "arm": a}
+        for s, a in zip("abcd", ["control", "experimental"] * 2, strict=True)
+    ]
+    made = study(rows, config=config)
+    build_cohort(made)
+    told = {p.rule: p for p in made.problems.found if p.rule.startswith("arm")}
+    assert set(told) == {"arm_empty", "arm_not_listed"}
+    assert told["arm_empty"] in made.problems.errors
+    assert told["arm_empty"].value == "Experimental"
+    assert "'experimental'" in told["arm_empty"].message
+    assert "`values: {arm: {experimental: Experimental}}`" in told["arm_empty"].message
+    assert "study.arms" in told["arm_empty"].message
+    assert "differs from 'Experimental'" in told["arm_not_listed"].message
+
+
+def test_an_empty_arm_far_from_every_spelling_lists_those_there_are():
+    config = configuration(study={"arms": {"control": ["A", "B"], "experimental": ["T-DXd 5.4"]}})
+    made = study([{"subject_id": "a", "arm": "A"}, {"subject_id": "b", "arm": "Q"}], config=config)
+    build_cohort(made)
+    (told,) = [p for p in made.problems.errors if p.rule == "arm_empty"]
+    assert told.value == "T-DXd 5.4"  # one of several pooled arms may be empty
+    assert "'A'" in told.message
+    assert "'Q'" in told.message
+
+
+def test_a_pooled_arm_that_differs_in_case_only_is_an_error_too():
+    config = configuration(
+        study={"arms": {"control": ["SOC", "placebo"], "experimental": ["new drug"]}}
+    )
+    arms = ["SOC", "Placebo", "new  drug", "new drug"]
+    made = study(
+        [{"subject_id": s, "arm": a} for s, a in zip("abcd", arms, strict=True)], config=config
+    )
+    build_cohort(made)
+    assert [p.value for p in made.problems.errors if p.rule == "arm_empty"] == ["placebo"]
+    told = {p.value: p.message for p in made.problems.found if p.rule == "arm_not_listed"}
+    assert "only in case or spaces" in told["Placebo"]
+    assert "only in case or spaces" in told["new  drug"]
+
+
 def test_a_subject_without_arm_is_an_error_and_not_in_the_cohort():
     made = study([*two_arms(1, 1), {"subject_id": "X", "arm": None}])
     built = build_cohort(made)

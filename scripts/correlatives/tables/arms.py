@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import difflib
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import yaml
 
 from correlatives.tables.problems import Problems
 from correlatives.tables.timepoints import line_of
@@ -79,20 +81,92 @@ def assign_arms(
             unlisted.setdefault(arm, []).append(index)
     for arm, rows in sorted(unlisted.items()):
         first = subjects.iloc[rows[0]]
+        meant = [
+            value for values in listed.values() for value in values if _plain(value) == _plain(arm)
+        ]
+        like = (
+            f" It differs from {min(meant)!r}, which is listed, only in case or spaces: if they are one arm, "
+            f"recode the table's with {_recoding(arm, min(meant))}, or correct study.arms."
+            if meant
+            else ""
+        )
         problems.add(
             "arm_not_listed",
-            f"Arm {arm!r} ({len(rows)} subject(s)) is in none of the lists of study.arms and is set aside. "
-            "List it under control, experimental or other.",
+            f"Arm {arm!r} ({len(rows)} subject(s)) is in none of the lists of study.arms and is set aside."
+            f"{like} {'Else list' if meant else 'List'} it under control, experimental or other.",
             table="subjects",
             file=str(first.get("_file", "")),
             row=line_of(first),
             column="arm",
             value=arm,
         )
+    _report_empty(subjects, given, listed, unlisted, problems)
     relabel = {
         value: labels[role] for role in ("control", "experimental") for value in listed[role]
     }
     return labels, code, set_aside, relabel
+
+
+def _plain(arm: str) -> str:
+    """Return an arm as it is told from others: without case and spaces."""
+    return "".join(arm.casefold().split())
+
+
+def _recoding(found: str, listed: str) -> str:
+    """Return the entry of the subjects table that turns one spelling into the other."""
+    inner = yaml.safe_dump(
+        {"values": {"arm": {found: listed}}},
+        default_flow_style=True,
+        allow_unicode=True,
+        width=10**6,
+    )
+    return f"`{inner.strip()[1:-1]}`"
+
+
+def _report_empty(
+    subjects: pd.DataFrame,
+    given: np.ndarray,
+    listed: dict[str, set[str]],
+    unlisted: dict[str, list[int]],
+    problems: Problems,
+) -> None:
+    """Report an arm to be compared in which there is nobody.
+
+    Of several arms that are pooled, one may be empty, unless the data write it in other case or spaces.
+    """
+    found = sorted(set(given) - {""})
+    files = [str(file) for file in subjects.get("_file", [])]
+    for role in ("control", "experimental"):
+        empty = sorted(listed[role] - set(found))
+        alone = len(empty) == len(listed[role])
+        for arm in empty:
+            same = [other for other in sorted(unlisted) if _plain(other) == _plain(arm)]
+            if not alone and not same:
+                continue
+            close = same or _closest(arm, sorted(unlisted))
+            if close:
+                hint = (
+                    f"The nearest in the data is {close[0]!r} ({len(unlisted[close[0]])} subject(s)): if it is "
+                    f"that arm, correct study.arms, or recode the subjects table's: {_recoding(close[0], arm)}."
+                )
+            elif found:
+                hint = f"The data have {', '.join(map(repr, found))}. Correct study.arms, or recode with `values: {{arm: {{...}}}}`."
+            else:
+                hint = "No subject has an arm. Give the arms in the subjects table."
+            problems.add(
+                "arm_empty",
+                f"Nobody is in the arm {arm!r}, which study.arms lists under {role}. {hint}",
+                table="subjects",
+                file=files[0] if files else "",
+                column="arm",
+                value=arm,
+            )
+
+
+def _closest(arm: str, others: list[str]) -> list[str]:
+    """Return the one of `others` that is written most like `arm`, if any is."""
+    plain = {_plain(other): other for other in reversed(others)}
+    return [plain[p] for p in difflib.get_close_matches(_plain(arm), list(plain), n=1, cutoff=0.6)]
 
 
 def strata_codes(subjects: pd.DataFrame, columns: list[str], problems: Problems) -> np.ndarray:
