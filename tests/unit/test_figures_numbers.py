@@ -66,16 +66,66 @@ def test_curves_are_those_of_the_estimate():
         ]
         for month, n, events in at_risk[["months", "at_risk", "events"]].itertuples(index=False):
             assert n == (subjects["PFS_months"] >= month).sum()
-            assert (
-                events == ((subjects["PFS_months"] <= month) & (subjects["PFS_event"] == 1)).sum()
-            )
+            assert events == ((subjects["PFS_months"] < month) & (subjects["PFS_event"] == 1)).sum()
             assert f"{n:.0f} ({events:.0f})" in words(drawn)
+
+
+def test_the_risk_table_adds_up_where_times_tie():
+    """Everything is counted just before the tick: at risk + events + censored = n, as R's survfit has it."""
+    cohort = make_cohort(60)
+    cohort.subjects["PFS_months"] = np.ceil(cohort.subjects["PFS_months"])
+    drawn = km.draw(cohort, "PFS")
+    rows = drawn.source[drawn.source["panel"] == "at risk"]
+    tied = 0
+    for label in ARMS.values():
+        part = cohort.subjects[cohort.subjects["arm"] == label]
+        time, event = part["PFS_months"], part["PFS_event"]
+        for row in rows[rows["arm"] == label].itertuples():
+            assert row.at_risk + row.events + row.censored == len(part)
+            assert row.events == ((time < row.months) & (event == 1)).sum()
+            tied += int((time == row.months).sum())
+    assert tied
+    assert rows["events"].groupby(rows["arm"]).first().tolist() == [0, 0]
+    assert "At risk (events before)" in words(drawn)
+    assert "just before" in drawn.caption
+
+
+def test_the_duration_of_response_runs_from_the_response():
+    cohort = make_cohort(60)
+    cohort.subjects[["DOR_months", "DOR_event"]] = cohort.subjects[["PFS_months", "PFS_event"]]
+    cohort.subjects.loc[:19, "DOR_months"] = np.nan
+    cohort.study["endpoints"] = {"DOR": {"type": "duration_of_response", "of": "ORR"}}
+    drawn = km.draw(cohort, "DOR")
+    assert "Months from first response" in words(drawn)
+    assert "40 responders" in drawn.caption
+    assert "no response" in drawn.caption
+    assert "Months from randomisation" in words(km.draw(cohort, "PFS"))
+
+
+def test_the_hazard_ratio_says_whether_it_is_stratified():
+    drawn = km.draw(make_cohort(60), "PFS", contrast=CONTRAST)
+    assert "Cox model stratified as randomised" in drawn.caption
+    assert "stratified HR 0.71" in " ".join(words(drawn)).replace("Stratified", "stratified")
+    plain = km.draw(make_cohort(60), "PFS", contrast=CONTRAST.assign(p_logrank_stratified=np.nan))
+    assert "Cox model, not stratified" in plain.caption
+    assert "tratified HR" not in " ".join(words(plain))
+
+
+def test_a_long_arm_is_wrapped_and_not_cut():
+    arms = {
+        "control": "placebo / 0.2 mg estrogen",
+        "experimental": "1.0 mg estrogen / 5.0 mg estrogen",
+    }
+    drawn = km.draw(make_cohort(60, arms=arms), "PFS", contrast=CONTRAST)
+    text = " ".join(" ".join(words(drawn)).split())
+    assert "…" not in text
+    assert text.count("1.0 mg estrogen / 5.0 mg estrogen") == 2
 
 
 def test_the_comparison_is_that_of_the_table():
     drawn = km.draw(make_cohort(60), "PFS", contrast=CONTRAST)
     text = " ".join(words(drawn))
-    assert "HR 0.71 (0.48–1.05)" in text
+    assert "Stratified HR 0.71 (0.48–1.05)" in text
     assert "Stratified log-rank p = 0.090" in text
     assert "0.71 (0.48–1.05)" in drawn.caption
     assert "Two-sided log-rank p = 0.087, stratified = 0.090." in drawn.caption

@@ -31,6 +31,7 @@ from correlatives.figures.style import (
     shorten,
     styled,
     text_width,
+    wrap,
 )
 from correlatives.survival.kaplan_meier import KaplanMeier
 
@@ -100,7 +101,8 @@ def draw(
     -------
     Drawn
         Source: panel (curve, censored, at risk, historical), arm, months, survival with its log-log limits,
-        at_risk, events (cumulative) and censored (cumulative).
+        at_risk (just before), events and censored: cumulative, on the curve up to and with the time, in the
+        risk table before it, as at_risk, so that the three sum to n.
     """
     name = NAMES.get(endpoint, f"{endpoint}: event-free")
     title = f"{rst_escape(name)} by arm." if cohort.randomised else f"{rst_escape(name)}."
@@ -143,7 +145,7 @@ def draw(
     axes.set_yticks(np.linspace(0, 1, 6))
     axes.set_yticklabels([f"{value:.0f}" for value in np.linspace(0, 100, 6)])
     axes.set_ylabel(f"{shorten(name, 1.75, LARGE)} (%)")
-    axes.set_xlabel("Months from randomisation" if cohort.randomised else "Months from start")
+    axes.set_xlabel(_origin(cohort, endpoint))
     rows += _draw_risk_table(figure, axes, curves, styles, ticks, table_height)
 
     medians = _medians(curves, endpoint, by_arm)
@@ -156,6 +158,19 @@ def draw(
             title, endpoint, part, known, arm, curves, medians, contrast, historical, simulated
         ),
     )
+
+
+def _of_responders(cohort: Cohort, endpoint: str) -> bool:
+    """Whether the endpoint is a duration of response, which only responders have."""
+    described = cohort.study.get("endpoints") or {}
+    return (described.get(endpoint) or {}).get("type") == "duration_of_response"
+
+
+def _origin(cohort: Cohort, endpoint: str) -> str:
+    """Return what the time axis counts, and from when."""
+    if _of_responders(cohort, endpoint):
+        return "Months from first response"
+    return "Months from randomisation" if cohort.randomised else "Months from start"
 
 
 def _arm_of(cohort: Cohort) -> np.ndarray:
@@ -288,7 +303,11 @@ def _draw_risk_table(
     ticks: np.ndarray,
     height: float,
 ) -> list[dict[str, Any]]:
-    """Write the numbers at risk and the cumulative events under the time axis."""
+    """Write the numbers at risk and the events before under the time axis.
+
+    All are of the moment just before the tick (R's ``survfit``): where times are whole months, an event at the tick
+    itself is still at risk and must not be counted as past, or the numbers would not add up.
+    """
     size = figure.get_size_inches()
     box = axes.get_position()
     table = place(figure, box.x0 * size[0], 0.02, box.width * size[0], height)
@@ -299,7 +318,7 @@ def _draw_risk_table(
     table.text(
         left,
         LINE * 0.5,
-        "At risk (events so far)",
+        "At risk (events before)",
         transform=table.get_yaxis_transform(),
         va="center",
         fontsize=SMALL,
@@ -326,9 +345,12 @@ def _draw_risk_table(
             color=styles[label].colour,
         )
         at_risk = np.asarray(curve.at_risk_at(ticks), dtype=float)
-        times, events = np.asarray(curve.times, float), np.asarray(curve.events, float)
+        events = np.append(0, np.cumsum(curve.events))
         for month, number in zip(ticks, at_risk, strict=True):
-            so_far = int(events[times <= month].sum())
+            # The distinct times before the tick are those whose subjects have left the risk set.
+            gone = curve.n - int(number)
+            passed = int(np.searchsorted(np.cumsum(curve.events + curve.censored), gone, "right"))
+            so_far = int(events[passed])
             rows.append(
                 {
                     "panel": "at risk",
@@ -336,6 +358,7 @@ def _draw_risk_table(
                     "months": month,
                     "at_risk": int(number),
                     "events": so_far,
+                    "censored": gone - so_far,
                 }
             )
             if month in shown:
@@ -383,7 +406,8 @@ def _comparison(endpoint: str, contrast: pd.DataFrame | None) -> list[str]:
     row = found.iloc[0]
     lines = []
     if finite(row["hr"]):
-        lines.append(f"HR {format_interval(row['hr'], row['hr_low'], row['hr_high'])}")
+        stratified = "Stratified HR" if finite(row["p_logrank_stratified"]) else "HR"
+        lines.append(f"{stratified} {format_interval(row['hr'], row['hr_low'], row['hr_high'])}")
     if finite(row["p_logrank_stratified"]):
         lines.append(f"Stratified log-rank p {p_equals(row['p_logrank_stratified'])}")
     elif finite(row["p_logrank"]):
@@ -409,7 +433,8 @@ def _draw_key(
     handles, texts = [], []
     for label in curves:
         handles.append(Line2D([], [], color=styles[label].colour, linestyle=styles[label].line))
-        texts.append(f"{shorten(label, 1.5, NORMAL)}\nmedian {medians[label]} mo")
+        name = "\n".join(wrap(label, 1.5, SMALL, lines=3))
+        texts.append(f"{name}\nmedian {medians[label]} mo")
     if historical is not None:
         for label, values in historical.groupby("label", sort=False):
             line = {"linestyle": "-."} if len(values) > 1 else {"linestyle": "none", "marker": "D"}
@@ -498,7 +523,13 @@ def _caption(
             row = found.iloc[0]
             compared = (
                 f"Hazard ratio (experimental over control) "
-                f"{format_interval(row['hr'], row['hr_low'], row['hr_high'])}: Cox model with Efron's ties, "
+                f"{format_interval(row['hr'], row['hr_low'], row['hr_high'])}: Cox model"
+                + (
+                    " stratified as randomised"
+                    if finite(row["p_logrank_stratified"])
+                    else ", not stratified"
+                )
+                + f", Efron's ties, "
                 f"profile-likelihood limits; n = {format_number(row['n'], 0)}, "
                 f"{format_number(row['events'], 0)} events. Two-sided log-rank p {p_equals(row['p_logrank'])}"
                 + (
@@ -511,14 +542,23 @@ def _caption(
     if historical is not None and len(historical):
         labels = ", ".join(rst_escape(label) for label in historical["label"].unique())
         stated = f"Stated for comparison, not randomised against: {labels}."
+    if _of_responders(cohort, endpoint):
+        shown = (
+            f"Only the {int(known.sum())} responders with a known duration are shown, counted from the first response; "
+            f"the other {left_out} of {len(known)} subjects of the primary population have no response, or none whose "
+            "duration is known. Responders are not randomised groups: the arms are not compared."
+        )
+    elif left_out:
+        shown = f"{left_out} of {len(known)} subjects of the primary population have no time or event and are not shown."
+    else:
+        shown = f"All {len(known)} subjects of the primary population are shown."
     return caption(
         title,
         f"{counts}.",
-        f"{left_out} of {len(known)} subjects of the primary population have no time or event and are not shown."
-        if left_out
-        else f"All {len(known)} subjects of the primary population are shown.",
+        shown,
         "Kaplan–Meier estimates with pointwise 95 % log-log bands; ticks are censored subjects. Below: subjects "
-        "at risk and, in brackets, events so far. Medians with Brookmeyer–Crowley limits (NR, not reached).",
+        "at risk just before the time (who had neither an event nor were censored earlier) and, in brackets, events "
+        "before it; the rest were censored before it. Medians with Brookmeyer–Crowley limits (NR, not reached).",
         compared,
         stated,
         "The figure does not show why subjects were censored, nor whether the hazard ratio is constant in time; "
