@@ -115,7 +115,7 @@ class Markers:
 
     def write(self, path: str | Path, *, rows_a_group: int = 4096) -> None:
         """Write as Parquet, a row a marker, so that a job can read a block of them."""
-        n = len(self.subjects)
+        width = max(len(self.subjects), 1)  # a fixed list of Arrow's has one element or more
         columns = {
             column: pa.array(
                 self.info[column].to_numpy(dtype=float)
@@ -125,8 +125,10 @@ class Markers:
             )
             for column in INFO
         }
-        columns["value"] = pa.FixedSizeListArray.from_arrays(pa.array(self.value.ravel()), n)
-        columns["state"] = pa.FixedSizeListArray.from_arrays(pa.array(self.state.ravel()), n)
+        for name, matrix in (("value", self.value), ("state", self.state)):
+            if not matrix.shape[1]:
+                matrix = np.zeros((len(self), width), dtype=matrix.dtype)
+            columns[name] = pa.FixedSizeListArray.from_arrays(pa.array(matrix.ravel()), width)
         table = pa.table(columns).replace_schema_metadata(
             {"subjects": json.dumps([str(subject) for subject in self.subjects])}
         )
@@ -138,10 +140,13 @@ class Markers:
         file = pq.ParquetFile(path)
         table = file.read() if groups is None else file.read_row_groups(list(groups))
         subjects = np.array(json.loads(file.schema_arrow.metadata[b"subjects"]), dtype=object)
-        shape = (table.num_rows, len(subjects))
+        shape = (table.num_rows, max(len(subjects), 1))
         info = table.select(list(INFO)).to_pandas()
         flat = {
             name: table.column(name).combine_chunks().flatten().to_numpy(zero_copy_only=False)
             for name in ("value", "state")
         }
-        return Markers(subjects, info, flat["value"].reshape(shape), flat["state"].reshape(shape))
+        value, state = (
+            flat[name].reshape(shape)[:, : len(subjects)] for name in ("value", "state")
+        )
+        return Markers(subjects, info, value, state)

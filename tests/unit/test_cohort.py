@@ -16,6 +16,7 @@ from studies import (
     wide,
 )
 
+import new_study
 from correlatives.assembly import build_cohort
 from correlatives.cohort import (
     ABOVE,
@@ -27,7 +28,11 @@ from correlatives.cohort import (
     clinical_markers,
     joined,
 )
+from correlatives.markers import Markers
 from correlatives.predictive.rows import marker_rows
+from correlatives.tables import config
+from correlatives.tables.flow import Flow
+from correlatives.tables.load import load_study
 
 
 def sample(name, subject, visit="baseline", specimen="plasma", day=-3, **more):
@@ -1110,3 +1115,74 @@ def test_joined_has_the_columns_of_the_contract():
     assert [c for c in frame if c in expected] == expected
     assert list(frame.columns)[-2:] == ["ORR", "plasma:TK1"]
     assert frame["plasma:TK1"].tolist() == [20, 30]
+
+
+# Nobody, and nothing ------------------------------------------------------------------------------
+
+
+def one_subject_of_everything(arm):
+    """A subject with a row in every table."""
+    name = {"subject_id": "a"}
+    return study(
+        [name | {"arm": arm}],
+        samples=[sample("s", "a")],
+        measurements=[result("s", "TK1", 3.0)],
+        matrices=[wide([[1.0]], ["F"], ["s"])],
+        outcomes=[name | {"endpoint": "PFS", "time": 1, "event": 1}],
+        responses=[name | {"best_overall_response": "CR"}],
+        alterations=[
+            {"sample_id": "s", "gene": "G", "alteration": "p", "kind": "snv", "result": "detected"}
+        ],
+        assessments=[name | {"day": 3, "response": "CR"}],
+        doses=[name | {"drug": "d", "start_day": 1, "stop_day": 4}],
+    )
+
+
+def written_and_read(cohort, folder):
+    cohort.write(folder)
+    return Cohort.read(sorted(folder.glob("*.parquet")))
+
+
+def test_a_study_in_which_no_subject_is_left_is_written_and_read(tmp_path):
+    made = one_subject_of_everything("neither")
+    built = build_cohort(made)
+    assert rules_of(made).count("arm_empty") == 2
+    read = written_and_read(built.cohort, tmp_path)
+    assert len(read.subjects) == 0
+    assert read.markers.value.shape == (len(built.cohort.markers), 0)
+    assert list(read.subjects) == list(built.cohort.subjects)
+    assert len(read.analysed().markers) == len(read.markers)
+    assert len(joined(read)) == 0
+
+
+def test_a_study_without_markers_is_written_and_read(tmp_path):
+    read = written_and_read(build_cohort(study(two_arms(2, 2))).cohort, tmp_path)
+    assert read.markers.value.shape == (0, 4)
+    assert len(read.markers.info) == 0
+
+
+def test_markers_of_nobody_keep_their_names(tmp_path):
+    markers = build_cohort(one_subject_of_everything(CONTROL)).cohort.markers
+    nobody = markers.of_subjects(np.array([False]))
+    nobody.write(tmp_path / "blood.parquet")
+    read = Markers.read(tmp_path / "blood.parquet")
+    assert len(read) == len(markers) > 0
+    assert read.value.shape == read.state.shape == (len(markers), 0)
+    assert list(read.info["biomarker"]) == list(markers.info["biomarker"])
+
+
+@pytest.mark.parametrize("design", ["randomised", "single_arm"])
+def test_a_new_study_whose_tables_are_still_empty_is_told_so(design, tmp_path):
+    folder = new_study.write_study("mine", tmp_path)
+    filled = config.load(folder / "config.yaml")
+    filled["study"]["design"] = design
+    made = load_study(filled, config.data_folder(filled, folder / "config.yaml"))
+    built = build_cohort(made)
+    assert {p.rule for p in made.problems.errors} == {"file_without_rows", "endpoint_unknown"} | (
+        {"arm_empty"} if design == "randomised" else set()
+    )
+    assert made.problems.summary()
+    read = written_and_read(built.cohort, tmp_path / "cohort")
+    assert len(read.subjects) == 0
+    assert len(joined(read)) == 0
+    assert list(built.flow) == list(Flow().frame())
