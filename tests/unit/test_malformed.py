@@ -11,6 +11,7 @@ from pathlib import Path
 
 import openpyxl
 import pytest
+import yaml
 from sound_study import Sound
 
 #: Words with which a message says what would be right.
@@ -730,6 +731,47 @@ def test_a_defect_is_reported_where_it_is(name: str, tmp_path: Path) -> None:
     places = {(p.file, p.row) for p in found}
     others = [p for p in study.problems.errors if (p.file, p.row) not in places]
     assert not others, others  # one defect is told in one place
+
+
+RECODED = [
+    ("responses.csv", "0003,SD", "0003,{}", "best_overall_response", "Partial response", "PR"),
+    ("responses.csv", "0003,SD", "0003,{}", "best_overall_response", "COMPLETE", "CR"),
+    ("responses.csv", "0003,SD", "0003,{}", "best_overall_response", "Stable Disease", "SD"),
+    ("responses.csv", "0003,SD", "0003,{}", "best_overall_response", "progressive disease", "PD"),
+    ("responses.csv", "0003,SD", "0003,{}", "best_overall_response", "not evaluable", "NE"),
+    ("responses.csv", "0003,SD", "0003,{}", "best_overall_response", "not a complete response", ""),
+    ("assessments.csv", "no,SD", "no,{}", "response", "non-CR/non-PD", ""),
+    ("samples.csv", "T0002,0002,archival_tissue", "T0002,0002,{}", "specimen", "FFPE", ""),
+    ("samples.csv", "P0002-0,0002,plasma", "P0002-0,0002,{}", "specimen", "Whole blood", "blood"),
+    ("alterations.csv", "p.H1047R,snv", "p.H1047R,{}", "kind", "gain", ""),
+    ("alterations.csv", "p.H1047R,snv", "p.H1047R,{}", "kind", "Missense", "snv"),
+    ("alterations.csv", "snv,detected", "snv,{}", "result", "Not Detected", "not_detected"),
+    ("runs.csv", "B0,pass", "B0,{}", "qc", "warn", ""),
+    ("outcomes.csv", "0003,PFS,5,1", "0003,PFS,5,{}", "event", "Yes", "1"),
+    ("outcomes.csv", "0003,PFS,5,1", "0003,PFS,5,{}", "event", "censored", "0"),
+    ("outcomes.csv", "0003,PFS,5,1", "0003,PFS,5,{}", "event", "maybe", ""),
+]
+
+
+@pytest.mark.parametrize(("file", "old", "new", "column", "word", "meant"), RECODED)
+def test_a_word_is_recoded_to_what_it_plainly_means_or_to_a_blank(
+    file: str, old: str, new: str, column: str, word: str, meant: str, tmp_path: Path
+) -> None:
+    """Taking the suggestion over as it is must never change what the data say."""
+    sound = Sound(tmp_path)
+    sound.replace(file, old, new.format(word))
+    problems = [p for p in sound.load().problems.errors if p.column == column]
+    assert problems
+    suggested = re.search(r"`(values: .*)`", problems[0].message)
+    assert suggested, problems[0].message
+    (entry,) = re.findall(r"<(?:[^>]+) or [^>]+>", suggested[1]) or [""]
+    assert bool(entry) == (not meant), problems[0].message
+    if not meant:
+        return
+    assert yaml.safe_load(suggested[1]) == {"values": {column: {word: meant}}}
+    table = file.removesuffix(".csv")
+    sound.entry(table)["values"] = {column: {word: meant}}
+    assert [p for p in sound.load().problems.errors if p.column == column] == []
 
 
 def test_there_are_forty_defects() -> None:

@@ -7,11 +7,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import yaml
 
 from correlatives.tables.problems import Problems
 from correlatives.tables.timepoints import line_of
-from correlatives.tables.words import words
+from correlatives.tables.words import recoding, words
 
 
 def arm_labels(config: dict[str, Any], given: np.ndarray) -> dict[str, str]:
@@ -86,7 +85,7 @@ def assign_arms(
         ]
         like = (
             f" It differs from {min(meant)!r}, which is listed, only in case or spaces: if they are one arm, "
-            f"recode the table's with {_recoding(arm, min(meant))}, or correct study.arms."
+            f"recode the table's with {recoding('arm', arm, min(meant))}, or correct study.arms."
             if meant
             else ""
         )
@@ -110,17 +109,6 @@ def assign_arms(
 def _plain(arm: str) -> str:
     """Return an arm as it is told from others: without case and spaces."""
     return "".join(arm.casefold().split())
-
-
-def _recoding(found: str, listed: str) -> str:
-    """Return the entry of the subjects table that turns one spelling into the other."""
-    inner = yaml.safe_dump(
-        {"values": {"arm": {found: listed}}},
-        default_flow_style=True,
-        allow_unicode=True,
-        width=10**6,
-    )
-    return f"`{inner.strip()[1:-1]}`"
 
 
 def _report_empty(
@@ -147,7 +135,7 @@ def _report_empty(
             if close:
                 hint = (
                     f"The nearest in the data is {close[0]!r} ({len(unlisted[close[0]])} subject(s)): if it is "
-                    f"that arm, correct study.arms, or recode the subjects table's: {_recoding(close[0], arm)}."
+                    f"that arm, correct study.arms, or recode the subjects table's: {recoding('arm', close[0], arm)}."
                 )
             elif found:
                 hint = f"The data have {', '.join(map(repr, found))}. Correct study.arms, or recode with `values: {{arm: {{...}}}}`."

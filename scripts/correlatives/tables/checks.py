@@ -24,6 +24,7 @@ from correlatives.tables.cells import (
 from correlatives.tables.contracts import CONTRACTS, Column
 from correlatives.tables.mapping import Part
 from correlatives.tables.problems import Problems
+from correlatives.tables.words import meaning, recoding
 
 #: Rules of numbers outside their range, where they have one of their own.
 RANGE_RULES = {
@@ -144,11 +145,12 @@ def _numbers(part: Part, column: Column, problems: Problems, subjects: np.ndarra
     rule = RANGE_RULES.get((part.table, column.name), "out_of_range")
     for index in np.flatnonzero(code > EMPTY):
         if rule == "event_not_0_or_1" and code[index] == NOT_A_NUMBER:
+            cell = str(cells[index])
             tell(
                 index,
                 rule,
                 f"{cells[index]!r} is not 0 or 1. Write 1 for an event and 0 for censored, or recode: "
-                f"`values: {{event: {{{cells[index]}: 1}}}}`.",
+                f"{recoding('event', cell, meaning('event', cell, ('0', '1')), ('0', '1'))}.",
             )
             continue
         tell(index, *remedy(int(code[index]), part.decimal, str(cells[index])))
@@ -323,11 +325,12 @@ def _words(part: Part, column: Column, problems: Problems, subjects: np.ndarray)
     wrong[-1] = False
     rule = "unknown_specimen" if column.name == "specimen" else "word_not_allowed"
     for index in np.flatnonzero(wrong[codes]):
+        cell = str(cells[index])
         part.tell(
             problems,
             rule,
             f"{cells[index]!r} is not one of {', '.join(column.words)}. Write one of them, or recode: "
-            f"`values: {{{column.name}: {{{cells[index]}: {column.words[0]}}}}}`.",
+            f"{recoding(column.name, cell, meaning(column.name, cell, column.words), column.words)}.",
             column=column.name,
             row=frame["_row"].iloc[index],
             subject_id=subjects[index],

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 
 import numpy as np
 import pandas as pd
+import yaml
 
 #: Words that mean "yes" of a two-valued column, case folded.
 POSITIVE = frozenset({"1", "y", "yes", "true", "t", "positive", "pos", "present", "detected", "+"})
@@ -58,10 +59,105 @@ def version_key(version: str) -> tuple[int, float, str]:
 
 
 def nearest(name: str, names: Iterable[str]) -> str:
-    """Say which of `names` is meant, as a clause: " Did you mean 'ecog'?", or which there are."""
+    """Say which of `names` is meant, as a clause: " The nearest name is 'ecog'.", or which there are."""
     known = [str(n) for n in names if not str(n).startswith("_")]
     folded = {n.casefold(): n for n in known}
     close = difflib.get_close_matches(name.casefold(), list(folded), n=1, cutoff=0.6)
     if close:
         return f" The nearest name is {folded[close[0]]!r}."
-    return f" There are: {', '.join(known)}." if known else " The table has no columns."
+    return f" There are: {', '.join(known)}." if known else ""
+
+
+def recoding(column: str, found: str, meant: str, options: Iterable[str] = ()) -> str:
+    """Return the entry of a table that turns a word of its own into one of ours.
+
+    Parameters
+    ----------
+    meant : str
+        Our word; "" where none is plainly meant: then there is a place for one of `options`.
+    """
+    given, target = (
+        yaml.safe_dump([word], default_flow_style=True, allow_unicode=True, width=10**6).strip()[
+            1:-1
+        ]
+        for word in (found, meant)
+    )
+    if not meant:
+        *most, last = options
+        target = f"<{', '.join(most)} or {last}>"
+    return f"`values: {{{column}: {{{given}: {target}}}}}`"
+
+
+def meaning(column: str, word: str, options: Iterable[str]) -> str:
+    """Return which of `options` a word of a column plainly means, "" if none.
+
+    Plain is another spelling (``Not detected``) or one of the `SYNONYMS`; nothing is guessed, since what is
+    suggested may well be taken over unread.
+    """
+    known = list(options)
+    said = _letters(word)
+    same = [option for option in known if said and _letters(option) == said]
+    meant = same[0] if same else SYNONYMS.get(column, {}).get(said, "")
+    return meant if meant in known else ""
+
+
+def _letters(word: str) -> str:
+    return "".join(sign for sign in word.casefold() if sign.isalnum())
+
+
+_RESPONSES = {
+    "CR": "complete response|complete remission|complete",
+    "PR": "partial response|partial remission|partial",
+    "SD": "stable disease|stable",
+    "PD": "progressive disease|disease progression|progression|progressive|progressed",
+    "NE": "not evaluable|inevaluable|unevaluable|non-evaluable|not assessable",
+}
+_KINDS = {
+    "snv": "snp|missense|nonsense|point mutation|single nucleotide variant",
+    "indel": "frameshift|frame shift|insertion/deletion",
+    "amplification": "amp|amplified",
+    "deletion": "homozygous deletion|deep deletion",
+    "fusion": "gene fusion",
+}
+_YES_NO = {"yes": "y|true|1", "no": "n|false|0"}
+_PASS_FAIL = {"pass": "passed|ok", "fail": "failed|not ok"}
+
+#: column -> word of other people, by its letters -> our word.
+SYNONYMS: dict[str, dict[str, str]] = {
+    column: {_letters(other): ours for ours, others in words.items() for other in others.split("|")}
+    for column, words in {
+        "best_overall_response": _RESPONSES,
+        "response": _RESPONSES,
+        "event": {
+            "1": "yes|y|true|event|dead|died|death",
+            "0": "no|n|false|censored|no event",
+        },
+        "reason": {
+            "progression": "progressive disease|disease progression|pd|progressed",
+            "death": "dead|died",
+            "toxicity": "adverse event",
+            "withdrawal": "withdrawal of consent|consent withdrawn|withdrew consent",
+            "lost": "lost to follow-up",
+        },
+        "specimen": {"blood": "whole blood", "pbmc": "pbmcs"},
+        "site_of_tissue": {
+            "metastasis": "metastatic|metastases",
+            "primary": "primary tumour|primary tumor",
+        },
+        "qc": _PASS_FAIL,
+        "kind": _KINDS,
+        "status": {
+            "not_done": "not tested",
+            "qns": "quantity not sufficient|insufficient quantity",
+        },
+        "result": {"detected": "positive", "not_detected": "negative"},
+        "significance": {
+            "vus": "uncertain significance|variant of uncertain significance|unknown significance"
+        },
+        "origin": {
+            "tumour": "tumor|somatic",
+            "chip": "clonal haematopoiesis|clonal hematopoiesis",
+        },
+        "prespecified": _YES_NO,
+    }.items()
+}
