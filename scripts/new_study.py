@@ -27,8 +27,12 @@ if TYPE_CHECKING:
 
     from correlatives.tables.contracts import Column, Contract
 
-#: Tables that a new study starts with; the others are there and commented out.
-FIRST_TABLES = ("subjects", "outcomes", "responses", "samples", "measurements", "biomarkers")
+#: Tables that a new study starts with; the others are there and commented out, since a table that is
+#: switched on and empty is an error.
+FIRST_TABLES = ("subjects", "outcomes", "samples", "measurements")
+
+#: Endpoints that a new study starts with once it has the table named.
+LATER_ENDPOINTS = {"ORR": ("responses", {"type": "response", "responders": ["CR", "PR"]})}
 
 #: Rows of the workbook in which words are offered and numbers are checked.
 ROWS = 5000
@@ -57,7 +61,6 @@ def first_values(name: str) -> dict[str, Any]:
         "endpoints": {
             "PFS": {"type": "time_to_event"},
             "OS": {"type": "time_to_event"},
-            "ORR": {"type": "response", "responders": ["CR", "PR"]},
         },
     }
 
@@ -170,6 +173,9 @@ def endpoints(schema: Mapping[str, Any], written: Mapping[str, Any]) -> Iterator
         yield from prose(f"- {key}: {explained(inner, example=True)}", "  ")
     for name, value in written.items():
         yield f"  {name}: {flow(value)}"
+    for name, (table, value) in LATER_ENDPOINTS.items():
+        yield from prose(f"Remove the # of {name} once the table {table} is filled in:", "  ")
+        yield f"  #{name}: {flow(value)}"
 
 
 def configuration(name: str) -> str:
@@ -313,8 +319,9 @@ def read_me(name: str, folder: Path) -> str:
    stays `0012`. Leave a cell empty where nothing is known. Further columns of your own are kept and may
    be used by name.
 2. Say in `config.yaml` what the study is: its arms (the words in the `arm` column), its endpoints, the
-   unit of time. Tables that are *off* below are commented out there: remove the `#` of those you fill,
-   and put one before those you do not need. A table of the workbook is named by its sheet:
+   unit of time. Tables that are *off* below are commented out there: remove the `#` of those you fill
+   (with `responses`, also that of the endpoint `ORR`), and put one before those you do not need: a
+   table that is on and has no rows is an error. A table of the workbook is named by its sheet:
    `subjects: {{path: data/tables.xlsx, sheet: subjects}}`. Files you already have need no retyping: `path`
    leads anywhere, and `columns` and `values` say what their columns and words mean.
 3. Look at what the check says, and put right what it finds:

@@ -58,8 +58,9 @@ ROWS = {
 }
 
 
-def fill_csv(study):
-    for table, rows in ROWS.items():
+def fill_csv(study, tables=tuple(ROWS)):
+    for table in tables:
+        rows = ROWS[table]
         path = study / "data" / f"{table}.csv"
         header = path.read_text(encoding="utf-8").strip().split(",")
         with path.open("a", encoding="utf-8", newline="") as handle:
@@ -91,6 +92,38 @@ def test_filled_tables_are_read_without_a_complaint(fill, tmp_path):
     assert read.problems.frame()["message"].tolist() == []
     assert read.subjects["subject_id"].tolist() == [f"00{n}" for n in range(10, 20)]
     assert len(read.measurements) == 10
+
+
+def test_only_tables_that_every_such_study_fills_are_switched_on(tmp_path):
+    """An optional table that is still empty is no error of a study that is otherwise filled in."""
+    from correlatives.assembly import build_cohort
+    from correlatives.tables.load import load_study
+
+    folder = new_study.write_study("mine", tmp_path)
+    filled = config.load(folder / "config.yaml")
+    first = {name for name, tables in filled["tables"].items() if tables}
+    assert first == {"subjects", "outcomes", "samples", "measurements"}
+    fill_csv(folder, first)
+    read = load_study(filled, config.data_folder(filled, folder / "config.yaml"))
+    build_cohort(read)
+    assert read.problems.frame()["message"].tolist() == []
+
+
+def test_the_response_endpoint_is_switched_on_with_its_table(tmp_path):
+    from correlatives.assembly import build_cohort
+    from correlatives.tables.load import load_study
+
+    folder = new_study.write_study("mine", tmp_path)
+    fill_csv(folder)
+    text = (folder / "config.yaml").read_text(encoding="utf-8")
+    text = re.sub(r"^  #(?=(responses|biomarkers|ORR):)", "  ", text, flags=re.MULTILINE)
+    (folder / "config.yaml").write_text(text, encoding="utf-8")
+    filled = config.load(folder / "config.yaml")
+    assert list(filled["endpoints"]) == ["PFS", "OS", "ORR"]
+    read = load_study(filled, config.data_folder(filled, folder / "config.yaml"))
+    build_cohort(read)
+    assert read.problems.frame()["message"].tolist() == []
+    assert len(read.responses) == 10
 
 
 def test_what_is_commented_out_is_the_default(study):
