@@ -733,6 +733,17 @@ def test_a_defect_is_reported_where_it_is(name: str, tmp_path: Path) -> None:
     assert not others, others  # one defect is told in one place
 
 
+def test_a_dictionary_without_rows_is_told_once(tmp_path: Path) -> None:
+    """That no biomarker has a row in it follows, and is not told for each."""
+    sound = Sound(tmp_path)
+    header = sound.texts["biomarkers.csv"].splitlines()[0]
+    sound.write("biomarkers.csv", header + "\n")
+    problems = sound.load().problems
+    assert [p.rule for p in problems.found if p.table == "biomarkers"] == ["file_without_rows"]
+    assert "biomarker_not_in_dictionary" not in {p.rule for p in problems.found}
+    assert not [p for p in problems.found if "no columns" in p.message]
+
+
 RECODED = [
     ("responses.csv", "0003,SD", "0003,{}", "best_overall_response", "Partial response", "PR"),
     ("responses.csv", "0003,SD", "0003,{}", "best_overall_response", "COMPLETE", "CR"),

@@ -338,7 +338,8 @@ def _long_measurements(study: Study, parts: Mapping[str, Part], dictionary: Dict
         row = dictionary.row(name, where, str(assay[first]))
         if row is None and (name, where) in listed:
             row = next(r for key, r in dictionary.rows.items() if key[:2] == (name, where))
-        if "biomarkers" in study.given and row is None:
+        # that an empty dictionary lists nothing has been told
+        if "biomarkers" in study.given and dictionary.rows and row is None:
             absent.setdefault(file, []).append((str(name), str(where), line))
         kept = members[plain[members]]
         numbers = value[kept]
@@ -473,7 +474,7 @@ def _wide_measurements(
     names = [str(name) for name in matrix.features]
     listed = np.isin(matrix.features, sorted(dictionary.biomarkers))
     head_column = column_of(names[0]) if by_feature else ""
-    if "biomarkers" in study.given and not listed.all():
+    if "biomarkers" in study.given and dictionary.rows and not listed.all():
         absent = [name for name, there in zip(names, listed, strict=True) if not there]
         if len(absent) > MANY:
             _tell_many_unlisted(study, part, absent, head, head_column)
