@@ -441,3 +441,19 @@ def test_limits_far_out_on_an_outlier_are_found():
     assert found.sum() > p / 2
     assert (limits.low[found] < limits.estimate[found]).all()
     assert (limits.estimate[found] < limits.high[found]).all()
+
+
+@pytest.mark.parametrize("seed", [1, 76, 101, 103, 114])
+def test_a_first_stratum_without_events_does_not_stop_a_fit_that_diverges(seed):
+    rng = np.random.default_rng(seed)
+    n = int(rng.integers(8, 40))
+    strata = rng.integers(0, 3, n)
+    time = rng.integers(1, 9, n).astype(float)
+    event = ((strata > 0) & (rng.random(n) < 0.3)).astype(float)
+    rng.random((2, n))
+    x = rng.normal(0, 1, (n, 3))
+    fit = fit_cox(time, event, x, strata)
+    rest = strata > 0  # the stratum without events says nothing
+    alone = fit_cox(time[rest], event[rest], x[rest], strata[rest])
+    assert fit.separated == alone.separated
+    assert fit.loglik == pytest.approx(alone.loglik, abs=1e-5)
