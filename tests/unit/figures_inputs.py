@@ -11,6 +11,7 @@ from matplotlib.text import Text
 
 from correlatives.cohort import EMPTY, INFO, MEASURED, MISSING, NOT_EVALUABLE, Cohort, Markers
 from correlatives.figures.style import SMALL, drawing
+from correlatives.predictive.continuous import COLUMNS as CURVES
 
 ARMS = {"control": "T-DM1", "experimental": "T-DM1 + palbociclib"}
 ODD = {
@@ -164,6 +165,78 @@ def make_screen(p, *, seed=1, randomised=True, name="marker {}", measure="hazard
         rows.append(row)
     columns = list(rows[0]) if rows else list(make_screen(1).columns)
     return pd.DataFrame(rows, columns=columns)
+
+
+def make_curves(p, *, seed=2, name="marker {}", measure="hazard_ratio"):
+    """Return a table with the columns of predictive/continuous_{endpoint}.tsv.
+
+    The second marker has no spline and no windows, the third a transform and a prespecified cut.
+    """
+    r = np.random.default_rng(seed)
+    rows = []
+
+    def add(base, analysis, at, effect, **more):
+        quantity = "interaction_ratio" if "cut" in analysis else "treatment_effect"
+        limits = {"effect": effect, "effect_low": effect * 0.4, "effect_high": effect * 2.6}
+        rows.append(
+            {**base, "analysis": analysis, "quantity": quantity, "value": at} | limits | more
+        )
+
+    for i in range(p):
+        base = {
+            "biomarker": name.format(i),
+            "specimen": ("plasma", "archival_tissue")[i % 2],
+            "timepoint": "baseline",
+            "family": "confirmatory" if i < 2 else "exploratory",
+            "transform": "log2" if i % 3 == 2 else "none",
+            "unit": (
+                "ng/mL",
+                "",
+                "a unit of *odd* length that does not fit below a panel at all, or does",
+            )[i % 3],
+            "effect_measure": measure,
+            "n": 120 - i,
+            "events": 80 - i,
+            "method": "Cox, Efron",
+        }
+        at = np.linspace(0.5, 40, 21) if i % 3 == 2 else np.linspace(-2, 2, 21)
+        slope = r.normal(0, 0.3)
+        for j, value in enumerate(at):
+            add(base, "linear", value, np.exp(slope * j / 10 - 0.3))
+            bent = np.nan if i == 1 else np.exp(slope * j / 10 - 0.3 + 0.01 * (j - 10) ** 2 / 5)
+            p_value = np.nan if i == 1 else 0.31
+            why = "spline: too many equal values for three knots" if i == 1 else ""
+            add(base, "spline", value, bent, p_nonlinear_interaction_lrt=p_value, note=why)
+        if i == 1:
+            note = "STEPP: too few subjects for two windows of 20"
+            add(base, "stepp", np.nan, np.nan, note=note)
+            add(base, "selected_cut", np.nan, np.nan)
+            continue
+        for j in (4, 8, 12, 16):
+            add(
+                base,
+                "stepp",
+                at[j],
+                np.nan if j == 8 else np.exp(slope * j / 10),
+                value_low=at[j - 4],
+                value_high=at[j + 4],
+                p_stepp_randomisation=0.02,
+                method="Cox, Efron, profile limits; windows of 48 that share 36",
+            )
+        ends = {"value_low": at[3], "value_high": at[15]}
+        add(base, "selected_cut", at[9], 2.0, p_maximally_selected_randomisation=0.0001, **ends)
+        if i % 3 == 2:
+            add(base, "prespecified_cut", at[10], 1.4)
+    return pd.DataFrame(rows, columns=CURVES)
+
+
+def make_rugs(p, seed=3):
+    """Return the values of the markers of `make_curves`."""
+    r = np.random.default_rng(seed)
+    return {
+        (f"marker {i}", ("plasma", "archival_tissue")[i % 2]): np.abs(r.normal(0, 9, 110))
+        for i in range(p)
+    }
 
 
 def make_predictions(n=60, repeats=3, models=("clinical", "clinical + biomarkers"), seed=1):

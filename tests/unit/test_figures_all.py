@@ -12,7 +12,9 @@ from figures_inputs import (
     ODD,
     defects,
     make_cohort,
+    make_curves,
     make_predictions,
+    make_rugs,
     make_screen,
     texts_drawn,
     with_genes,
@@ -21,6 +23,7 @@ from figures_inputs import (
 from correlatives.figures import (
     acquired,
     calibration,
+    continuous,
     flow,
     forest_predictive,
     forest_prognostic,
@@ -151,6 +154,12 @@ CASES = {
     ),
     "volcano": lambda s: volcano.draw(make_screen(40), "PFS", simulated=s),
     "volcano, three": lambda s: volcano.draw(make_screen(3, name=LONG), "PFS", simulated=s),
+    "continuous": lambda s: continuous.draw(
+        make_curves(3), "PFS", arms=ARMS, values=make_rugs(3), tested=9, simulated=s
+    ),
+    "continuous, many": lambda s: continuous.draw(
+        make_curves(8, name=LONG, measure="odds_ratio"), "ORR", arms=ODD, simulated=s
+    ),
     "acquired": lambda s: acquired.draw(*make_acquired(), arms=ARMS, simulated=s),
     "acquired, many": lambda s: acquired.draw(*make_acquired(ODD, 60), arms=ODD, simulated=s),
     "acquired, one arm": lambda s: acquired.draw(*make_acquired(ALONE), arms=ALONE, simulated=s),
@@ -227,6 +236,7 @@ EMPTIES = {
     "predictive": lambda: forest_predictive.draw(make_screen(0), "PFS", arms=ARMS),
     "prognostic": lambda: forest_prognostic.draw(make_screen(0), "PFS"),
     "volcano": lambda: volcano.draw(make_screen(0), "PFS"),
+    "continuous": lambda: continuous.draw(make_curves(0), "PFS", arms=ARMS),
     "acquired": lambda: acquired.draw(make_acquired()[0].iloc[:0], None, arms=ARMS),
     "rates": lambda: response_rates.draw(make_rates().iloc[:0], arms=ARMS),
     "roc": lambda: roc.draw(make_predictions().iloc[:0], "ORR"),

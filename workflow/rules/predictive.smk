@@ -14,6 +14,10 @@ SCREEN_FIGURES = {
     ),
 }
 
+EXPLORED_FIGURES = {
+    f"continuous_{endpoint}": f"Continuous markers, {endpoint}" for endpoint in SCREENED
+}
+
 
 rule fit_biomarker_models:
     input:
@@ -131,11 +135,59 @@ rule draw_biomarkers:
         "../../scripts/draw_biomarkers.py"
 
 
+rule explore_continuous_markers:
+    input:
+        tables=rules.screen_biomarkers.output.tables,
+        outcomes=cohort("outcomes"),
+        markers=cohort("blood", "tissue", "alterations"),
+        code=code("explore_continuous_markers"),
+    output:
+        **{
+            name: figure(name, SCREEN_CATEGORY, title)
+            for name, title in EXPLORED_FIGURES.items()
+        },
+        tables=[
+            table(
+                f"<results>/predictive/continuous_{endpoint}.tsv",
+                SCREEN_CATEGORY,
+                "continuous",
+                f"Continuous markers, {endpoint}",
+            )
+            for endpoint in SCREENED
+        ],
+    log:
+        "<logs>/predictive/explore_continuous_markers.log",
+    benchmark:
+        "<benchmarks>/predictive/explore_continuous_markers.tsv"
+    conda:
+        "../../envs/statistics.yaml"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, attempt: 2000 * attempt,
+        runtime=lambda wildcards, attempt: 30 * attempt,
+    params:
+        **digests("explore_continuous_markers"),
+        endpoints=SCREENED,
+        covariates=lookup(dpath="predictive/covariates", within=config),
+        clinical_markers=lookup(dpath="predictive/clinical_markers", within=config),
+        randomisations=lookup(dpath="predictive/randomisations", within=config),
+        seed=config["seed"],
+    message:
+        "Looking closely at the continuous markers"
+    script:
+        "../../scripts/explore_continuous_markers.py"
+
+
+# What needs two arms.
+EXPLORED = rules.explore_continuous_markers.output if RANDOMISED else []
+
+
 rule predictive:
     input:
         rules.admit_cohort.output,
         rules.screen_biomarkers.output,
         rules.draw_biomarkers.output,
+        EXPLORED,
     message:
         (
             "Predictive biomarkers are done"

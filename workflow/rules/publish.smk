@@ -7,6 +7,7 @@ rule figures:
         rules.describe_cohort.output,
         rules.draw_efficacy.output,
         rules.draw_biomarkers.output,
+        EXPLORED,
         rules.draw_resistance.output,
         rules.summarise_response_models.output,
 

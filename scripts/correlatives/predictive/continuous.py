@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import numpy as np
@@ -200,6 +200,73 @@ def explore(
     if not parts:
         return pd.DataFrame(columns=COLUMNS)
     return pd.concat(parts, ignore_index=True).reindex(columns=COLUMNS)
+
+
+def values_analysed(
+    cohort: Cohort,
+    endpoint: str,
+    markers: Markers,
+    table: pd.DataFrame,
+    covariates: Sequence[str] = (),
+) -> dict[tuple[str, str], np.ndarray]:
+    """Return the values that `explore` used, on the marker's own scale, sorted.
+
+    Parameters
+    ----------
+    cohort, endpoint, markers, covariates
+        As in `explore`.
+    table : pd.DataFrame
+        What `explore` returned.
+
+    Returns
+    -------
+    dict
+        (Biomarker, specimen) -> np.ndarray.
+    """
+    cohort, markers = _analysed(cohort, markers)
+    kept = outcome_of(cohort, endpoint, covariates).kept
+    wanted = set(zip(table["biomarker"], table["specimen"], strict=True))
+    names = zip(markers.info["biomarker"], markers.info["specimen"], strict=True)
+    rows = marker_rows(markers.where(np.array([name in wanted for name in names], dtype=bool)))
+    found = {}
+    for row in np.flatnonzero(~rows.binary):
+        entry = rows.info.iloc[row]
+        value = rows.value[row, kept]
+        found[entry["biomarker"], entry["specimen"]] = np.sort(
+            own_scale(value[np.isfinite(value)], entry["transform"])
+        )
+    return found
+
+
+def read_chosen(paths: Sequence[str], wanted: Collection[tuple[str, str, str]]) -> list[Markers]:
+    """Read some markers from files, a row group at a time, so that wide assays need little memory.
+
+    Parameters
+    ----------
+    paths : sequence of str
+        Files that `Markers.write` wrote.
+    wanted : collection of (biomarker, specimen, timepoint)
+
+    Returns
+    -------
+    list of Markers
+        One a file and row group that has any.
+    """
+    import pyarrow.parquet as pq
+
+    keys = set(wanted)
+    found = []
+    for path in paths:
+        file = pq.ParquetFile(path)
+        columns = ["biomarker", "specimen", "timepoint"]
+        for group in range(file.num_row_groups):
+            names = file.read_row_group(group, columns=columns).to_pydict()
+            mask = np.array(
+                [key in keys for key in zip(*(names[c] for c in columns), strict=True)], dtype=bool
+            )
+            if mask.any():
+                found.append(Markers.read(path, groups=[group]).where(mask))
+    return found
 
 
 def _one(
