@@ -494,7 +494,12 @@ class Assembly:
             unknown = subjects[column].isna().to_numpy()
             if endpoint["type"] != "response":
                 unknown = unknown | subjects[f"{name}_event"].isna().to_numpy()
-            no_outcome = dict.fromkeys(self.ids[unknown], "no outcome")
+            # Who did not respond has no duration of response to know.
+            answers = subjects.get(endpoint.get("of"), pd.Series(np.nan, subjects.index))
+            no_outcome = {
+                subject: "no response" if answer == 0 else "no outcome"
+                for subject, answer in zip(self.ids[unknown], answers[unknown], strict=True)
+            }
             self.flow.branch(f"analysis: {name}", "subject", no_outcome | outside)
             if endpoint["type"] == "duration_of_response":
                 continue

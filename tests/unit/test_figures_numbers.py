@@ -14,10 +14,19 @@ from figures_inputs import (
     texts_drawn,
     with_genes,
 )
-from test_figures_all import CONTRAST, make_flow, make_inventory, make_rates, make_subgroups
+from test_figures_all import (
+    CONTRAST,
+    RATES,
+    make_acquired,
+    make_flow,
+    make_inventory,
+    make_rates,
+    make_subgroups,
+)
 
 from correlatives.cohort import Markers
 from correlatives.figures import (
+    acquired,
     calibration,
     flow,
     forest_predictive,
@@ -284,6 +293,31 @@ def test_rates_are_those_of_the_table():
     pd.testing.assert_frame_equal(drawn.source, make_rates())
 
 
+def test_the_odds_ratio_is_called_what_it_is():
+    pooled = response_rates.draw(make_rates(), RATES, arms=ARMS)
+    assert "Mantel–Haenszel over the randomisation strata" in pooled.caption
+    assert "CMH p" in " ".join(words(pooled))
+    plain = response_rates.draw(make_rates(), RATES.assign(p_cmh=np.nan), arms=ARMS)
+    assert "conditional maximum likelihood with exact limits, not stratified" in plain.caption
+    assert "CMH" not in plain.caption + " ".join(words(plain))
+    table = make_subgroups(effect="odds_ratio")
+    assert "Mantel and Haenszel" in forest_subgroups.draw(table, "PFS", arms=ARMS).caption
+    assert "Haenszel" not in forest_subgroups.draw(make_subgroups(), "PFS", arms=ARMS).caption
+
+
+def test_a_kind_with_the_counts_of_its_gene_has_no_row_of_its_own():
+    within, between = make_acquired(genes=3)
+    rows = within[within["name"] == "G2"]
+    other = rows.assign(name="G2 deletion", gained=0, absent=22)
+    other["gained"] = [2, 0]
+    within = pd.concat([within, rows.assign(name="G2 mutation"), other], ignore_index=True)
+    drawn = acquired.draw(within, between, arms=ARMS)
+    assert {"G2", "G2 deletion"} <= set(drawn.source["name"])
+    assert "G2 mutation" not in set(drawn.source["name"])
+    assert "all of its genes could be read" in drawn.caption
+    assert "tests gained against lost" in drawn.caption
+
+
 # ---------------------------------------------------------------------------------------- subjects
 
 
@@ -409,6 +443,20 @@ def test_the_flow_adds_up_and_tells_trunk_from_analyses():
     assert drawn.source["n"].sum() == table["n"].sum()
 
 
+def test_the_flow_claims_no_more_than_it_draws():
+    table = make_flow(analyses=2)
+    drawn = flow.draw(table, arms=ARMS)
+    assert "Boxes at the side" in drawn.caption
+    assert "The 2 boxes at the bottom" in drawn.caption
+    assert "of any gene" in drawn.caption
+    assert "first endpoint" not in drawn.caption
+    more = table[table["step"] == "analysis: PFS, domain 0"].assign(step="analysis: OS")
+    both = flow.draw(pd.concat([table, more]), arms=ARMS)
+    assert "shown for the first endpoint (PFS); the table has all" in both.caption
+    whole = table[(table["step"] == "in the files") & (table["reason"] == "")]
+    assert "Boxes" not in flow.draw(whole, arms=ARMS).caption
+
+
 def test_analyses_without_telling_names_are_found_by_their_numbers():
     table = make_flow(analyses=3)
     table["step"] = table["step"].str.replace("analysis: ", "")
@@ -417,6 +465,13 @@ def test_analyses_without_telling_names_are_found_by_their_numbers():
     assert len(analyses) == 3
     trunk, analyses = flow.split(flow.read_steps(table), ["PFS, domain 1"])
     assert [step.name for step in analyses] == ["PFS, domain 1"]
+
+
+def test_no_name_of_the_inventory_is_cut():
+    table = make_inventory().replace(
+        {"panel": "tissue_panel", "plasma": "archival_tissue", "immunohistochemistry": "rnaseq"}
+    )
+    assert "archival tissue, tissue panel" in words(inventory.draw(table, arms=ARMS))
 
 
 def test_the_inventory_prints_numbers_and_shares():

@@ -49,6 +49,9 @@ COLUMNS = (
 LEVELS = {"pathway": "Pathways", "gene": "Genes"}
 
 
+#: How names of one kind of a gene's alterations end (``RB1 deletion``).
+KINDS = ("mutation", "amplification", "deletion", "fusion")
+
 #: More rows than these do not fit a page.
 MOST = 25
 
@@ -179,9 +182,11 @@ def draw(
         caption(
             title,
             f"{counts}. The denominator of every row is its own: pairs of which both samples could be read at the "
-            "gene (coverage and tumour fraction).",
-            "Share gained with Clopper–Pearson 95 % limits; under the counts, the exact McNemar p of gained against "
-            "lost within the arm."
+            "gene (coverage and tumour fraction). A pathway can be read in a sample where one of its genes is altered, or else "
+            "only where all of its genes could be read, so that its denominator is often smaller than its genes'; and "
+            "who had one gene of it altered at baseline gains no pathway with another.",
+            "Share gained with Clopper–Pearson 95 % limits. The p under the counts tests gained against lost within the "
+            "arm (exact McNemar), not the rate gained: it can be small where nothing was gained and much was lost."
             + (
                 " Difference: experimental minus control with Miettinen–Nurminen limits; Fisher's exact p; "
                 "adjusted p: Firth logistic model with time on treatment; q: false discovery rate within level "
@@ -194,6 +199,8 @@ def draw(
             "table only."
             if hidden
             else "",
+            "One kind of a gene's alterations (mutation, amplification, deletion, fusion) has its own row only where its "
+            "counts differ from the gene's.",
             "The figure does not show subjects without a pair, who differ from those with one; nor what was lost. "
             "Subjects treated for longer have had more time to gain alterations.",
             simulated=simulated,
@@ -211,6 +218,11 @@ def _choose(acquired: pd.DataFrame, top: int) -> tuple[list[tuple[str, str, str]
         .reset_index()
     )
     totals = totals[totals["evaluable"] > 0]
+    same = _repeats(acquired)
+    repeated = [
+        key in same for key in zip(totals["specimen"], totals["level"], totals["name"], strict=True)
+    ]
+    totals = totals[~np.array(repeated, dtype=bool)]
     chosen: list[tuple[str, str, str]] = []
     for specimen in sorted(totals["specimen"].unique()):
         for level in LEVELS:
@@ -219,6 +231,23 @@ def _choose(acquired: pd.DataFrame, top: int) -> tuple[list[tuple[str, str, str]
             part = part[(part["gained"] > 0) | (level == "pathway")]
             chosen += [(level, name, specimen) for name in part["name"].iloc[:top]]
     return chosen, len(totals) - len(chosen)
+
+
+def _repeats(acquired: pd.DataFrame) -> set[tuple[str, str, str]]:
+    """Return (specimen, level, name) of single kinds whose counts are those of their gene in every arm."""
+    numbers = [
+        column for column in ("evaluable", "gained", "lost", "kept", "absent") if column in acquired
+    ]
+    counts = {
+        key: sorted(part[["arm", *numbers]].itertuples(index=False, name=None))
+        for key, part in acquired.groupby(["specimen", "level", "name"], sort=False)
+    }
+    found = set()
+    for (specimen, level, name), here in counts.items():
+        gene, _, kind = str(name).rpartition(" ")
+        if kind in KINDS and counts.get((specimen, level, gene)) == here:
+            found.add((specimen, level, name))
+    return found
 
 
 def _comparison(line: pd.Series | None) -> list[str]:

@@ -167,9 +167,14 @@ def draw(
         caption(
             title,
             f"{sum(trunk[0].before.values())} {unit}s at the start, {left_out} left out on the way, "
-            f"{sum(final.values())} at the end ({counts}); {len(analyses)} analyses start from them.",
+            f"{sum(final.values())} at the end ({counts}).",
             "Boxes at the side: those left out, by reason and arm. What remains at each step is what remained before "
-            "less what was left out; the boxes at the bottom each start from the last step.",
+            "less what was left out."
+            if any(side is not None for side in sides)
+            else "",
+            f"{_number_of(analyses)} at the bottom each start from all who remain in the last step. {_domains(analyses)}"
+            if analyses
+            else "",
             f"The figure does not show when {unit}s were left out, nor whether they differ from those who remain.",
             simulated=simulated,
         ),
@@ -206,6 +211,29 @@ def split(steps: list[Step], branches: Sequence[str] | None) -> tuple[list[Step]
         if all(step.before == remains for step in later) and len(later) > 1:
             return steps[: last + 1], later
     return steps, []
+
+
+def _number_of(analyses: Sequence[Step]) -> str:
+    return "The box" if len(analyses) == 1 else f"The {len(analyses)} boxes"
+
+
+def _domains(analyses: Sequence[Step]) -> str:
+    """Say what the steps of an endpoint by biomarker domain count, and of which endpoint they are shown."""
+    parts = [
+        step.name.removeprefix(ANALYSES[0]).split(", ", 1)
+        for step in analyses
+        if step.name.startswith(ANALYSES[0])
+    ]
+    endpoints = list(dict.fromkeys(part[0] for part in parts if len(part) > 1))
+    if not endpoints:
+        return ""
+    words = (
+        "In a domain of biomarkers are the subjects with an evaluable result of any of its markers at baseline (of "
+        "alterations: of any gene); single markers and genes have fewer."
+    )
+    if len(endpoints) == 1 and any(part[0] != endpoints[0] for part in parts):
+        words += f" The domains are shown for the first endpoint ({rst_escape(endpoints[0])}); the table has all."
+    return words
 
 
 def _named(arm: str) -> str:

@@ -167,9 +167,14 @@ def draw(
             f"{counts}." if counts else "",
             f"Events over subjects in each arm; {words} of the experimental over the control arm "
             f"({'below' if good_left else 'above'} 1 the experimental arm does better; {model} within "
-            "the subgroup, stratified as randomised) with 95 % limits; squares grow with the number of events, arrows mark limits beyond the "
+            "the subgroup, stratified as randomised where the study names strata) with 95 % limits; squares grow with the number of events, arrows mark limits beyond the "
             "axis, – is not estimable. Dotted line: all subjects. p interaction: likelihood-ratio test of arm × "
             "factor, not adjusted for the number of factors.",
+            "With strata, the logistic model has a term for each; the response table pools the same subjects by "
+            "Mantel and Haenszel (without strata, by the exact conditional odds ratio), so that its odds ratio of all "
+            "subjects differs a little from the one here."
+            if effect == "odds_ratio"
+            else "",
             f"{len(table) - len(shown)} further rows are in the table only."
             if len(table) > len(shown)
             else "",

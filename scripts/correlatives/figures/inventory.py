@@ -82,7 +82,8 @@ def draw(inventory: pd.DataFrame, *, arms: Mapping[str, str], simulated: bool = 
     cut = lines[:most]
     body = ROW * len(cut)
     longest = max(text_width(text, NORMAL, "bold") for text, key in cut if key is None)
-    left, head, foot = min(max(longest + 0.14, 1.2), 2.2), 0.42, 0.10
+    # A little more than the longest name, lest rounding cut its last letters.
+    left, head, foot = min(max(longest + 0.18, 1.2), 2.4), 0.42, 0.10
     figure, _ = new_figure(DOUBLE, head + body + foot, simulated=simulated)
     page = canvas(figure)
     block = (DOUBLE - left - 0.06) / len(labels)

@@ -546,8 +546,10 @@ def _caption(
         shown = (
             f"Only the {int(known.sum())} responders with a known duration are shown, counted from the first response; "
             f"the other {left_out} of {len(known)} subjects of the primary population have no response, or none whose "
-            "duration is known. Responders are not randomised groups: the arms are not compared."
+            "duration is known."
         )
+        if cohort.randomised:
+            shown += " Responders are not randomised groups: the arms are not compared."
     elif left_out:
         shown = f"{left_out} of {len(known)} subjects of the primary population have no time or event and are not shown."
     else:
@@ -561,7 +563,8 @@ def _caption(
         "before it; the rest were censored before it. Medians with Brookmeyer–Crowley limits (NR, not reached).",
         compared,
         stated,
-        "The figure does not show why subjects were censored, nor whether the hazard ratio is constant in time; "
-        "where few remain at risk the curves are not reliable.",
+        "The figure does not show why subjects were censored"
+        + (", nor whether the hazard ratio is constant in time" if compared else "")
+        + "; where few remain at risk the curves are not reliable.",
         simulated=simulated,
     )

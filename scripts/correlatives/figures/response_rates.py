@@ -58,6 +58,8 @@ def draw(
         return no_data("no response endpoint", title=title, columns=COLUMNS, simulated=simulated)
     styles = arm_styles(arms)
     two = contrast is not None and len(contrast) > 0 and len(arms) > 1
+    # The table has a Cochran–Mantel–Haenszel p where the study names strata, and then the odds ratio is pooled over them.
+    stratified = two and contrast["p_cmh"].notna().any()
     rows = []
     for endpoint in by_arm["endpoint"].unique():
         cells: list[str | tuple[str, str]] = [str(endpoint)]
@@ -91,7 +93,7 @@ def draw(
             )
         if two:
             found = contrast[contrast["endpoint"] == endpoint]
-            cells += _comparison(found.iloc[0] if len(found) else None)
+            cells += _comparison(found.iloc[0] if len(found) else None)[: 4 if stratified else 3]
         rows.append(Row(cells, [marks]))
     columns: list[Column | Plot] = [Column("Endpoint", "left", 1.2)]
     columns += [Column(f"{shorten(label, 1.2)} responders / n", room=1.05) for label in styles]
@@ -103,8 +105,9 @@ def draw(
             Column("Difference, % (95 %)", room=1.15),
             Column("Odds ratio (95 %)", room=1.2),
             Column("Fisher p", room=0.45),
-            Column("CMH p", room=0.45),
         ]
+    if stratified:
+        columns.append(Column("CMH p", room=0.45))
     laid = lay_out(
         columns,
         rows,
@@ -121,8 +124,14 @@ def draw(
             + (", by arm; " if len(styles) > 1 else "; ")
             + "rates with Clopper–Pearson 95 % limits.",
             f"Difference: {rst_escape(arms['experimental'])} minus {rst_escape(arms['control'])} with "
-            "Miettinen–Nurminen limits; odds ratio: exact conditional; p by Fisher's exact test and, stratified, "
-            "by Cochran, Mantel and Haenszel (CMH)."
+            "Miettinen–Nurminen limits and p by Fisher's exact test, neither stratified. "
+            + (
+                "Odds ratio: Mantel–Haenszel over the randomisation strata with Robins–Breslow–Greenland limits, and the "
+                "Cochran–Mantel–Haenszel (CMH) test of it. The subgroup figure's odds ratio of all subjects is of a "
+                "logistic model with the strata as terms and differs a little."
+                if stratified
+                else "Odds ratio: conditional maximum likelihood with exact limits, not stratified."
+            )
             if two
             else "",
             "The figure does not show how long responses lasted, nor how deep they were.",

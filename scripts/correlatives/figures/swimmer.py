@@ -151,6 +151,8 @@ def draw(cohort: Cohort, *, subject_level: bool = False, simulated: bool = False
     )
     n_died = int((happened["what"] == "death").sum())
     n_progressed = int((happened["what"] == "progression").sum())
+    seen = set(happened["what"])
+    start = "randomisation" if cohort.randomised else "the start"
     counts = "; ".join(
         f"{rst_escape(label)}: {len(ids)} of {sum(v == label for v in arm.values())} subjects"
         for label, ids in order.items()
@@ -161,9 +163,18 @@ def draw(cohort: Cohort, *, subject_level: bool = False, simulated: bool = False
         caption(
             title,
             f"{counts}; {n_progressed} progressions and {n_died} deaths.",
-            "A thin line is a subject's follow-up, from randomisation to death or last contact; the broad part is "
-            "the time from first to last dose of any study drug. Triangles: first assessment with a response. "
-            "Arrows: neither progression nor death recorded at last contact. Subjects without any of these times are "
+            f"A thin line is a subject's follow-up, from {start} to death or last contact"
+            + (
+                "; the broad part is the time from first to last dose of any study drug. "
+                if "treatment" in seen
+                else ". "
+            )
+            + (
+                "Triangles: first assessment with a response. "
+                if seen & {"complete response", "partial response"}
+                else ""
+            )
+            + "Arrows: neither progression nor death recorded at last contact. Subjects without any of these times are "
             "not shown.",
             "The figure does not show interruptions and reductions of dose, and subjects are sorted by follow-up, "
             "which depends on when they joined.",
