@@ -404,6 +404,20 @@ def serial_number_for_day(s: Sound) -> Expected:
 
 
 @defect
+def date_with_slashes_for_day(s: Sound) -> Expected:
+    s.replace(
+        "samples.csv", "P0003-0,0003,plasma,baseline,-3", "P0003-0,0003,plasma,baseline,15/04/2021"
+    )
+    return Expected("not_a_date", "samples.csv", 8, "day")
+
+
+@defect
+def serial_number_for_date(s: Sound) -> Expected:
+    s.replace("subjects.csv", "2021-03-04", "44259")
+    return Expected("not_a_date", "subjects.csv", 5, "randomisation_date")
+
+
+@defect
 def date_in_two_ways(s: Sound) -> Expected:
     s.replace("subjects.csv", "2021-03-04", "03/04/2021")
     return Expected("not_a_date", "subjects.csv", 5, "randomisation_date")

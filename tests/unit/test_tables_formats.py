@@ -12,7 +12,13 @@ import pandas as pd
 import pyreadstat
 import pytest
 
-from correlatives.tables.cells import as_date, as_numbers, as_results, looks_like_date
+from correlatives.tables.cells import (
+    as_date,
+    as_numbers,
+    as_results,
+    looks_like_date,
+    why_no_date,
+)
 from correlatives.tables.readers import read_sheet
 
 ROWS = [
@@ -205,6 +211,33 @@ def test_dates_that_are_one_date(text: str) -> None:
 @pytest.mark.parametrize("text", ["03/05/2021", "2021-13-01", "31.02.2021", "March", "2021"])
 def test_dates_that_are_none(text: str) -> None:
     assert as_date(text) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("03/05/2021", ["two dates", "2021-05-03", "2021-03-05"]),
+        ("5-5-2021", ["can only be 2021-05-05"]),
+        ("15/04/2021", ["can only be 2021-04-15"]),
+        ("04/15/2021", ["can only be 2021-04-15"]),
+        ("31/02/2021", ["no such day"]),
+        ("15/15/2021", ["no such day"]),
+        ("2021-13-01", ["no such day"]),
+        ("31.02.2021", ["no such day"]),
+        ("2021/04/15", ["2021-04-15"]),
+        ("15.04.21", ["year of two digits"]),
+        ("15-Apr-21", ["year of two digits"]),
+        ("44290", ["spreadsheet's number", "2021-04-04", "format"]),
+        ("44290.0", ["spreadsheet's number", "2021-04-04"]),
+        ("2021", ["is no date"]),
+        ("March", ["is no date"]),
+    ],
+)
+def test_what_is_wrong_with_a_date_is_said(text: str, words: list[str]) -> None:
+    assert as_date(text) is None
+    said = why_no_date(text)
+    assert all(word in said for word in [repr(text), "year-month-day", *words]), said
+    assert ("two dates" in said) == ("two dates" in words)
 
 
 def test_what_a_spreadsheet_makes_of_symbols() -> None:

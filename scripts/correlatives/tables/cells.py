@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import NamedTuple
 
 import numpy as np
@@ -32,7 +32,18 @@ _SPREADSHEET_DATE = re.compile(
 _TYPED_DATE = re.compile(r"\d{4}-\d{2}-\d{2}(?:[ T]\d{2}:\d{2}(?::\d{2}(?:\.\d+)?)?)?")
 _DAY_MONTH_YEAR = re.compile(rf"(\d{{1,2}})[- ]?({_MONTH})[- ]?(\d{{4}})", re.IGNORECASE)
 _POINTED = re.compile(r"(\d{1,2})\.(\d{1,2})\.(\d{4})")
+_SLASHED = re.compile(r"(\d{1,2})([/-])(\d{1,2})\2(\d{4})")
+_YEAR_FIRST = re.compile(r"(\d{4})[-/.](\d{1,2})[-/.](\d{1,2})(?:[ T].*)?")
+_SHORT_YEAR = re.compile(
+    rf"\d{{1,2}}([./-])\d{{1,2}}\1\d{{2}}|\d{{1,2}}[- /]?{_MONTH}[- /]?\d{{2}}", re.IGNORECASE
+)
 _COMPACT = re.compile(r"(\d{4})(\d{2})(\d{2})")
+
+
+#: A spreadsheet's numbers of the days from 1954 to 2064, counted from the day named.
+_SERIAL_DATE = re.compile(r"(\d{5})(?:\.\d+)?")
+_SERIALS = range(20_000, 60_001)
+_SERIAL_ZERO = date(1899, 12, 30)
 
 
 class Numbers(NamedTuple):
@@ -197,6 +208,57 @@ def as_date(text: str) -> date | None:
     except ValueError:
         return None
     return None
+
+
+def serial_date(text: str) -> date | None:
+    """Return the date that a spreadsheet's number of a day stands for; None if it can be none."""
+    match = _SERIAL_DATE.fullmatch(text.strip())
+    if match is None or int(match[1]) not in _SERIALS:
+        return None
+    return _SERIAL_ZERO + timedelta(days=int(match[1]))
+
+
+def is_slashed(text: str) -> bool:
+    """Say whether text is a date of numbers alone, such as ``15/04/2021``, that `as_date` does not read."""
+    return _SLASHED.fullmatch(text.strip()) is not None
+
+
+def why_no_date(text: str) -> str:
+    """Say what is wrong with text that `as_date` does not read, and what to write in its place."""
+    stripped = text.strip()
+    wanted = "Write year-month-day"
+    if serial := serial_date(stripped):
+        return (
+            f"{text!r} is a spreadsheet's number of a date ({serial}, if it counts from 1900). {wanted}: give the "
+            "column the format yyyy-mm-dd in the spreadsheet, and export it again."
+        )
+    if match := _SLASHED.fullmatch(stripped):
+        year, first, second = int(match[4]), int(match[1]), int(match[3])
+        day_first, month_first = _day_of(year, second, first), _day_of(year, first, second)
+        if day_first and month_first and day_first != month_first:
+            return f"{text!r} can be read as two dates, {day_first} and {month_first}. {wanted}, the whole column so."
+        if one := day_first or month_first:
+            return (
+                f"{text!r} can only be {one}, but other dates written so can be read as two, and none is taken. "
+                f"{wanted}, the whole column so: {one}."
+            )
+    if match := _YEAR_FIRST.fullmatch(stripped):
+        one = _day_of(int(match[1]), int(match[2]), int(match[3]))
+        if one is not None:
+            return f"{text!r} is not written as a date. {wanted}: {one}."
+    shaped = (_SLASHED, _YEAR_FIRST, _POINTED, _DAY_MONTH_YEAR, _COMPACT)
+    if any(pattern.fullmatch(stripped) for pattern in shaped):
+        return f"{text!r} is no date: there is no such day. {wanted}: 2021-03-15."
+    if _SHORT_YEAR.fullmatch(stripped):
+        return f"{text!r} has a year of two digits. {wanted}, with four for the year: 2021-03-15."
+    return f"{text!r} is no date. {wanted}: 2021-03-15."
+
+
+def _day_of(year: int, month: int, day: int) -> date | None:
+    try:
+        return date(year, month, day)
+    except ValueError:
+        return None
 
 
 def as_dates(cells: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -18,8 +18,11 @@ from correlatives.tables.cells import (
     as_date,
     as_dates,
     as_numbers,
+    is_slashed,
     looks_like_date,
     remedy,
+    serial_date,
+    why_no_date,
 )
 from correlatives.tables.contracts import CONTRACTS, Column
 from correlatives.tables.mapping import Part
@@ -207,7 +210,7 @@ def _dates(part: Part, name: str, problems: Problems, subjects: np.ndarray) -> n
         part.tell(
             problems,
             "not_a_date",
-            f"{cells[index]!r} is no date, or can be read as two. Write year-month-day: 2021-03-15.",
+            why_no_date(str(cells[index])),
             column=name,
             row=frame["_row"].iloc[index],
             subject_id=subjects[index],
@@ -234,6 +237,8 @@ def _days(
                 dates[index] = np.datetime64(found)
                 continue
             rule, message = remedy(int(code[index]), part.decimal, str(cells[index]))
+            if is_slashed(str(cells[index])):
+                rule, message = "not_a_date", why_no_date(str(cells[index]))
             part.tell(
                 problems,
                 rule,
@@ -249,11 +254,13 @@ def _days(
             if found is not None:
                 dates[index] = np.datetime64(found)
                 continue
+            meant = serial_date(str(cells[index]))
+            serial = f": it may be a spreadsheet's number of {meant}" if meant else ""
             part.tell(
                 problems,
                 "out_of_range",
-                f"{cells[index]} is no study day of a trial (a spreadsheet's number of a date?). Give days from "
-                "the first dose, or a date as year-month-day.",
+                f"{cells[index]} is no study day of a trial{serial}. Give days from the first dose, or a date as "
+                "year-month-day.",
                 column=column.name,
                 row=rows[index],
                 subject_id=subjects[index],

@@ -198,7 +198,7 @@ class _Loader:
         """Turn dates of the first dose into days from randomisation."""
         if "first_dose_date" not in frame or "randomisation_date" not in frame:
             return frame
-        from correlatives.tables.cells import as_dates
+        from correlatives.tables.cells import as_dates, why_no_date
 
         cells = part.frame["first_dose_date"].to_numpy(dtype=object)
         dates, readable = as_dates(cells)
@@ -206,7 +206,7 @@ class _Loader:
             part.tell(
                 self.problems,
                 "not_a_date",
-                f"{cells[index]!r} is no date, or can be read as two. Write year-month-day: 2021-03-15.",
+                why_no_date(str(cells[index])),
                 column="first_dose_date",
                 row=frame["_row"].iloc[index],
                 subject_id=part.frame["subject_id"].iloc[index],
