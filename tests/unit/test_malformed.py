@@ -747,6 +747,43 @@ def test_a_defect_is_reported_where_it_is(name: str, tmp_path: Path) -> None:
     assert not others, others  # one defect is told in one place
 
 
+def two_units_of(sound: Sound) -> list:
+    return [p for p in sound.load().problems.errors if p.rule == "two_units"]
+
+
+def test_two_units_are_told_with_the_first_row_of_each(tmp_path: Path) -> None:
+    sound = Sound(tmp_path)
+    for number, unit in ((1, "ng/mL"), (2, "ng/mL"), (3, "pg/mL"), (4, "pg/mL"), (5, "pg/mL")):
+        sound.append("blood.csv", f"P000{number}-0,GDF15,{number},{unit},ELISA,,")
+    lines = (tmp_path / "blood.csv").read_text().splitlines()
+    rows = [number for number, line in enumerate(lines, 1) if ",GDF15," in line]
+    (told,) = two_units_of(sound)
+    assert told.row == rows[2]
+    assert told.value == "pg/mL"
+    assert "'pg/mL' here (3 results, this is the first)" in told.message
+    assert f"'ng/mL' elsewhere (2 results, the first in row {rows[0]})" in told.message
+
+
+def test_a_unit_other_than_the_dictionarys_is_told_with_the_dictionarys(tmp_path: Path) -> None:
+    sound = Sound(tmp_path)
+    text = (tmp_path / "blood.csv").read_text().replace(",U/L,TK1", ",ng/L,TK1")
+    sound.write("blood.csv", text)
+    (told,) = two_units_of(sound)
+    assert told.row == 2
+    assert "'ng/L' here (24 results, this is the first)" in told.message
+    assert "'U/L' in the dictionary" in told.message
+
+
+def test_the_other_unit_may_be_in_another_file(tmp_path: Path) -> None:
+    sound = Sound(tmp_path)
+    sound.write("more.csv", "sample_id,biomarker,value,unit\nP0001-1,GDF15,5,pg/mL\n")
+    sound.config["tables"]["measurements"].append({"path": "more.csv"})
+    row = sound.append("blood.csv", "P0001-0,GDF15,5,ng/mL,,,")
+    (told,) = two_units_of(sound)
+    assert (told.file, told.row) == ("more.csv", 2)
+    assert f"'ng/mL' elsewhere (row {row} of blood.csv)" in told.message
+
+
 def test_a_dictionary_without_rows_is_told_once(tmp_path: Path) -> None:
     """That no biomarker has a row in it follows, and is not told for each."""
     sound = Sound(tmp_path)

@@ -152,15 +152,32 @@ def convert_units(
         part = parts.get(first["_file"])
         if part is None:
             continue
-        more = f" ({len(members)} results)" if len(members) > 1 else ""
+        same = [plain_unit(one) == plain_unit(target) for one in unit]
+        others = np.flatnonzero((biomarker == name) & (specimen == where) & np.array(same))
+        here = f" ({len(members)} results, this is the first)" if len(members) > 1 else ""
         part.tell(
             problems,
             "two_units",
-            f"{name} ({where}) is in {given!r} here{more} and in {target!r} elsewhere. Give one unit, or a "
-            f"`conversion` in the dictionary: {given}*factor to {target}.",
+            f"{name} ({where}) is in {given!r} here{here} and in {target!r} {_whereabouts(long, others, part)}. "
+            f"Give one unit, or a `conversion` in the dictionary: {given}*factor to {target}.",
             column="unit",
             row=first["_row"],
             value=given,
         )
     long["value"] = value
     long["unit"] = pd.array(result, dtype="str")
+
+
+def _whereabouts(long: pd.DataFrame, rows: np.ndarray, part: Part) -> str:
+    """Say where the results of the other unit are; without any, it is the dictionary that states it."""
+    if not len(rows):
+        return "in the dictionary or the table's defaults"
+    first = long.iloc[rows[0]]
+    place = f"row {int(first['_row'])}"
+    if first["_file"] != part.file:
+        place += f" of {first['_file']}"
+    return (
+        f"elsewhere ({len(rows)} results, the first in {place})"
+        if len(rows) > 1
+        else f"elsewhere ({place})"
+    )
