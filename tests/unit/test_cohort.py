@@ -273,6 +273,8 @@ def test_duration_of_response_runs_from_the_first_response_to_the_end_of_pfs():
     assert built.cohort.subjects["DOR_event"][0] == 1
     assert months[1:].isna().all()
     assert "response_not_dated" in rules_of(made)
+    step = built.flow[(built.flow["step"] == "analysis: DOR") & (built.flow["reason"] != "")]
+    assert dict(zip(step["reason"], step["n"], strict=True)) == {"no response": 1, "no outcome": 1}
 
 
 def test_progression_is_a_pfs_event_that_is_not_a_death():

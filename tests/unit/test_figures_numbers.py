@@ -264,7 +264,7 @@ def test_labels_of_the_dictionary_are_used():
 
 def test_a_marker_of_two_specimens_has_two_labels():
     labels = {("marker 0", "plasma"): "in plasma", ("marker 0", "biopsy"): "in a biopsy"}
-    table = make_screen(2)
+    table = make_screen(2).assign(p_randomisation=0.01)
     drawn = forest_predictive.draw(table, "PFS", arms=ARMS, labels=labels)
     assert "in plasma" in words(drawn)
     assert "in a biopsy" not in words(drawn)
@@ -284,6 +284,32 @@ def test_the_volcano_has_every_test_once():
     np.testing.assert_allclose(np.sort(offsets[:, 1]), np.sort(expected))
     assert "10 could not be estimated" not in drawn.caption
     assert f"{known.sum()} of 50 tests" in drawn.caption
+
+
+def test_the_volcano_names_what_its_caption_says():
+    table = make_screen(50)
+    table.loc[0, ["p_randomisation", "p_fwer"]] = [0.6, 0.9]
+    table.loc[1, ["p_randomisation", "p_fwer"]] = [0.1, 0.2]
+    table["q_value"] = table["q_value"].where(table["q_value"].isna(), 0.5)
+    drawn = volcano.draw(table, "PFS", named=4)
+    named = drawn.source[drawn.source["named"]]
+    assert "marker 0" not in set(named["biomarker"])
+    assert "marker 1" in set(named["biomarker"])
+    exploratory = drawn.source[drawn.source["family"] == "exploratory"].sort_values("p")
+    assert set(named["biomarker"]) - {"marker 1"} == set(exploratory["biomarker"][:3])
+    assert "confirmatory markers with p of at most 0.2" in drawn.caption
+
+    def key(figure):
+        return [text.get_text() for legend in figure.legends for text in legend.get_texts()]
+
+    assert not any("≤" in text for text in key(drawn.figure))
+    assert "filled are 0 of 2 confirmatory and 0 of" in drawn.caption
+    table.loc[2, "q_value"] = 0.01
+    assert "exploratory, q ≤ 0.05" in key(volcano.draw(table, "PFS").figure)
+    table.loc[1, "p_fwer"] = 0.03
+    keys = key(volcano.draw(table, "PFS").figure)
+    assert "confirmatory, family-wise p ≤ 0.05" in keys
+    assert len(keys) == len(set(keys))
 
 
 def test_rates_are_those_of_the_table():
@@ -518,6 +544,50 @@ def test_metrics_are_those_of_the_table():
     assert "Brier 0.21 (0.11–0.31)" in text
     assert "slope 0.83 (0.73–0.93)" in text
     assert "intercept" not in text
+
+
+def make_performance(rows):
+    columns = ["endpoint", "model", "metric", "estimate", "low", "high"]
+    return pd.DataFrame([("ORR", *row) for row in rows], columns=columns)
+
+
+def test_an_area_below_one_half_is_explained():
+    predictions = make_predictions()
+    below = make_performance([("clinical + biomarkers", "auc", 0.45, 0.41, 0.49)])
+    drawn = roc.draw(predictions, "ORR", performance=below)
+    assert "below 0.5 for: clinical + biomarkers" in drawn.caption
+    assert "no evidence that biomarkers harm" in drawn.caption
+    around = make_performance([("clinical + biomarkers", "auc", 0.48, 0.41, 0.53)])
+    drawn = roc.draw(predictions, "ORR", performance=around)
+    assert "harm" not in drawn.caption
+    assert "hold the fitted models fixed" in drawn.caption
+
+
+def test_predictions_that_hardly_differ_are_one_group():
+    predictions = make_predictions(60, models=("m", "n"))
+    flat = predictions["model"] == "n"
+    predictions.loc[flat, "probability"] = 0.44 + predictions.loc[flat, "probability"] / 50
+    drawn = calibration.draw(predictions, "ORR")
+    rows = drawn.source[drawn.source["model"] == "n"]
+    assert rows["panel"].tolist() == ["group"]
+    assert rows["n"].tolist() == [60]
+    assert any("predictions hardly differ" in text for text in words(drawn))
+    assert "hardly differ for: n." in drawn.caption
+    assert "hardly differ for" not in calibration.draw(predictions[~flat], "ORR").caption
+
+
+def test_estimate_and_limits_have_the_same_decimals():
+    performance = make_performance(
+        [
+            ("clinical", "calibration_intercept", 0.003155, -0.000888, 0.0071874),
+            ("clinical", "brier", 0.24892, 0.24792, 0.24999),
+            ("clinical", "calibration_slope", 0.61446, -0.50209, 2.07895),
+        ]
+    )
+    text = " ".join(words(calibration.draw(make_predictions(), "ORR", performance=performance)))
+    assert "intercept 0.003 (−0.001 to 0.007)" in text
+    assert "Brier 0.2489 (0.2479–0.2500)" in text
+    assert "slope 0.61 (−0.50 to 2.08)" in text
 
 
 def test_groups_of_a_calibration_hold_everybody_once():

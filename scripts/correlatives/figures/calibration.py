@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from correlatives.figures.predictions import counts, metric, model_styles, of_response
+from correlatives.figures.predictions import counts, model_styles, of_response
 from correlatives.figures.style import (
     DIM,
     DOUBLE,
@@ -18,6 +18,8 @@ from correlatives.figures.style import (
     Drawn,
     caption,
     constrain,
+    finite,
+    format_interval,
     new_figure,
     no_data,
     rst_escape,
@@ -34,8 +36,8 @@ COLUMNS = ("panel", "model", "predicted", "observed", "low", "high", "n", "respo
 GROUP = 12
 GROUPS = 5
 
-#: Probabilities that differ by less have no shape to smooth.
-NARROW = 0.15
+#: Probabilities of which the central 95 % differ by less have no shape: they are one group, and nothing is smoothed.
+NARROW = 0.1
 
 #: Share of the subjects in each window of the smooth line.
 WINDOW = 0.75
@@ -88,19 +90,22 @@ def draw(
     figure, top = new_figure(width, (3.1 if n_columns < 3 else 2.75) * n_rows, simulated=simulated)
     panels = figure.subplots(n_rows, n_columns, squeeze=False).ravel()
     rows: list[dict[str, object]] = []
+    alike: list[str] = []
     for axes, (model, (colour, line, marker)) in zip(panels, styles.items(), strict=False):
         means = (
             known[known["model"] == model]
             .groupby("subject", sort=True)
             .agg(probability=("probability", "mean"), outcome=("outcome", "first"))
         )
+        if hardly_differ(means["probability"].to_numpy(dtype=float)):
+            alike.append(model)
         rows += _draw_panel(axes, model, means, colour, line, marker)
         room = min(width / n_columns - 0.75, 1.9)
         axes.set_title("\n".join(wrap(model, room, LARGE, weight="bold")))
         printed = [
             f"{name} {value if value != '–' else 'not estimable'}"
             for names, name in PRINTED
-            if (value := metric(performance, endpoint, model, names))
+            if (value := _metric(performance, endpoint, model, names))
         ]
         axes.set_xlabel(
             "Predicted probability" + "".join(f"\n{text}" for text in printed),
@@ -121,12 +126,53 @@ def draw(
             f"subject. Points: groups of equal size (at most {GROUPS}, of at least {GROUP} subjects where there are "
             "as many), with Wilson 95 % limits; line: locally weighted regression; ticks: subjects, responders "
             "above and others below; diagonal: perfect calibration. Brier score, calibration intercept (0 is "
-            "right) and slope (1 is right; less is overfitted) with 95 % limits as in the performance table.",
+            "right) and slope (1 is right; less is overfitted) with 95 % limits as in the performance table. The limits "
+            "hold the fitted models fixed: how much the models would change with other subjects to learn from is not in "
+            "them, so they are too narrow.",
+            f"Predictions hardly differ for: {', '.join(rst_escape(name) for name in alike)}. The central 95 % of them lie "
+            f"within {NARROW}: such a model tells subjects hardly apart, and its calibration is one number, the mean "
+            "predicted against the share of responders. That is no evidence that biomarkers harm: a model that found no "
+            "signal predicts everybody's average."
+            if alike
+            else "",
             "The figure does not show calibration in another hospital's patients; with groups this small, points "
             "wander around the diagonal by chance.",
             simulated=simulated,
         ),
     )
+
+
+def hardly_differ(probability: np.ndarray) -> bool:
+    """Whether the central 95 % of the predictions are too close for a shape."""
+    low, high = np.quantile(probability, [0.025, 0.975])
+    return bool(high - low <= NARROW)
+
+
+def _metric(
+    performance: pd.DataFrame | None, endpoint: str, model: str, names: tuple[str, ...]
+) -> str:
+    """Return a metric with its limits, all with the same decimals: two, or as many as tell the limits apart."""
+    if performance is None or not len(performance):
+        return ""
+    found = performance[
+        (performance["endpoint"] == endpoint)
+        & (performance["model"] == model)
+        & performance["metric"].astype(str).str.lower().isin(names)
+    ]
+    if not len(found):
+        return ""
+    values = [found.iloc[0][end] for end in ("estimate", "low", "high")]
+    if not all(finite(value) for value in values) or max(map(abs, values)) >= 1000:
+        return format_interval(*values)
+    gap = values[2] - values[1]
+    digits = next((d for d in (2, 3) if gap >= 5 * 10.0**-d), 4)
+    estimate, low, high = (
+        # Adding 0 makes a rounded −0 a 0.
+        f"{round(value, digits) + 0.0:.{digits}f}".replace("-", "−")
+        for value in map(float, values)
+    )
+    dash = " to " if "−" in low + high else "–"
+    return f"{estimate} ({low}{dash}{high})"
 
 
 def _draw_panel(
@@ -140,7 +186,8 @@ def _draw_panel(
     y = means["outcome"].to_numpy(dtype=float)
     axes.plot([0, 1], [0, 1], color=RULE, linewidth=0.6, zorder=0)
     rows: list[dict[str, object]] = []
-    n_groups = int(np.clip(len(p) // GROUP, 1, GROUPS))
+    alike = hardly_differ(p)
+    n_groups = 1 if alike else int(np.clip(len(p) // GROUP, 1, GROUPS))
     for part in np.array_split(np.arange(len(p)), n_groups):
         responders, n = int(y[part].sum()), len(part)
         low, high = proportion_confint(responders, n, method="wilson")
@@ -159,7 +206,17 @@ def _draw_panel(
                 "responders": responders,
             }
         )
-    if len(p) >= GROUP and np.ptp(p) > NARROW:
+    if alike:
+        axes.text(
+            0.5,
+            0.9,
+            f"predictions hardly differ\n({p[0]:.2f} to {p[-1]:.2f})",
+            ha="center",
+            va="center",
+            fontsize=SMALL,
+            color=DIM,
+        )
+    elif len(p) >= GROUP:
         grid = np.linspace(p[0], p[-1], 41)
         smooth = np.clip(lowess(p, y, grid), 0, 1)
         axes.plot(grid, smooth, color=colour, linestyle=line, linewidth=1.0, zorder=1)

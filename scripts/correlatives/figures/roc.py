@@ -22,6 +22,9 @@ from correlatives.figures.style import (
 
 COLUMNS = ("model", "repeat", "false_positive_rate", "true_positive_rate")
 
+#: The AUC of predictions that say nothing.
+CHANCE = 0.5
+
 #: False positive rates at which the repeats' curves are averaged.
 GRID = np.linspace(0, 1, 101)
 
@@ -102,11 +105,34 @@ def draw(
             f"{counts(known)}.",
             "Every prediction is of a subject whom the model had not seen. Thin lines: one repeat, all folds pooled; "
             "thick lines: their mean at equal false positive rates. AUC with 95 % limits as in the performance "
-            "table, which is not the area under a line of folds pooled.",
+            "table, which is not the area under a line of folds pooled. The limits hold the fitted models fixed and "
+            "resample the subjects predicted: how much the models would change with other subjects to learn from is not "
+            "in them, so they are too narrow.",
+            below_chance(performance, endpoint, list(model_styles(known))),
             "The figure does not show whether the probabilities are right (calibration does), nor performance in "
             "another hospital's patients.",
             simulated=simulated,
         ),
+    )
+
+
+def below_chance(performance: pd.DataFrame | None, endpoint: str, models: list[str]) -> str:
+    """Say what an AUC below 0.5 with all its limits means; empty where there is none."""
+    if performance is None or not len(performance):
+        return ""
+    rows = performance[
+        (performance["endpoint"] == endpoint)
+        & performance["model"].isin(models)
+        & performance["metric"].astype(str).str.lower().isin(("auc", "roc_auc"))
+        & (performance["high"].astype(float) < CHANCE)
+    ]
+    if not len(rows):
+        return ""
+    names = ", ".join(rst_escape(name) for name in rows["model"])
+    return (
+        f"The limits of the AUC lie below 0.5 for: {names}. That is no evidence that biomarkers harm, nor that the "
+        "predictions would be right if turned round: models that have found no signal scatter around 0.5, on either "
+        "side of it, and limits that hold the fitted models fixed do not show how far. It means that no signal was found."
     )
 
 

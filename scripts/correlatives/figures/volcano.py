@@ -26,8 +26,8 @@ from correlatives.figures.style import (
     no_data,
     ratio_axis,
     rst_escape,
-    shorten,
     styled,
+    wrap,
 )
 
 if TYPE_CHECKING:
@@ -38,6 +38,10 @@ MANY = 2000
 
 #: Below this rate of false discoveries (or family-wise error) a marker is drawn filled.
 THRESHOLD = 0.05
+
+#: Confirmatory markers have their names written up to this p; others lie in the cloud at the bottom, and lines to their
+#: names would cross it.
+NAMED = 0.2
 
 
 @styled
@@ -59,7 +63,8 @@ def draw(
     labels : mapping, optional
         Biomarker, or (biomarker, specimen), -> the label of the dictionary.
     named : int
-        Markers whose names are written: confirmatory ones first, then those of the smallest p.
+        Markers whose names are written: confirmatory ones with p of at most `NAMED`, then the exploratory ones of
+        the smallest p.
     simulated : bool
 
     Returns
@@ -102,8 +107,9 @@ def draw(
         adjusted=drawn["p_fwer"].where(confirmatory, drawn["q_value"]).astype(float),
         named=False,
     )
-    source.iloc[:named, source.columns.get_loc("named")] = True
     source = source.reset_index(drop=True)
+    worth = ~is_confirmatory(source) | (source["p"] <= NAMED)
+    source.loc[source.index[worth][:named], "named"] = True
     words, _, _ = MEASURES.get(str(drawn["effect_measure"].iloc[0]), MEASURES["hazard_ratio"])
 
     figure, top = new_figure(SINGLE, 3.1, simulated=simulated)
@@ -134,7 +140,9 @@ def draw(
     constrain(figure, top)
     mask = source["named"].to_numpy()
     points = np.column_stack([inside, y])
-    names = [shorten(label_of(line, labels), 1.1, SMALL) for _, line in source[mask].iterrows()]
+    names = [
+        "\n".join(wrap(label_of(line, labels), 1.05, SMALL)) for _, line in source[mask].iterrows()
+    ]
     write_beside(axes, names, points[mask], points)
     beyond = int((x != inside).sum())
     floor = (
@@ -154,8 +162,9 @@ def draw(
             f"and {int((~confirmatory).sum())} exploratory.",
             f"Across: ratio of the {words} at a higher to that at a lower marker, per unit of the marker; up: "
             f"−log10 of the p of the {test}.{floor} Filled: adjusted p (family-wise; for exploratory markers the "
-            f"false discovery rate) of at most {THRESHOLD}. Names: confirmatory markers, then the smallest p, "
-            f"{int(source['named'].sum())} in all.",
+            f"false discovery rate, q) of at most {THRESHOLD}; {_filled(source)}. Names: confirmatory markers with p of at most "
+            f"{NAMED}, then the exploratory markers of the smallest p, {int(source['named'].sum())} names in all; a name "
+            "is no claim.",
             f"{beyond} {'ratio is' if beyond == 1 else 'ratios are'} beyond the axis and drawn at its edge."
             if beyond
             else "",
@@ -203,9 +212,23 @@ def _draw_points(
                 )
             sample = _sample(marker, "white", BLACK if flag else DIM, 4.5 if flag else 3.5)
             groups.append((sample, f"{family}, {kind}"))
-        if (confirmatory == flag).any():
-            groups.append((_sample("o", colour, colour, 4), f"adjusted p ≤ {THRESHOLD}"))
+        if (claimed & (confirmatory == flag)).any():
+            adjusted = "family-wise p" if flag else "q"
+            filled_sample = _sample("o", colour, BLACK if flag else colour, 4)
+            groups.append((filled_sample, f"{family}, {adjusted} ≤ {THRESHOLD}"))
     return groups
+
+
+def _filled(source: pd.DataFrame) -> str:
+    """Say how many points of each family are filled."""
+    confirmatory = is_confirmatory(source)
+    claimed = source["adjusted"] <= THRESHOLD
+    parts = [
+        f"{int((claimed & members).sum())} of {int(members.sum())} {family}"
+        for family, members in (("confirmatory", confirmatory), ("exploratory", ~confirmatory))
+        if members.any()
+    ]
+    return f"filled are {' and '.join(parts)}"
 
 
 def _sample(marker: str, face: str, edge: str, size: float) -> Line2D:
