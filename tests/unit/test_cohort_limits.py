@@ -32,6 +32,54 @@ def test_few_values_below_stand_at_the_limit_over_root_two():
     assert found.kind[0] == "continuous"
 
 
+def test_what_was_not_detected_without_a_stated_limit_stands_at_zero_and_says_so():
+    found = analysis_values(markers([0.0, 0.0] + [40.0] * 8, [BELOW] * 2 + [MEASURED] * 8))
+    assert found.value[0, :2].tolist() == [0, 0]
+    assert found.note[0] == (
+        "20 % of values beyond a limit: at 0 where no limit is stated, without imputation"
+    )
+    mixed = analysis_values(markers([0.0, 2.0] + [40.0] * 18, [BELOW] * 2 + [MEASURED] * 18))
+    assert mixed.value[0, :2].tolist() == [0, approx(2 / np.sqrt(2))]
+    assert mixed.note[0] == (
+        "10 % of values beyond a limit: at the limit over √2, and at 0 where no limit is stated"
+    )
+
+
+def test_a_note_on_the_limit_does_not_speak_of_values_that_the_transform_left_out():
+    found = analysis_values(
+        markers([0.0, 0.0] + [40.0] * 8, [BELOW] * 2 + [MEASURED] * 8, transform="log2")
+    )
+    assert not found.usable[0, :2].any()
+    assert found.note[0] == "2 value(s) that log2 cannot take are left out"
+    assert found.fraction_censored[0] == approx(0.2)
+
+
+def test_a_negative_limit_stands_as_it_is_and_says_so():
+    found = analysis_values(markers([-1.0] + [40.0] * 9, [BELOW] + [MEASURED] * 9))
+    assert found.value[0, 0] == -1
+    assert found.note[0] == "10 % of values beyond a limit: at the limit"
+
+
+def test_the_limit_of_allele_fractions_is_told_with_where_it_comes_from():
+    burden = {"biomarker": "max_vaf", "domain": "alterations"}
+    states = [BELOW] + [MEASURED] * 9
+    assay = analysis_values(markers([0.005] + [0.2] * 9, states, **burden))
+    assert assay.note[0] == (
+        "10 % of values beyond a limit: at the limit over √2 (of nothing found; the limit is the assay's "
+        "lod_vaf in the coverage table)"
+    )
+    stated = analysis_values(markers([0.01] + [0.2] * 9, states, **burden, lloq=0.01))
+    assert stated.note[0] == (
+        "10 % of values beyond a limit: at the limit over √2 (the limit is the dictionary's lloq)"
+    )
+    neither = analysis_values(markers([0.0] + [0.2] * 9, states, **burden))
+    assert neither.value[0, 0] == 0
+    assert neither.note[0] == (
+        "10 % of values beyond a limit: at 0 where no limit is stated (neither lod_vaf in the coverage "
+        "table nor the dictionary's lloq)"
+    )
+
+
 def test_values_above_stand_at_the_limit():
     found = analysis_values(markers([1000.0] + [40.0] * 9, [ABOVE] + [MEASURED] * 9))
     assert found.value[0, 0] == 1000

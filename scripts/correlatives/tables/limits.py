@@ -19,6 +19,9 @@ MOST_CENSORED = 0.50
 #: Markers whose values are differences of logarithms already.
 LOG_RATIOS = ("ratio:", "vaf_ratio:")
 
+#: Markers of alterations whose limit is not the laboratory's for a biomarker but that of finding a variant.
+ALLELE_FRACTIONS = ("max_vaf", "mean_vaf")
+
 
 class AnalysisValues(NamedTuple):
     """Values of p markers and n subjects, ready for a design matrix.
@@ -61,6 +64,40 @@ def taken_by(transform: str, values: np.ndarray) -> np.ndarray:
     return ~np.isnan(values)
 
 
+def _place(limit: np.ndarray, logarithmic: bool, fraction: bool, lloq: float) -> str:
+    """Say where values below their limits stand.
+
+    Parameters
+    ----------
+    limit : np.ndarray, shape (values below,)
+        0 where something was not detected and no limit is stated.
+    logarithmic : bool
+        Whether the values are log ratios.
+    fraction : bool
+        Whether they are one of `ALLELE_FRACTIONS`.
+    lloq : float
+        Of the dictionary; NaN where it states none.
+    """
+    lowered = np.ones(len(limit), dtype=bool) if logarithmic else limit > 0
+    unknown = (limit == 0) & ~lowered
+    parts = []
+    if lowered.any():
+        source = ""
+        if fraction and (limit[lowered] == lloq).all():
+            source = " (the limit is the dictionary's lloq)"
+        elif fraction:
+            source = " (of nothing found; the limit is the assay's lod_vaf in the coverage table)"
+        parts.append(f"at the limit over √2{source}")
+    if unknown.any():
+        source = (
+            " (neither lod_vaf in the coverage table nor the dictionary's lloq)" if fraction else ""
+        )
+        parts.append(f"at 0 where no limit is stated{source}")
+    if not parts or (~lowered & ~unknown).any():
+        parts.append("at the limit")
+    return ", and ".join(parts)
+
+
 def analysis_values(
     markers: Markers, index: Sequence[int] | np.ndarray | None = None
 ) -> AnalysisValues:
@@ -73,7 +110,8 @@ def analysis_values(
     Then the marker's transform. A value that the transform cannot take (0 or less under a logarithm or a
     logit, 1 or more under a logit, less than 0 under a root) is not usable, and noted. Log ratios below
     their limit stand ln(2)/2 under it, the same rule on their scale; a negative limit of any
-    other marker stands as it is.
+    other marker stands as it is, and so does 0, which is what not detected is where no limit is stated.
+    The note says which.
 
     Parameters
     ----------
@@ -108,6 +146,7 @@ def analysis_values(
 
     biomarker = info["biomarker"].to_numpy(dtype=object)
     logarithmic = np.array([str(name).startswith(LOG_RATIOS) for name in biomarker], dtype=bool)
+    limit = values.copy()
     with np.errstate(invalid="ignore"):
         lowered = np.where(values > 0, values / np.sqrt(2.0), values)
     lowered = np.where(logarithmic[:, None], values - np.log(2.0) / 2.0, lowered)
@@ -145,9 +184,16 @@ def analysis_values(
             words[row] = "above v within the upper limit"
         notes[row].append(f"{share}: {words[row]}")
     censored = quantity & ~dichotomised & (fraction > 0)
+    fractions = np.isin(biomarker, ALLELE_FRACTIONS) & (info["domain"] == "alterations").to_numpy()
+    lloq = info["lloq"].to_numpy(dtype=float)
     for row in np.flatnonzero(censored):
         share = f"{100 * fraction[row]:.0f} % of values beyond a limit"
-        place = "at the limit over √2" if n_below[row] else "at the limit"
+        here = below[row] & usable[row]
+        place = _place(limit[row, here], bool(logarithmic[row]), bool(fractions[row]), lloq[row])
+        if not here.any():
+            if not (above[row] & usable[row]).any():
+                continue  # all of them are left out by the transform, which is noted
+            place = "at the limit"
         if fraction[row] < FEW_CENSORED:
             notes[row].append(f"{share}: {place}")
         else:
