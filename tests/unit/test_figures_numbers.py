@@ -336,7 +336,8 @@ def test_a_kind_with_the_counts_of_its_gene_has_no_row_of_its_own():
     rows = within[within["name"] == "G2"]
     other = rows.assign(name="G2 deletion", gained=0, absent=22)
     other["gained"] = [2, 0]
-    within = pd.concat([within, rows.assign(name="G2 mutation"), other], ignore_index=True)
+    mutation = rows.assign(name="G2 mutation", kept=0, absent=rows["absent"] + rows["kept"])
+    within = pd.concat([within, mutation, other], ignore_index=True)
     drawn = acquired.draw(within, between, arms=ARMS)
     assert {"G2", "G2 deletion"} <= set(drawn.source["name"])
     assert "G2 mutation" not in set(drawn.source["name"])

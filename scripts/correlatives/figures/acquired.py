@@ -200,7 +200,7 @@ def draw(
             if hidden
             else "",
             "One kind of a gene's alterations (mutation, amplification, deletion, fusion) has its own row only where its "
-            "counts differ from the gene's.",
+            "pairs evaluable, gained or lost differ from the gene's.",
             "The figure does not show subjects without a pair, who differ from those with one; nor what was lost. "
             "Subjects treated for longer have had more time to gain alterations.",
             simulated=simulated,
@@ -234,10 +234,8 @@ def _choose(acquired: pd.DataFrame, top: int) -> tuple[list[tuple[str, str, str]
 
 
 def _repeats(acquired: pd.DataFrame) -> set[tuple[str, str, str]]:
-    """Return (specimen, level, name) of single kinds whose counts are those of their gene in every arm."""
-    numbers = [
-        column for column in ("evaluable", "gained", "lost", "kept", "absent") if column in acquired
-    ]
+    """Return (specimen, level, name) of single kinds that would be drawn as their gene is in every arm."""
+    numbers = [column for column in ("evaluable", "gained", "lost") if column in acquired]
     counts = {
         key: sorted(part[["arm", *numbers]].itertuples(index=False, name=None))
         for key, part in acquired.groupby(["specimen", "level", "name"], sort=False)

@@ -103,7 +103,7 @@ def draw(
     if two:
         columns += [
             Column("Difference, % (95 %)", room=1.15),
-            Column("Odds ratio (95 %)", room=1.2),
+            Column("Odds ratio, 95 % limits", room=1.2),
             Column("Fisher p", room=0.45),
         ]
     if stratified:

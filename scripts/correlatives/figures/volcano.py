@@ -143,7 +143,9 @@ def draw(
     names = [
         "\n".join(wrap(label_of(line, labels), 1.05, SMALL)) for _, line in source[mask].iterrows()
     ]
-    write_beside(axes, names, points[mask], points)
+    for text in write_beside(axes, names, points[mask], points):
+        # The line at 1 does not run through a name.
+        text.set_bbox({"facecolor": "white", "edgecolor": "none", "pad": 0.4})
     beyond = int((x != inside).sum())
     floor = (
         f" Points at the top edge share the smallest p that the number of draws allows ({source['p'].min():.2g})."
