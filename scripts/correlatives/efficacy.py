@@ -263,7 +263,9 @@ def milestones(cohort: Cohort) -> pd.DataFrame:
     """Return survival with log-log limits and the number at risk at milestones.
 
     At the endpoint's ``milestones_months``, else every 6 months while somebody is followed, at most 6.
-    Survival is empty where an arm's follow-up ended before, limits also where nobody has had an event yet.
+    Survival, just after the time, is empty where an arm's follow-up ended before, unless its last subject had the
+    event (then 0, without limits); limits are empty also where nobody has had an event yet. At risk is just before
+    the time, as R's ``summary.survfit`` prints it.
 
     Returns
     -------

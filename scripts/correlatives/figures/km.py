@@ -456,8 +456,12 @@ def _draw_key(
     room = axes.get_position().width * figure.get_size_inches()[0] - 0.3
     names = [*curves, *(historical["label"].unique() if historical is not None else [])]
     for i, label in enumerate(names):
-        median = f", median {medians[label]} mo" if label in medians else ""
-        texts[i] = shorten(str(label), room - text_width(median, SMALL), SMALL) + median
+        median = f"median {medians[label]} mo" if label in medians else ""
+        whole = ", ".join(part for part in (str(label), median) if part)
+        if text_width(whole, SMALL) > room:
+            lines = [*wrap(str(label), room, SMALL, lines=3), median]
+            whole = "\n".join(line for line in lines if line)
+        texts[i] = whole
     if comparison:
         texts[-1] = ", ".join(comparison)
     legend = axes.legend(

@@ -103,7 +103,7 @@ def draw(
     if two:
         columns += [
             Column("Difference, % (95 %)", room=1.15),
-            Column("Odds ratio, 95 % limits", room=1.2),
+            Column("OR (95 %)", room=1.2),
             Column("Fisher p", room=0.45),
         ]
     if stratified:
@@ -126,11 +126,11 @@ def draw(
             f"Difference: {rst_escape(arms['experimental'])} minus {rst_escape(arms['control'])} with "
             "Miettinen–Nurminen limits and p by Fisher's exact test, neither stratified. "
             + (
-                "Odds ratio: Mantel–Haenszel over the randomisation strata with Robins–Breslow–Greenland limits, and the "
+                "Odds ratio (OR): Mantel–Haenszel over the randomisation strata with Robins–Breslow–Greenland limits, and the "
                 "Cochran–Mantel–Haenszel (CMH) test of it. The subgroup figure's odds ratio of all subjects is of a "
                 "logistic model with the strata as terms and differs a little."
                 if stratified
-                else "Odds ratio: conditional maximum likelihood with exact limits, not stratified."
+                else "Odds ratio (OR): conditional maximum likelihood with exact limits, not stratified."
             )
             if two
             else "",
