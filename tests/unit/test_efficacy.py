@@ -147,6 +147,25 @@ def test_milestone_before_any_event_has_no_limits():
     assert np.isnan(result.loc[0, ["survival_low", "survival_high"]].astype(float)).all()
 
 
+def test_milestones_at_a_tie_and_beyond_follow_up():
+    """At risk just before, survival just after (R: summary(survfit(...), times = c(6, 24), extend = TRUE))."""
+    subjects = pd.DataFrame(
+        {
+            "arm_code": [0.0, 0.0, 0.0, 0.0, 1.0, 1.0],
+            "OS_months": [6.0, 6, 9, 12, 6, 10],
+            "OS_event": [1.0, 0, 1, 1, 1, 0],
+        }
+    )
+    result = efficacy.milestones(
+        cohort_of(subjects, {"OS": {**TIME, "milestones_months": [6, 24]}})
+    )
+    assert result["at_risk"].tolist() == [4, 0, 2, 0]
+    # The control arm's last subject had the event: 0 for good. The other arm's was censored: nobody knows.
+    assert result["survival"].tolist()[:3] == [0.75, 0.0, 0.5]
+    assert np.isnan(result["survival"].iloc[3])
+    assert result["survival_high"].isna().tolist() == [False, True, False, True]
+
+
 def test_single_arm_has_rates_and_curves_and_no_contrast(gbsg, arthritis):
     endpoints = {
         "RFS": {**TIME, "historical": {"value": 50.0, "unit": "months", "source": "stated"}},
