@@ -148,7 +148,7 @@ def test_milestone_before_any_event_has_no_limits():
 
 
 def test_milestones_at_a_tie_and_beyond_follow_up():
-    """At risk just before, survival just after (R: summary(survfit(...), times = c(6, 24), extend = TRUE))."""
+    """At risk is counted just before the time, survival just after it (by hand)."""
     subjects = pd.DataFrame(
         {
             "arm_code": [0.0, 0.0, 0.0, 0.0, 1.0, 1.0],
