@@ -14,6 +14,8 @@ import pytest
 import yaml
 from sound_study import Sound
 
+from correlatives.assembly import build_cohort
+
 #: Words with which a message says what would be right.
 REMEDY = re.compile(
     r"\b(?:write|give|add|name|correct|remove|fill|put|close|export|use|state|save|open|say|list|keep|"
@@ -745,6 +747,17 @@ def test_a_defect_is_reported_where_it_is(name: str, tmp_path: Path) -> None:
     places = {(p.file, p.row) for p in found}
     others = [p for p in study.problems.errors if (p.file, p.row) not in places]
     assert not others, others  # one defect is told in one place
+
+
+def test_a_filter_that_leaves_nobody_is_told_as_empty_arms(tmp_path: Path) -> None:
+    sound = Sound(tmp_path)
+    sound.entry("subjects")["where"] = "age > 200"
+    study = sound.load()
+    built = build_cohort(study)
+    built.cohort.write(tmp_path / "cohort")
+    told = [p.message for p in study.problems.errors if p.rule == "arm_empty"]
+    assert len(told) == 2
+    assert all("no subject is left" in message and "`where`" in message for message in told)
 
 
 def two_units_of(sound: Sound) -> list:

@@ -139,6 +139,10 @@ def _report_empty(
                 )
             elif found:
                 hint = f"The data have {', '.join(map(repr, found))}. Correct study.arms, or recode with `values: {{arm: {{...}}}}`."
+            elif not len(subjects):
+                hint = (
+                    "Of the subjects table no subject is left. Fill it in, or correct its `where`."
+                )
             else:
                 hint = "No subject has an arm. Give the arms in the subjects table."
             problems.add(
