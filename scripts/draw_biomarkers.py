@@ -3,7 +3,12 @@
 import pandas as pd
 
 from correlatives.cohort import Cohort
-from correlatives.figures import forest_predictive, forest_prognostic, volcano
+from correlatives.figures import (
+    forest_predictive,
+    forest_prognostic,
+    prognostic_predictive,
+    volcano,
+)
 from correlatives.workflow import job
 
 with job(snakemake) as step:  # noqa: F821
@@ -26,6 +31,8 @@ with job(snakemake) as step:  # noqa: F821
             forest.write(step.stem(step.output[f"forest_predictive_{endpoint}"]))
             drawn = volcano.draw(table, endpoint, **shared)
             drawn.write(step.stem(step.output[f"volcano_{endpoint}"]))
+            drawn = prognostic_predictive.draw(table, endpoint, **shared)
+            drawn.write(step.stem(step.output[f"prognostic_predictive_{endpoint}"]))
         else:
             forest = forest_prognostic.draw(table, endpoint, **shared)
             forest.write(step.stem(step.output[f"forest_prognostic_{endpoint}"]))

@@ -11,7 +11,9 @@ from matplotlib.text import Text
 
 from correlatives.cohort import EMPTY, INFO, MEASURED, MISSING, NOT_EVALUABLE, Cohort, Markers
 from correlatives.figures.style import SMALL, drawing
+from correlatives.intervals import Interval
 from correlatives.predictive.continuous import COLUMNS as CURVES
+from correlatives.predictive.levels import Split
 
 ARMS = {"control": "T-DM1", "experimental": "T-DM1 + palbociclib"}
 ODD = {
@@ -237,6 +239,32 @@ def make_rugs(p, seed=3):
         (f"marker {i}", ("plasma", "archival_tissue")[i % 2]): np.abs(r.normal(0, 9, 110))
         for i in range(p)
     }
+
+
+def make_values(p, *, n=60, name="marker {}", seed=4):
+    """Return names and values of markers; the last does not vary, the second is seldom known."""
+    r = np.random.default_rng(seed)
+    value = r.normal(size=(p, n)) + r.normal(size=n)
+    if p > 2:
+        value[1, 5:] = np.nan
+        value[-1] = 1.0
+    return [name.format(i) for i in range(p)], value
+
+
+def make_splits(cohort, p, *, name="marker {}", seed=6):
+    """Return markers in two levels; every second one by the median, and so without an effect."""
+    r = np.random.default_rng(seed)
+    n = int(cohort.subjects["in_population"].sum())
+    nothing = Interval(np.nan, np.nan, np.nan)
+    splits = []
+    for i in range(p):
+        high = np.where(r.uniform(size=n) < 0.1, np.nan, (r.uniform(size=n) < 0.5).astype(float))
+        words = ("< 3.2", "≥ 3.2") if i % 2 else ("other", "positive, by a rule with a long name")
+        effect = nothing if i % 2 else Interval(0.61, 0.12, 1.44)
+        by = "median" if i % 2 else "prespecified cut"
+        place = (name.format(i), ("plasma", "archival_tissue")[i % 2], "baseline")
+        splits.append(Split(*place, high, *words, by, effect, effect))
+    return splits
 
 
 def make_predictions(n=60, repeats=3, models=("clinical", "clinical + biomarkers"), seed=1):

@@ -16,6 +16,8 @@ from figures_inputs import (
     make_predictions,
     make_rugs,
     make_screen,
+    make_splits,
+    make_values,
     texts_drawn,
     with_genes,
 )
@@ -30,7 +32,10 @@ from correlatives.figures import (
     forest_subgroups,
     inventory,
     km,
+    marker_correlation,
+    marker_km,
     oncoprint,
+    prognostic_predictive,
     response_rates,
     roc,
     swimmer,
@@ -160,6 +165,20 @@ CASES = {
     "continuous, many": lambda s: continuous.draw(
         make_curves(8, name=LONG, measure="odds_ratio"), "ORR", arms=ODD, simulated=s
     ),
+    "plane": lambda s: prognostic_predictive.draw(make_screen(40), "PFS", simulated=s),
+    "plane, large": lambda s: prognostic_predictive.draw(
+        make_screen(2500, name=LONG), "PFS", simulated=s
+    ),
+    "correlation": lambda s: marker_correlation.draw(*make_values(6), simulated=s),
+    "correlation, many": lambda s: marker_correlation.draw(
+        *make_values(40, name=LONG), confirmatory=np.arange(40) < 3, simulated=s
+    ),
+    "km by marker": lambda s: marker_km.draw(
+        some(46, "two"), "PFS", make_splits(some(46, "two"), 3), simulated=s
+    ),
+    "km by marker, many": lambda s: marker_km.draw(
+        some(600, "odd"), "OS", make_splits(some(600, "odd"), 14, name=LONG), simulated=s
+    ),
     "acquired": lambda s: acquired.draw(*make_acquired(), arms=ARMS, simulated=s),
     "acquired, many": lambda s: acquired.draw(*make_acquired(ODD, 60), arms=ODD, simulated=s),
     "acquired, one arm": lambda s: acquired.draw(*make_acquired(ALONE), arms=ALONE, simulated=s),
@@ -237,6 +256,9 @@ EMPTIES = {
     "prognostic": lambda: forest_prognostic.draw(make_screen(0), "PFS"),
     "volcano": lambda: volcano.draw(make_screen(0), "PFS"),
     "continuous": lambda: continuous.draw(make_curves(0), "PFS", arms=ARMS),
+    "plane": lambda: prognostic_predictive.draw(make_screen(0), "PFS"),
+    "correlation": lambda: marker_correlation.draw(*make_values(1)),
+    "km by marker": lambda: marker_km.draw(EMPTY_COHORT, "PFS", make_splits(EMPTY_COHORT, 1)),
     "acquired": lambda: acquired.draw(make_acquired()[0].iloc[:0], None, arms=ARMS),
     "rates": lambda: response_rates.draw(make_rates().iloc[:0], arms=ARMS),
     "roc": lambda: roc.draw(make_predictions().iloc[:0], "ORR"),

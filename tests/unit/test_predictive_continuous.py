@@ -14,6 +14,7 @@ from correlatives.predictive.continuous import (
     own_scale,
 )
 from correlatives.predictive.cutpoint import candidate_cuts, maximally_selected
+from correlatives.predictive.levels import split_markers
 from correlatives.predictive.model import fit_models, outcome_of
 from correlatives.predictive.multiplicity import adjust
 from correlatives.predictive.randomisation import draw_arms
@@ -289,3 +290,22 @@ def test_markers_are_chosen_by_family_then_p():
 def test_scales_come_back(transform):
     value = np.array([0.1, 0.4, 0.9])
     assert own_scale(analysis_scale(value, transform), transform) == pytest.approx(value)
+
+
+def test_confirmatory_markers_are_split_at_their_cut_or_the_median():
+    cohort = trial(n=100, markers=3, seed=3)
+    info = cohort.markers.info
+    info["family"] = ["confirmatory", "confirmatory", "exploratory"]
+    info.loc[0, ["cutpoint", "cut_rule"]] = [0.2, ">="]
+    table = adjust([fit_models(cohort, "PFS", cohort.markers, randomisations=99)])
+    splits = {split.biomarker: split for split in split_markers(cohort, cohort.markers, table)}
+    assert sorted(splits) == ["marker 0", "marker 1"]
+    cut, median = splits["marker 0"], splits["marker 1"]
+    assert (cut.high == (cohort.markers.value[0] >= 0.2)).all()
+    assert (cut.by, cut.low_words, cut.high_words) == ("prespecified cut", "<0.2", ">=0.2")
+    row = table[(table["biomarker"] == "marker 0") & (table["kind"] == "binary")].iloc[0]
+    assert cut.effect_high.estimate == row["treatment_effect_at_high"]
+    assert cut.effect_low.low == row["treatment_effect_at_low_low"]
+    assert median.by == "median"
+    assert median.high.sum() == 50
+    assert np.isnan(median.effect_low.estimate)

@@ -8,14 +8,32 @@ SCREEN_FIGURES = {
         for endpoint in SCREENED
     },
     **(
-        {f"volcano_{endpoint}": f"Volcano plot, {endpoint}" for endpoint in SCREENED}
+        {
+            **{
+                f"volcano_{endpoint}": f"Volcano plot, {endpoint}"
+                for endpoint in SCREENED
+            },
+            **{
+                f"prognostic_predictive_{endpoint}": f"Prognostic or predictive, {endpoint}"
+                for endpoint in SCREENED
+            },
+        }
         if RANDOMISED
         else {}
     ),
 }
 
 EXPLORED_FIGURES = {
-    f"continuous_{endpoint}": f"Continuous markers, {endpoint}" for endpoint in SCREENED
+    **{
+        f"continuous_{endpoint}": f"Continuous markers, {endpoint}"
+        for endpoint in SCREENED
+    },
+    **{
+        f"km_marker_{endpoint}": f"Curves by marker and arm, {endpoint}"
+        for endpoint in SCREENED
+        if endpoint in TIMES
+    },
+    "marker_correlation": "Correlation of markers",
 }
 
 

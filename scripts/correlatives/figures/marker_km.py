@@ -1,0 +1,252 @@
+"""Kaplan–Meier curves by arm within low and high marker, for the confirmatory markers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.lines import Line2D
+
+from correlatives.figures.km import NAMES
+from correlatives.figures.markers import Labels
+from correlatives.figures.style import (
+    BLACK,
+    DIM,
+    DOUBLE,
+    LARGE,
+    SMALL,
+    Drawn,
+    arm_styles,
+    canvas,
+    caption,
+    format_interval,
+    month_ticks,
+    new_figure,
+    no_data,
+    place,
+    rst_escape,
+    shorten,
+    styled,
+)
+from correlatives.survival.kaplan_meier import KaplanMeier
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from correlatives.cohort import Cohort
+    from correlatives.predictive.levels import Split
+
+#: Markers drawn at most, two a line.
+MOST = 10
+
+#: Inches: head with the key, a line of panels, a panel, a line of the risk table.
+HEAD, LINE, PANEL, RISK = 0.36, 1.72, 0.82, 0.105
+
+#: Left edges of the four panels, and their width.
+LEFTS, WIDTH = (0.42, 2.04, 4.04, 5.66), 1.42
+
+COLUMNS = [
+    "biomarker",
+    "specimen",
+    "timepoint",
+    "split",
+    "level",
+    "arm",
+    "months",
+    "survival",
+    "at_risk",
+    "events",
+    "censored",
+]
+
+
+@styled
+def draw(
+    cohort: Cohort,
+    endpoint: str,
+    splits: Sequence[Split],
+    *,
+    labels: Labels | None = None,
+    simulated: bool = False,
+) -> Drawn:
+    """Draw two panels a marker: low and high, the arms in each.
+
+    Parameters
+    ----------
+    cohort : Cohort
+        A randomised study; the primary population is drawn.
+    endpoint : str
+        A time to event.
+    splits : sequence of Split
+        From `predictive.levels.split_markers`.
+    labels : mapping, optional
+        Biomarker, or (biomarker, specimen), -> the label of the dictionary.
+    simulated : bool
+
+    Returns
+    -------
+    Drawn
+        Source: every step of every curve; at_risk just before, events and censored at that time.
+    """
+    name = NAMES.get(endpoint, f"{endpoint}: event-free")
+    title = f"{rst_escape(name)} by arm within confirmatory markers."
+    subjects = cohort.analysed().subjects
+    time = subjects[f"{endpoint}_months"].to_numpy(dtype=float)
+    event = subjects[f"{endpoint}_event"].to_numpy(dtype=float)
+    arm = subjects["arm"].to_numpy(dtype=object)
+    known = np.isfinite(time) & np.isfinite(event)
+    shown = [split for split in splits if (known & np.isfinite(split.high)).any()][:MOST]
+    if not shown:
+        return no_data(
+            f"no confirmatory marker divides the subjects with {endpoint}",
+            title=title,
+            columns=COLUMNS,
+            simulated=simulated,
+            width=DOUBLE,
+        )
+    styles = arm_styles(cohort.arms)
+    lines = -(-len(shown) // 2)
+    figure, top = new_figure(DOUBLE, HEAD + LINE * lines + 0.1, simulated=simulated)
+    page = canvas(figure)
+    width, height = figure.get_size_inches()
+    handles = [
+        Line2D([], [], color=style.colour, linestyle=style.line) for style in styles.values()
+    ]
+    page.legend(
+        handles,
+        [shorten(label, 2.6, SMALL) for label in styles],
+        loc="upper left",
+        bbox_to_anchor=(0.06 / width, (top - 0.02) / height),
+        bbox_transform=figure.transFigure,
+        ncols=2,
+        fontsize=SMALL,
+        borderpad=0,
+    )
+    page.text(
+        0.06,
+        top - 0.18,
+        f"{shorten(name, 3.0, SMALL)} (%) by months from randomisation; below, subjects at risk in that order",
+        fontsize=SMALL,
+        color=DIM,
+        va="top",
+    )
+    ticks = month_ticks(float(time[known].max()), most=6)
+    rows: list[dict[str, Any]] = []
+    for k, split in enumerate(shown):
+        ceiling = top - HEAD - LINE * (k // 2)
+        bottom = ceiling - 0.32 - PANEL
+        found = (labels or {}).get((split.biomarker, split.specimen)) or split.biomarker
+        left = LEFTS[2 * (k % 2)]
+        by = {"level": "", "prespecified cut": ", prespecified"}.get(split.by, f", by {split.by}")
+        where = f"{split.specimen}{by}".replace("_", " ")
+        head = shorten(found, 1.75, LARGE, "bold")
+        page.text(left - 0.36, ceiling - 0.01, head, fontsize=LARGE, fontweight="bold", va="top")
+        page.text(
+            left + 2 * WIDTH + 0.2,
+            ceiling - 0.01,
+            shorten(where, 1.4, SMALL),
+            fontsize=SMALL,
+            color=DIM,
+            va="top",
+            ha="right",
+        )
+        for level, words, effect in (
+            (0, split.low_words, split.effect_low),
+            (1, split.high_words, split.effect_high),
+        ):
+            axes = place(figure, LEFTS[2 * (k % 2) + level], bottom, WIDTH, PANEL)
+            here = known & (split.high == level)
+            text = words.replace(">=", "≥").replace("<=", "≤")
+            if np.isfinite(effect.estimate):
+                text += f": HR {format_interval(*effect)}"
+            axes.text(
+                0,
+                1.04,
+                shorten(text, WIDTH + 0.05, SMALL),
+                transform=axes.transAxes,
+                fontsize=SMALL,
+                va="bottom",
+                color=BLACK,
+            )
+            axes.set_xlim(0, max(float(time[known].max()) * 1.02, ticks[-1]))
+            axes.set_ylim(0, 1.04)
+            axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks], fontsize=SMALL)
+            halves = ["0", "50", "100"] if level == 0 else ["", "", ""]
+            axes.set_yticks([0, 0.5, 1], halves, fontsize=SMALL)
+            axes.tick_params(pad=1.5)
+            for i, (label, style) in enumerate(styles.items()):
+                member = here & (arm == label)
+                curve = KaplanMeier(time[member], event[member])
+                months = np.append(0.0, curve.times)
+                survival = np.append(1.0, curve.survival)
+                if member.any():
+                    axes.plot(
+                        months,
+                        survival,
+                        drawstyle="steps-post",
+                        color=style.colour,
+                        linestyle=style.line,
+                        linewidth=1.0,
+                        clip_on=False,
+                    )
+                    lost = np.append(False, curve.censored > 0)
+                    axes.plot(
+                        months[lost],
+                        survival[lost],
+                        linestyle="none",
+                        marker="|",
+                        markersize=3,
+                        markeredgewidth=0.4,
+                        color=style.colour,
+                    )
+                for tick, number in zip(ticks, curve.at_risk_at(ticks), strict=True):
+                    page.text(
+                        LEFTS[2 * (k % 2) + level] + WIDTH * tick / axes.get_xlim()[1],
+                        bottom - 0.21 - RISK * i,
+                        f"{int(number)}",
+                        fontsize=SMALL,
+                        ha="center",
+                        va="center",
+                        color=style.colour,
+                    )
+                rows += [
+                    {
+                        "biomarker": split.biomarker,
+                        "specimen": split.specimen,
+                        "timepoint": split.timepoint,
+                        "split": split.by,
+                        "level": words,
+                        "arm": label,
+                        "months": months[j],
+                        "survival": survival[j],
+                        "at_risk": int(member.sum() if j == 0 else curve.at_risk[j - 1]),
+                        "events": int(0 if j == 0 else curve.events[j - 1]),
+                        "censored": int(0 if j == 0 else curve.censored[j - 1]),
+                    }
+                    for j in range(len(months))
+                ]
+    counts = "; ".join(
+        f"{rst_escape((labels or {}).get((s.biomarker, s.specimen)) or s.biomarker)}: "
+        f"{int((known & np.isfinite(s.high)).sum())} subjects, "
+        f"{int((known & np.isfinite(s.high) & (event == 1)).sum())} events"
+        for s in shown
+    )
+    left_out = len(splits) - len(shown)
+    return Drawn(
+        figure,
+        pd.DataFrame(rows, columns=COLUMNS),
+        caption(
+            title,
+            f"{counts}; of {int(known.sum())} subjects with {rst_escape(endpoint)}."
+            + (f" {left_out} more confirmatory markers are not shown." if left_out else ""),
+            f"Kaplan–Meier estimates; markers at {rst_escape(', '.join(dict.fromkeys(s.timepoint for s in shown)))}, the marker low on the left and high on the right: its two levels, the dictionary's "
+            "cut, or, where it has none, the median of the subjects (said above each pair). Ticks are censored "
+            "subjects. Hazard ratios (experimental over control, 95 % profile limits, within the level) are those of the "
+            "main table; levels by the median have none there, since a median is no hypothesis.",
+            "Whether the arms differ more in one level than the other is the test of interaction in the main table: two curves "
+            "or two p-values compared by eye do not show it. The figure does not show subjects without a "
+            "value of the marker.",
+            simulated=simulated,
+        ),
+    )
