@@ -21,7 +21,7 @@ KEY = ["biomarker", "specimen", "timepoint"]
 with job(snakemake) as step:  # noqa: F821
     cohort = Cohort.read(step.input.outcomes)
     tables = {
-        endpoint: pd.read_csv(path, sep="\t", dtype=dict.fromkeys(KEY, str), keep_default_na=True)
+        endpoint: pd.read_csv(path, sep="\t", dtype=dict.fromkeys(KEY, str))
         for endpoint, path in zip(step.params.endpoints, step.input.tables, strict=True)
     }
     correlated = pd.concat(tables.values()).sort_values(

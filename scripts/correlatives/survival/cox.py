@@ -203,7 +203,8 @@ class CoxLikelihood(Likelihood):
         peak = np.maximum(peak[risk.end - 1], -1e300)
         decay = np.zeros_like(peak)
         for start, stop in risk.spans:
-            if stop - start < 2:  # a first stratum without events would reach round to the last time
+            # a first stratum without events would reach round to the last time
+            if stop - start < 2:
                 continue
             decay[start + 1 : stop] = np.exp(peak[start : stop - 1] - peak[start + 1 : stop])
         eta -= np.vstack([peak, np.zeros(peak.shape[1])])[risk.since]
