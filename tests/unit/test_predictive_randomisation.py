@@ -171,7 +171,7 @@ def fit_domain_p(cohort, endpoint):
 
     outcome = model.outcome_of(cohort, endpoint)
     value = cohort.markers.value[:, outcome.kept]
-    residual, weight, _ = model._null_residuals(outcome, value, np.isfinite(value))
+    residual, weight, _ = model.null_residuals(outcome, value, np.isfinite(value))
     drawn = draw_arms(outcome.arm, outcome.strata, cohort.markers.subjects[outcome.kept], 199, 1)
     return randomisation_test(
         residual,

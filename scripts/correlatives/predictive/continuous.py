@@ -11,7 +11,7 @@ import pandas as pd
 
 from correlatives.cohort import Cohort, Markers
 from correlatives.predictive.cutpoint import RESAMPLES, SelectedCut, maximally_selected
-from correlatives.predictive.model import Outcome, _analysed, outcome_of
+from correlatives.predictive.model import Outcome, of_analysed, outcome_of
 from correlatives.predictive.randomisation import draw_arms
 from correlatives.predictive.rows import marker_rows
 from correlatives.predictive.spline import (
@@ -154,7 +154,7 @@ def explore(
         ``COLUMNS``, markers in the order of `choose_markers`; a p stands in every row of its analysis.
     """
     chosen = choose_markers(table, most)
-    cohort, markers = _analysed(cohort, markers)
+    cohort, markers = of_analysed(cohort, markers)
     outcome = outcome_of(cohort, endpoint, covariates)
     everyone = cohort.subjects
     drawn = draw_arms(
@@ -223,7 +223,7 @@ def values_analysed(
     dict
         (Biomarker, specimen) -> np.ndarray.
     """
-    cohort, markers = _analysed(cohort, markers)
+    cohort, markers = of_analysed(cohort, markers)
     kept = outcome_of(cohort, endpoint, covariates).kept
     wanted = set(zip(table["biomarker"], table["specimen"], strict=True))
     names = zip(markers.info["biomarker"], markers.info["specimen"], strict=True)

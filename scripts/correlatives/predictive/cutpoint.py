@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from correlatives.intervals import Interval
-from correlatives.predictive.model import LEAST_EVENTS, Outcome, _effects, _stack
+from correlatives.predictive.model import LEAST_EVENTS, Outcome, effects_of, stacked_designs
 from correlatives.predictive.spline import restricted
 from correlatives.predictive.stepp import indicator_test
 
@@ -150,9 +150,9 @@ def _interaction(outcome: Outcome, above: np.ndarray) -> tuple[Interval, bool, s
         for group in (0, 1)
         for side in (False, True)
     ]
-    effect = _effects(
+    effect = effects_of(
         outcome,
-        _stack([x, arm, x * arm], outcome.covariates, 1),
+        stacked_designs([x, arm, x * arm], outcome.covariates, 1),
         np.ones(x.shape, dtype=bool),
         -1,
         np.array([min(cells) < LEAST_EVENTS]),

@@ -10,7 +10,7 @@ import pandas as pd
 from correlatives.cohort import Cohort, Markers
 from correlatives.intervals import Interval
 from correlatives.predictive.continuous import own_scale
-from correlatives.predictive.model import _analysed
+from correlatives.predictive.model import of_analysed
 from correlatives.predictive.rows import marker_rows
 
 
@@ -59,7 +59,7 @@ def split_markers(cohort: Cohort, markers: Markers, table: pd.DataFrame) -> list
         Without markers that have one level only.
     """
     key = ["biomarker", "specimen", "timepoint"]
-    _, markers = _analysed(cohort, markers)
+    _, markers = of_analysed(cohort, markers)
     confirmatory = table[table["family"].eq("confirmatory")]
     splits = []
     for _, line in confirmatory[key].drop_duplicates().iterrows():

@@ -174,7 +174,7 @@ def outcome_of(cohort: Cohort, endpoint: str, covariates: Sequence[str] = ()) ->
     )
 
 
-def _fit(
+def fit_designs(
     outcome: Outcome,
     designs: np.ndarray,
     include: np.ndarray,
@@ -279,7 +279,7 @@ class Column:
         return Column(*(part[rows] for part in vars(self).values()))
 
 
-def _effects(
+def effects_of(
     outcome: Outcome,
     designs: np.ndarray,
     include: np.ndarray,
@@ -313,7 +313,7 @@ def _effects(
         if fitted is not None and not firth:
             part = fitted.take(rows)
         else:
-            fits = _fit(outcome, designs[rows], include[rows], firth=firth)
+            fits = fit_designs(outcome, designs[rows], include[rows], firth=firth)
             interval = fits.interval(column) if limits else None
             part = Column.of(fits, column, interval, fits.test(column, "lrt").p if test else None)
         if not firth:
@@ -415,7 +415,7 @@ def _joint_columns(
     return {name: column.spread(rows, len(include)) for name, column in columns.items()}
 
 
-def _stack(columns: Sequence[np.ndarray], covariates: np.ndarray, p: int) -> np.ndarray:
+def stacked_designs(columns: Sequence[np.ndarray], covariates: np.ndarray, p: int) -> np.ndarray:
     """Stack columns, (p, n) or (n,), to designs (p, n, k): two at most, then covariates, then the interaction.
 
     A column that repeats an earlier one drops out: the marker goes before covariates, so that a covariate
@@ -508,7 +508,7 @@ def fit_domain(
     """
     if not cohort.randomised:
         raise ValueError("an interaction with the arm needs two arms: use fit_prognostic_models")
-    cohort, markers = _analysed(cohort, markers)
+    cohort, markers = of_analysed(cohort, markers)
     outcome = outcome_of(cohort, endpoint, covariates)
     rows = marker_rows(markers)
     everyone = cohort.subjects
@@ -545,7 +545,7 @@ def fit_models(
     return fit_domain(cohort, endpoint, markers, covariates, **options).table
 
 
-def _analysed(cohort: Cohort, markers: Markers) -> tuple[Cohort, Markers]:
+def of_analysed(cohort: Cohort, markers: Markers) -> tuple[Cohort, Markers]:
     """Keep the primary population, of the markers too."""
     part = cohort.analysed()
     if len(markers.subjects) == len(part.subjects):
@@ -603,7 +603,7 @@ def _quartiles(value: np.ndarray, include: np.ndarray) -> tuple[np.ndarray, np.n
     return found[0], found[1]
 
 
-def _null_residuals(
+def null_residuals(
     outcome: Outcome, value: np.ndarray, include: np.ndarray, threads: int = 1
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Residual, information weight and finite maximum of the test's null model, shape (p, n).
@@ -623,8 +623,8 @@ def _null_residuals(
             threads=threads,
         ).fits
     else:
-        designs = _stack([value, outcome.arm], outcome.covariates, p)
-        fits = _fit(outcome, designs, include, firth=False)
+        designs = stacked_designs([value, outcome.arm], outcome.covariates, p)
+        fits = fit_designs(outcome, designs, include, firth=False)
     expected = fits.expected()
     kept = include
     if not outcome.survival and outcome.stratified:
@@ -690,7 +690,7 @@ def _interactions(
 
     def joint(at: np.ndarray) -> np.ndarray:
         moved = np.where(include, scaled - at[:, None], 0.0)
-        return _stack([moved, arm, moved * arm], covariates, p)
+        return stacked_designs([moved, arm, moved * arm], covariates, p)
 
     low, high = _quartiles(scaled, include)
     low, high = np.where(rows.binary, 0.0, low), np.where(rows.binary, 1.0, high)
@@ -701,7 +701,7 @@ def _interactions(
         for name, found in part.items():
             joined[name] = found if name not in joined else joined[name].filled(found, kind)
     # the marker at its mean: what the test of proportional hazards of the interaction depends on
-    interaction = _effects(
+    interaction = effects_of(
         outcome,
         joint(np.zeros(p)),
         include,
@@ -716,8 +716,8 @@ def _interactions(
     # one choice of likelihood a row: what the interaction needed holds for all its effects
     for name, mask in in_arm.items():
         alone = _marker_column(outcome, scaled, mask, ~used_firth, threads)
-        effect = _effects(
-            outcome, _stack([scaled], covariates, p), mask, 0, used_firth, fitted=alone
+        effect = effects_of(
+            outcome, stacked_designs([scaled], covariates, p), mask, 0, used_firth, fitted=alone
         )
         record(
             f"marker_effect_{name}",
@@ -733,7 +733,7 @@ def _interactions(
         of_binary = _effects_where(
             rows.binary,
             outcome,
-            _stack([arm], covariates, p),
+            stacked_designs([arm], covariates, p),
             at_level,
             0,
             used_firth,
@@ -758,9 +758,9 @@ def _interactions(
     record("interaction_ratio", interaction, "interaction", reason=empty_cell)
     table["p_interaction_lrt"] = interaction.p
     table["p_ph"] = interaction.p_ph
-    prognostic = _effects(
+    prognostic = effects_of(
         outcome,
-        _stack([scaled, arm], covariates, p),
+        stacked_designs([scaled, arm], covariates, p),
         include,
         0,
         used_firth,
@@ -770,7 +770,7 @@ def _interactions(
     )
     table["p_prognostic"] = prognostic.p
 
-    residual, weight, finite = _null_residuals(outcome, scaled, include, threads)
+    residual, weight, finite = null_residuals(outcome, scaled, include, threads)
     members = (
         np.array(
             [
@@ -821,10 +821,10 @@ def _effects_where(
     penalised: np.ndarray,
     fitted: Column | None,
 ) -> Effects | None:
-    """`_effects` of some rows."""
+    """`effects_of` of some rows."""
     if not wanted.any():
         return None
-    return _effects(
+    return effects_of(
         outcome,
         designs[wanted],
         include[wanted],
@@ -973,7 +973,7 @@ def fit_prognostic_models(
     KeyError
         If the endpoint or a covariate does not exist.
     """
-    cohort, markers = _analysed(cohort, markers)
+    cohort, markers = of_analysed(cohort, markers)
     outcome = outcome_of(cohort, endpoint, covariates)
     every = marker_rows(markers)
     columns = [*PROGNOSTIC_COLUMNS, "in_family"]
@@ -1001,8 +1001,8 @@ def _main_effects(outcome: Outcome, rows: Rows, alpha: float, threads: int = 1) 
     scaled, _ = _scaled(rows, value, include)
     cells = np.stack([(include & happened & (value == level)).sum(axis=1) for level in (0, 1)])
     penalised = rows.binary & (cells.min(axis=0) < LEAST_EVENTS)
-    designs = _stack([scaled], outcome.covariates, p)
-    effect = _effects(
+    designs = stacked_designs([scaled], outcome.covariates, p)
+    effect = effects_of(
         outcome,
         designs,
         include,
@@ -1045,7 +1045,7 @@ def _marker_information(outcome: Outcome, designs: np.ndarray, include: np.ndarr
     """
     p, _, k = designs.shape
     without = designs[:, :, 1:] if k > 1 else np.zeros((p, designs.shape[1], 1))
-    fits = _fit(outcome, without, include, firth=False)
+    fits = fit_designs(outcome, without, include, firth=False)
     expected = fits.expected()
     weight = expected if outcome.survival else expected * (1.0 - expected)
     weight = np.where(include, np.nan_to_num(weight), 0.0)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from correlatives.likelihood import ManyFits, normal_quantile
-from correlatives.predictive.model import LEVEL, Outcome, _fit, _stack
+from correlatives.predictive.model import LEVEL, Outcome, fit_designs, stacked_designs
 
 #: Percentiles of the marker at which the spline has its knots (Harrell, for three knots).
 KNOTS = (0.10, 0.50, 0.90)
@@ -121,8 +121,8 @@ def linear_curve(outcome: Outcome, value: np.ndarray, at: np.ndarray) -> Curve:
     centre, unit = _scale(value)
     x = (value - centre) / unit
     arm = outcome.arm
-    designs = _stack([x[None], arm, (x * arm)[None]], outcome.covariates, 1)
-    fits = _fit(outcome, designs, np.ones((1, len(x)), dtype=bool), firth=False)
+    designs = stacked_designs([x[None], arm, (x * arm)[None]], outcome.covariates, 1)
+    fits = fit_designs(outcome, designs, np.ones((1, len(x)), dtype=bool), firth=False)
     weights = np.stack([np.ones(len(at)), (at - centre) / unit], axis=1)
     return _curve(outcome, fits, [1, designs.shape[2] - 1], weights, at, np.nan)
 
@@ -149,10 +149,10 @@ def spline_curve(outcome: Outcome, value: np.ndarray, at: np.ndarray) -> Curve:
         return Curve(at, nothing, nothing, nothing, np.nan, why)
     bend = restricted_cubic(x, knots)[:, 0]
     arm = outcome.arm
-    designs = _stack(
+    designs = stacked_designs(
         [x[None], arm, bend[None], (x * arm)[None], (bend * arm)[None]], outcome.covariates, 1
     )
-    fits = _fit(outcome, designs, np.ones((1, len(x)), dtype=bool), firth=False)
+    fits = fit_designs(outcome, designs, np.ones((1, len(x)), dtype=bool), firth=False)
     last = designs.shape[2] - 1
     weights = np.column_stack([np.ones(len(at)), grid, restricted_cubic(grid, knots)[:, 0]])
     shift = 0 if outcome.survival else 1

@@ -16,7 +16,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from correlatives.predictive.model import LEAST_EVENTS, Outcome, _effects, _null_residuals, _stack
+from correlatives.predictive.model import (
+    LEAST_EVENTS,
+    Outcome,
+    effects_of,
+    null_residuals,
+    stacked_designs,
+)
 from correlatives.predictive.randomisation import family_wise_p, randomisation_test
 
 #: Share of the subjects in a window, and fewest subjects of one.
@@ -136,7 +142,7 @@ def indicator_test(
     if not len(marker):
         return np.zeros(0), np.nan
     include = np.ones(marker.shape, dtype=bool)
-    residual, weight, _ = _null_residuals(outcome, marker, include)
+    residual, weight, _ = null_residuals(outcome, marker, include)
     tested = randomisation_test(
         residual,
         weight,
@@ -177,9 +183,9 @@ def stepp(outcome: Outcome, value: np.ndarray, drawn: np.ndarray) -> Stepp:
     )
     w = len(windows)
     if w:
-        effect = _effects(
+        effect = effects_of(
             outcome,
-            _stack([outcome.arm], outcome.covariates, w),
+            stacked_designs([outcome.arm], outcome.covariates, w),
             windows,
             0,
             fewest < LEAST_EVENTS,
