@@ -5,6 +5,7 @@ make bench
 
 from __future__ import annotations
 
+import ast
 import os
 import subprocess
 import sys
@@ -32,10 +33,12 @@ def imports() -> dict[str, float]:
     bare = seconds([sys.executable, "-c", "pass"])
     found = {}
     for script in sorted((ROOT / "scripts").glob("*.py")):
+        tree = ast.parse(script.read_text(encoding="utf-8"))
         lines = [
-            line
-            for line in script.read_text(encoding="utf-8").splitlines()
-            if line.startswith(("import ", "from ")) and "__future__" not in line
+            ast.unparse(node)
+            for node in tree.body
+            if isinstance(node, (ast.Import, ast.ImportFrom))
+            and getattr(node, "module", "") != "__future__"
         ]
         if not any("correlatives" in line for line in lines):
             continue
