@@ -34,7 +34,6 @@ from correlatives.tables.outcomes import (
 )
 from correlatives.tables.study import Study
 from correlatives.tables.timepoints import (
-    DAYS_A_MONTH,
     assign,
     baseline_name,
     check_windows,
@@ -50,6 +49,7 @@ from correlatives.tables.values import (
     merged,
 )
 from correlatives.tables.words import nearest, words
+from correlatives.time_units import DAYS_A_MONTH
 
 #: Configuration lists that name columns of the subjects table, and the rule of a name that is none.
 COLUMN_LISTS = (

@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from correlatives.markers import MISSING, NOT_EVALUABLE, Markers
-from correlatives.tables.timepoints import DAYS_A_MONTH
+from correlatives.time_units import DAYS_A_MONTH
 
 if TYPE_CHECKING:
     from correlatives.cohort import Cohort

@@ -29,6 +29,7 @@ from correlatives.figures.style import (
     shorten,
     styled,
 )
+from correlatives.time_units import DAYS_A_MONTH
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -36,9 +37,6 @@ if TYPE_CHECKING:
     from correlatives.cohort import Cohort
 
 COLUMNS = ("arm", "order", "what", "months", "until_months")
-
-#: Days in a month, as everywhere.
-MONTH = 30.4375
 
 
 class Sign(NamedTuple):
@@ -200,7 +198,7 @@ def events(cohort: Cohort) -> pd.DataFrame:
     def months(subject: str, day: float) -> float:
         since = day - 1 if day > 0 else day
         offset = shift[subject]
-        return (since + (0.0 if pd.isna(offset) else float(offset))) / MONTH
+        return (since + (0.0 if pd.isna(offset) else float(offset))) / DAYS_A_MONTH
 
     if len(course):
         course = course[course["subject_id"].isin(ids)]
@@ -208,7 +206,7 @@ def events(cohort: Cohort) -> pd.DataFrame:
         for subject, given in doses.groupby("subject_id", sort=True):
             start = months(subject, float(given["start_day"].min()))
             stops = given["stop_day"].fillna(given["start_day"]).astype(float)
-            stop = months(subject, float(stops.max())) + 1 / MONTH
+            stop = months(subject, float(stops.max())) + 1 / DAYS_A_MONTH
             if np.isfinite(start) and np.isfinite(stop):
                 rows.append((subject, "treatment", max(start, 0.0), stop))
                 last[subject] = stop

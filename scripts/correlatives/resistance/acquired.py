@@ -18,7 +18,7 @@ from correlatives.cohort import Cohort
 from correlatives.intervals import Interval
 from correlatives.multiplicity import benjamini_hochberg
 from correlatives.resistance.pairs import Pairs, arm_masks, gene_pairs
-from correlatives.tables.timepoints import DAYS_A_MONTH
+from correlatives.time_units import DAYS_A_MONTH
 
 NOT_ESTIMABLE = Interval(np.nan, np.nan, np.nan)
 

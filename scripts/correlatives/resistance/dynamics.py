@@ -24,7 +24,7 @@ from correlatives.pairing import names_with_assay, sample_months
 from correlatives.resistance.pairs import arm_masks
 from correlatives.survival.cox import fit_cox_many
 from correlatives.tables.limits import analysis_values
-from correlatives.tables.timepoints import DAYS_A_MONTH
+from correlatives.time_units import DAYS_A_MONTH
 
 COLUMNS = [
     "biomarker",

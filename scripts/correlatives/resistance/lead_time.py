@@ -16,7 +16,7 @@ from correlatives.pairing import (
     sample_months,
 )
 from correlatives.resistance.pairs import arm_masks, level_and_name, reading_order
-from correlatives.tables.timepoints import DAYS_A_MONTH
+from correlatives.time_units import DAYS_A_MONTH
 
 COLUMNS = ["marker", "specimen", "arm", "n", "median", "median_low", "median_high"]
 

@@ -23,7 +23,7 @@ from correlatives.pairing import (
     specimens,
     unpaired,
 )
-from correlatives.tables.timepoints import DAYS_A_MONTH
+from correlatives.time_units import DAYS_A_MONTH
 
 
 @dataclass(frozen=True)

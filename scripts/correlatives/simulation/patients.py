@@ -10,9 +10,9 @@ import pandas as pd
 
 from correlatives.simulation.genes import LESIONS
 from correlatives.simulation.rates import is_ratio, rate
+from correlatives.time_units import DAYS_A_MONTH
 
 CONTROL, EXPERIMENTAL = "T-DM1", "T-DM1 + palbociclib"
-DAYS_A_MONTH = 30.4375
 CYCLE_DAYS = 21
 #: Palbociclib is given on these days of a cycle.
 PALBOCICLIB_DAYS = (5, 18)

@@ -8,12 +8,12 @@ import numpy as np
 import pandas as pd
 
 from correlatives.tables.timepoints import (
-    DAYS_A_MONTH,
     baseline_name,
     days_from_randomisation,
     progression_names,
 )
 from correlatives.tables.words import words
+from correlatives.time_units import DAYS_A_MONTH
 
 #: Columns of ``check/inventory.tsv``.
 INVENTORY = ["timepoint", "specimen", "assay", "arm", "expected", "received", "assayed", "usable"]

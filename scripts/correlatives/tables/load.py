@@ -24,10 +24,7 @@ from correlatives.tables.plausibility import (
 from correlatives.tables.problems import Problems
 from correlatives.tables.references import References, Runs
 from correlatives.tables.study import Study
-
-#: Days of one unit of outcomes.time, and of a month, as the contract has them.
-DAYS = {"days": 1.0, "weeks": 7.0, "months": 30.4375, "years": 365.25}
-DAYS_A_MONTH = 30.4375
+from correlatives.time_units import DAYS, DAYS_A_MONTH
 
 #: Tables of which a list is merged by key; others are put one below the other.
 MERGED = ("subjects", "outcomes", "responses", "samples")

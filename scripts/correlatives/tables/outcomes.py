@@ -8,8 +8,9 @@ import numpy as np
 import pandas as pd
 
 from correlatives.tables.problems import Problems
-from correlatives.tables.timepoints import DAYS_A_MONTH, days_from_randomisation
+from correlatives.tables.timepoints import days_from_randomisation
 from correlatives.tables.words import POSITIVE, nearest, words
+from correlatives.time_units import DAYS_A_MONTH
 
 #: Responses that are a response whenever they were seen.
 RESPONDED = ("CR", "PR")

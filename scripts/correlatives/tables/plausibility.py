@@ -16,6 +16,7 @@ from correlatives.tables.mapping import Part
 from correlatives.tables.problems import Problems
 from correlatives.tables.study import Matrix, Study
 from correlatives.tables.words import nearest
+from correlatives.time_units import DAYS_A_MONTH
 
 #: Names of columns that identify a person.
 _IDENTIFYING = re.compile(
@@ -29,7 +30,7 @@ _IDENTIFYING = re.compile(
 _MAIL = re.compile(r"[^@\s]+@[^@\s]+\.[a-z]{2,}", re.IGNORECASE)
 
 #: Two times are one day if they differ by no more (months).
-_SAME_DAY = 1.0 / 30.4375 * 1.01
+_SAME_DAY = 1.0 / DAYS_A_MONTH * 1.01
 
 #: A gap of so many decades between neighbouring values sets a group of values apart.
 GAP_DECADES = 1.5
@@ -177,7 +178,7 @@ def _outcomes(study: Study, parts: Mapping[str, Part], calendar: Calendar) -> No
         if subject not in pfs.index or pfs.loc[subject, "event"] != 0:
             continue
         days = calendar.first_dose_day.get(subject, 0.0) + (day - 1 if day > 0 else day)
-        if abs(days / 30.4375 - pfs.loc[subject, "time_months"]) <= _SAME_DAY:
+        if abs(days / DAYS_A_MONTH - pfs.loc[subject, "time_months"]) <= _SAME_DAY:
             reversed_coding(
                 subject, pfs.loc[subject], f"progression was assessed on day {day:g}, at that time"
             )

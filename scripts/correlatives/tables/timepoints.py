@@ -10,9 +10,6 @@ import pandas as pd
 from correlatives.tables.problems import Problems
 from correlatives.tables.words import words
 
-#: Days of a month, as in the contract.
-DAYS_A_MONTH = 30.4375
-
 #: A specimen that was there before treatment, whenever it was asked for.
 ARCHIVED = "archival_tissue"
 
