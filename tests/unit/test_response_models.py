@@ -321,3 +321,25 @@ def test_candidates_are_clinical_columns_baseline_markers_and_lost_samples():
     assert design.value[10, 2] == approx(np.log2(values["TK1"][10]))
     with pytest.raises(KeyError, match=r"response\.clinical"):
         candidate_predictors(cohort, ["weight"])
+
+
+def test_constants_say_what_a_training_set_did_to_its_columns():
+    rng = np.random.default_rng(3)
+    value = np.column_stack(
+        [rng.normal(50, 9, 40), rng.integers(0, 2, 40), rng.normal(3, 1, 40)]
+    ).astype(float)
+    value[[1, 5, 7], 0] = np.nan
+    value[[2, 5], 1] = np.nan
+    design = Design(
+        ["a", "b", "c"], value, np.array([False, True, False]), np.zeros(3, dtype=bool), 3
+    )
+    training = rng.random(40) < 0.8
+    preparation = Preparation(design)
+    columns, chosen = preparation.columns(training[None], rng.standard_normal((1, 40)) * training)
+    imputed, centre, scale = preparation.constants(training, chosen[0])
+    by_hand = (np.where(np.isnan(value), 0, value)[:, chosen[0]] - centre) / scale
+    missing = np.isnan(value)[:, chosen[0]]
+    by_hand = np.where(missing, (imputed - centre) / scale, by_hand)
+    assert columns[0] == approx(by_hand, abs=1e-12)
+    binary = list(chosen[0]).index(1)
+    assert imputed[binary] in (0.0, 1.0)

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import pandas as pd
 
 from correlatives.cohort import Cohort
+from correlatives.markers import Markers
 from correlatives.predictive.covariates import numeric_columns
 from correlatives.response.preparation import Design
 from correlatives.tables.limits import analysis_values
@@ -21,6 +23,23 @@ def _missing_indicators(names: Sequence[str], value: np.ndarray) -> tuple[list[s
             found.setdefault(missing[:, j].tobytes(), j)
     picked = list(found.values())
     return [f"missing:{names[j]}" for j in picked], missing[:, picked].astype(float)
+
+
+def baseline_markers(cohort: Cohort) -> Markers:
+    """Return the markers that may become predictors."""
+    baseline = cohort.markers.select(timepoint=cohort.study["baseline"])
+    return baseline.where(baseline.info["specimen"].ne("clinical"))
+
+
+def names_of(info: pd.DataFrame) -> list[str]:
+    """Return ``specimen:biomarker``, with ``:assay`` after it where several assays measured it."""
+    several = info.duplicated(["specimen", "biomarker"], keep=False)
+    return [
+        f"{specimen}:{biomarker}:{assay}" if more and assay else f"{specimen}:{biomarker}"
+        for specimen, biomarker, assay, more in zip(
+            info["specimen"], info["biomarker"], info["assay"], several, strict=True
+        )
+    ]
 
 
 def candidate_predictors(cohort: Cohort, clinical: Sequence[str]) -> Design:
@@ -44,14 +63,10 @@ def candidate_predictors(cohort: Cohort, clinical: Sequence[str]) -> Design:
     columns, value = numeric_columns(cohort.subjects, clinical, "response.clinical")
     names = [f"clinical:{column}" for column in columns]
     is_clinical = [True] * len(names)
-    baseline = cohort.markers.select(timepoint=cohort.study["baseline"])
-    baseline = baseline.where(baseline.info["specimen"].ne("clinical"))
+    baseline = baseline_markers(cohort)
     analysed = analysis_values(baseline)
     info = analysed.info
-    marker_names = [
-        f"{specimen}:{biomarker}"
-        for specimen, biomarker in zip(info["specimen"], info["biomarker"], strict=True)
-    ]
+    marker_names = names_of(info)
     names = names + marker_names
     is_clinical += [False] * len(marker_names)
     value = np.hstack([value, analysed.value.T])

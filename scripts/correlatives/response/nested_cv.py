@@ -112,35 +112,101 @@ def resample(
         Predictions of each subject by models that never saw it.
     """
     rng = np.random.default_rng(np.random.SeedSequence([seed, repeat]))
-    n = len(groups)
     fold = deal(groups, folds, rng)
-    outer = np.stack([fold != f for f in range(folds)])
-    training, validation = [], []
-    for f in range(folds):
-        inside = np.flatnonzero(outer[f])
-        inner = np.full(n, -1)
-        inner[inside] = deal(groups[inside], folds, rng)
-        for i in range(folds):
-            training.append(outer[f] & (inner != i))
-            validation.append(inner == i)
-    inner_rows, validation_rows = np.stack(training), np.stack(validation)
-    rows = np.concatenate([outer, inner_rows])
+    sets = inner_folds(np.stack([fold != f for f in range(folds)]), groups, folds, rng)
+    fits = {model: tuned(preparation, loss, sets) for model, preparation in designs.items()}
+    return Repeat(
+        fold,
+        {model: fit.linear[fold, np.arange(len(groups))] for model, fit in fits.items()},
+        {model: (fit.coefficient != 0).sum(axis=1) for model, fit in fits.items()},
+        sets.training,
+    )
+
+
+@dataclass(frozen=True)
+class TrainingSets:
+    """Training sets, each split again for tuning.
+
+    Attributes
+    ----------
+    training : np.ndarray of bool, shape (sets, n)
+        From which a model is learnt.
+    inner, validation : np.ndarray of bool, shape (sets × folds, n)
+        Its parts for tuning: learnt from, and judged on; the folds of the first set come first.
+    """
+
+    training: np.ndarray
+    inner: np.ndarray
+    validation: np.ndarray
+
+
+def inner_folds(
+    training: np.ndarray, groups: np.ndarray, folds: int, rng: np.random.Generator
+) -> TrainingSets:
+    """Split each training set for tuning, balanced over the groups."""
+    inner, validation = [], []
+    for rows in training:
+        inside = np.flatnonzero(rows)
+        fold = np.full(len(groups), -1)
+        fold[inside] = deal(groups[inside], folds, rng)
+        for number in range(folds):
+            inner.append(rows & (fold != number))
+            validation.append(fold == number)
+    return TrainingSets(training, np.stack(inner), np.stack(validation))
+
+
+@dataclass(frozen=True)
+class Tuned:
+    """A penalised model of each training set, at the penalty that its inner folds chose.
+
+    Attributes
+    ----------
+    linear : np.ndarray, shape (sets, n)
+        Linear predictor of every subject, those outside the training set too.
+    coefficient : np.ndarray, shape (sets, k)
+        Of the standardised columns.
+    chosen : np.ndarray of int, shape (sets, k)
+        Which columns of the design these are, -1 for one without information.
+    penalty : np.ndarray, shape (sets,)
+    """
+
+    linear: np.ndarray
+    coefficient: np.ndarray
+    chosen: np.ndarray
+    penalty: np.ndarray
+
+
+def tuned(preparation: Preparation, loss: LogisticLoss | CoxLoss, sets: TrainingSets) -> Tuned:
+    """Learn imputation, scaling, selection, penalty and coefficients from each training set.
+
+    Parameters
+    ----------
+    preparation : Preparation
+        Candidate predictors.
+    loss : LogisticLoss or CoxLoss
+        The outcome.
+    sets : TrainingSets
+
+    Returns
+    -------
+    Tuned
+    """
+    count = len(sets.training)
+    folds = len(sets.inner) // count
+    rows = np.concatenate([sets.training, sets.inner])
     weight = rows.astype(float)
     residual = _null_residual(loss, weight)
-    predictor, size = {}, {}
-    for model, preparation in designs.items():
-        columns, _ = preparation.columns(rows, residual)
-        null_gradient = np.einsum("snk,sn->sk", columns, residual, optimize=True)
-        strongest = strongest_penalty(null_gradient[:folds])
-        path = np.maximum(strongest, 1e-8)[:, None] * PENALTIES
-        penalties = np.concatenate([path, np.repeat(path, folds, axis=0)])
-        intercept, beta = fit_paths(columns, weight, loss, penalties)
-        linear = columns @ beta + intercept[:, None, :]
-        held = _held_out_loss(loss, linear[folds:], inner_rows, validation_rows, folds)
-        best = np.argmin(held, axis=1)
-        predictor[model] = linear[fold, np.arange(n), best[fold]]
-        size[model] = (beta[np.arange(folds), :, best] != 0).sum(axis=1)
-    return Repeat(fold, predictor, size, outer)
+    columns, chosen = preparation.columns(rows, residual)
+    null_gradient = np.einsum("snk,sn->sk", columns, residual, optimize=True)
+    strongest = strongest_penalty(null_gradient[:count])
+    path = np.maximum(strongest, 1e-8)[:, None] * PENALTIES
+    penalties = np.concatenate([path, np.repeat(path, folds, axis=0)])
+    intercept, beta = fit_paths(columns, weight, loss, penalties)
+    linear = columns @ beta + intercept[:, None, :]
+    held = _held_out_loss(loss, linear[count:], sets.inner, sets.validation, folds)
+    best = np.argmin(held, axis=1)
+    which = np.arange(count)
+    return Tuned(linear[which, :, best], beta[which, :, best], chosen[:count], path[which, best])
 
 
 def _held_out_loss(

@@ -74,6 +74,7 @@ class Preparation:
         spread = np.sqrt((np.where(known, value - centre, 0.0) ** 2).sum(axis=0) / count)
         self._spread = np.where(spread > 1e-12 * (1.0 + np.abs(centre)), spread, 0.0)
         divisor = np.where(self._spread > 0, self._spread, 1.0)
+        self._given, self._centre, self._divisor = value, centre, divisor
         self._value = np.where(known, (filled - centre) / divisor, 0.0)
         self._square = self._value**2
         self._known = known.astype(float)
@@ -153,6 +154,37 @@ class Preparation:
             columns[s] = np.where(informative[s, pick], (imputed - mean[s, pick]) / spread, 0.0)
         chosen = np.where(np.take_along_axis(informative, chosen, axis=1), chosen, -1)
         return columns, chosen
+
+    def constants(
+        self, training: np.ndarray, chosen: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """What `columns` does to some columns under one training set, on the design's own scale.
+
+        Parameters
+        ----------
+        training : np.ndarray of bool, shape (n,)
+        chosen : np.ndarray of int, shape (k,)
+            Columns of the design that have information in the training set.
+
+        Returns
+        -------
+        imputed, centre, scale : np.ndarray, shape (k,)
+            A missing value becomes `imputed`; a value x becomes (x - centre) / scale.
+        """
+        rows = training.astype(float)
+        known = self._known[:, chosen] * rows[:, None]
+        median = self._medians(training)[chosen]
+        filled = np.where(known > 0, self._value[:, chosen], median)[training]
+        imputed = median * self._divisor[chosen] + self._centre[chosen]
+        for place, column in enumerate(chosen):
+            # a value that occurs is written as it is, not as what scaling back and forth left of it
+            given = self._given[training, column]
+            given = given[np.isfinite(given)]
+            nearest = given[np.argmin(np.abs(given - imputed[place]))]
+            if abs(nearest - imputed[place]) <= 1e-9 * self._divisor[column]:
+                imputed[place] = nearest
+        centre = filled.mean(axis=0) * self._divisor[chosen] + self._centre[chosen]
+        return imputed, centre, filled.std(axis=0) * self._divisor[chosen]
 
     def _sorted_highest(self) -> np.ndarray:
         return np.where(self._known > 0, self._value, -np.inf).max(axis=0, initial=-1e300)

@@ -64,6 +64,31 @@ def taken_by(transform: str, values: np.ndarray) -> np.ndarray:
     return ~np.isnan(values)
 
 
+def transformed(transform: str, values: np.ndarray) -> np.ndarray:
+    """Return values on the scale of a transform; meaningless where `taken_by` says no."""
+    with np.errstate(invalid="ignore", divide="ignore"):
+        if transform == "log2":
+            return np.log2(values)
+        if transform == "log10":
+            return np.log10(values)
+        if transform == "sqrt":
+            return np.sqrt(values)
+        if transform == "logit":
+            return np.log(values) - np.log1p(-values)
+    return values
+
+
+def lowered(limit: np.ndarray, logarithmic: bool | np.ndarray) -> np.ndarray:
+    """Return where values below their limit stand: at the limit over √2.
+
+    Log ratios stand ln(2)/2 under it, the same rule on their scale; a negative limit of any other marker
+    stands as it is, and so does 0, which is what not detected is where no limit is stated.
+    """
+    with np.errstate(invalid="ignore"):
+        divided = np.where(limit > 0, limit / np.sqrt(2.0), limit)
+    return np.where(logarithmic, limit - np.log(2.0) / 2.0, divided)
+
+
 def _place(limit: np.ndarray, logarithmic: bool, fraction: bool, lloq: float) -> str:
     """Say where values below their limits stand.
 
@@ -78,12 +103,12 @@ def _place(limit: np.ndarray, logarithmic: bool, fraction: bool, lloq: float) ->
     lloq : float
         Of the dictionary; NaN where it states none.
     """
-    lowered = np.ones(len(limit), dtype=bool) if logarithmic else limit > 0
-    unknown = (limit == 0) & ~lowered
+    over_root = np.ones(len(limit), dtype=bool) if logarithmic else limit > 0
+    unknown = (limit == 0) & ~over_root
     parts = []
-    if lowered.any():
+    if over_root.any():
         source = ""
-        if fraction and (limit[lowered] == lloq).all():
+        if fraction and (limit[over_root] == lloq).all():
             source = " (the limit is the dictionary's lloq)"
         elif fraction:
             source = " (of nothing found; the limit is the assay's lod_vaf in the coverage table)"
@@ -93,7 +118,7 @@ def _place(limit: np.ndarray, logarithmic: bool, fraction: bool, lloq: float) ->
             " (neither lod_vaf in the coverage table nor the dictionary's lloq)" if fraction else ""
         )
         parts.append(f"at 0 where no limit is stated{source}")
-    if not parts or (~lowered & ~unknown).any():
+    if not parts or (~over_root & ~unknown).any():
         parts.append("at the limit")
     return ", and ".join(parts)
 
@@ -108,10 +133,8 @@ def analysis_values(
     15 to 50 % the same, and the note says that imputation is called for; over 50 % the marker becomes
     detected (1) v not detected (0), or, where most are above the upper limit, above (1) v not (0).
     Then the marker's transform. A value that the transform cannot take (0 or less under a logarithm or a
-    logit, 1 or more under a logit, less than 0 under a root) is not usable, and noted. Log ratios below
-    their limit stand ln(2)/2 under it, the same rule on their scale; a negative limit of any
-    other marker stands as it is, and so does 0, which is what not detected is where no limit is stated.
-    The note says which.
+    logit, 1 or more under a logit, less than 0 under a root) is not usable, and noted. Log ratios and
+    limits of 0 or less: see `lowered`. The note says which.
 
     Parameters
     ----------
@@ -147,10 +170,7 @@ def analysis_values(
     biomarker = info["biomarker"].to_numpy(dtype=object)
     logarithmic = np.array([str(name).startswith(LOG_RATIOS) for name in biomarker], dtype=bool)
     limit = values.copy()
-    with np.errstate(invalid="ignore"):
-        lowered = np.where(values > 0, values / np.sqrt(2.0), values)
-    lowered = np.where(logarithmic[:, None], values - np.log(2.0) / 2.0, lowered)
-    values = np.where(below & quantity[:, None], lowered, values)
+    values = np.where(below & quantity[:, None], lowered(values, logarithmic[:, None]), values)
 
     transform = info["transform"].to_numpy(dtype=object)
     for name in ("log2", "log10", "logit", "sqrt"):
@@ -159,15 +179,7 @@ def analysis_values(
             continue
         part = values[rows]
         allowed = taken_by(name, part)
-        with np.errstate(invalid="ignore", divide="ignore"):
-            if name == "log2":
-                part = np.log2(part)
-            elif name == "log10":
-                part = np.log10(part)
-            elif name == "sqrt":
-                part = np.sqrt(part)
-            else:
-                part = np.log(part) - np.log1p(-part)
+        part = transformed(name, part)
         lost = (usable[rows] & ~allowed).sum(axis=1)
         for row in np.flatnonzero(lost):
             notes[rows[row]].append(f"{lost[row]} value(s) that {name} cannot take are left out")
