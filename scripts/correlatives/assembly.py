@@ -576,6 +576,8 @@ class Assembly:
             "timepoints": self._timepoints(),
             "population": str(self.config.get("population") or "randomised"),
             "columns": self.columns,
+            "alterations_count": list(self.config.get("alterations_count") or []),
+            "evaluable": dict(self.config.get("evaluable") or {}),
         }
 
     def _sample_table(self) -> pd.DataFrame:

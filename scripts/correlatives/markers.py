@@ -36,6 +36,7 @@ INFO = (
     "prespecified",
     "pathway",
     "direction",
+    "conversion",
     "domain",
 )
 

@@ -6,7 +6,6 @@ import pytest
 from biomarker_cohorts import cohort_of, identifiers, markers_of, trial
 from pytest import approx
 
-from correlatives.response import evaluate
 from correlatives.response.design_matrix import candidate_predictors
 from correlatives.response.elastic_net import (
     CoxLoss,
@@ -14,7 +13,7 @@ from correlatives.response.elastic_net import (
     fit_paths,
     strongest_penalty,
 )
-from correlatives.response.evaluation import PERFORMANCE, PREDICTIONS, SAMPLE_SIZE
+from correlatives.response.evaluation import PERFORMANCE, PREDICTIONS, SAMPLE_SIZE, evaluate
 from correlatives.response.nested_cv import PENALTIES, deal, repeats_of
 from correlatives.response.performance import concordance, concordance_parts, response_pairs
 from correlatives.response.preparation import Design, Preparation

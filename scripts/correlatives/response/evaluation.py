@@ -126,7 +126,7 @@ def evaluate(
     cohort = cohort.analysed()
     kind = cohort.study["endpoints"][endpoint]["type"]
     survival = kind != "response"
-    known, outcome, time = _outcome(cohort.subjects, endpoint, survival=survival)
+    known, outcome, time = known_outcomes(cohort.subjects, endpoint, survival=survival)
     outcome, time = outcome[known], time[known]
     n, events = int(known.sum()), int(outcome.sum())
     notes = (
@@ -160,9 +160,10 @@ def evaluate(
     )
 
 
-def _outcome(
+def known_outcomes(
     subjects: pd.DataFrame, endpoint: str, *, survival: bool
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return whose outcome is known, the outcome or event, and months (NaN for a response); shape (n,)."""
     if survival:
         time = subjects[f"{endpoint}_months"].to_numpy(dtype=float)
         outcome = subjects[f"{endpoint}_event"].to_numpy(dtype=float)

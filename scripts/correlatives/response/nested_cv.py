@@ -163,6 +163,8 @@ class Tuned:
     ----------
     linear : np.ndarray, shape (sets, n)
         Linear predictor of every subject, those outside the training set too.
+    intercept : np.ndarray, shape (sets,)
+        0 in a Cox model.
     coefficient : np.ndarray, shape (sets, k)
         Of the standardised columns.
     chosen : np.ndarray of int, shape (sets, k)
@@ -171,6 +173,7 @@ class Tuned:
     """
 
     linear: np.ndarray
+    intercept: np.ndarray
     coefficient: np.ndarray
     chosen: np.ndarray
     penalty: np.ndarray
@@ -206,7 +209,13 @@ def tuned(preparation: Preparation, loss: LogisticLoss | CoxLoss, sets: Training
     held = _held_out_loss(loss, linear[count:], sets.inner, sets.validation, folds)
     best = np.argmin(held, axis=1)
     which = np.arange(count)
-    return Tuned(linear[which, :, best], beta[which, :, best], chosen[:count], path[which, best])
+    return Tuned(
+        linear[which, :, best],
+        intercept[which, best],
+        beta[which, :, best],
+        chosen[:count],
+        path[which, best],
+    )
 
 
 def _held_out_loss(

@@ -158,7 +158,7 @@ class Preparation:
     def constants(
         self, training: np.ndarray, chosen: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """What `columns` does to some columns under one training set, on the design's own scale.
+        """Return what `columns` does to some columns under one training set, on the design's own scale.
 
         Parameters
         ----------

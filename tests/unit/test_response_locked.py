@@ -1,0 +1,468 @@
+"""Locked models: written, read, refused when edited, and applied to subjects they were not fitted on."""
+
+import json
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from biomarker_cohorts import cohort_of, identifiers, markers_of
+from pytest import approx
+
+from correlatives.cohort import Cohort
+from correlatives.markers import ABOVE, BELOW, MEASURED, MISSING, Markers
+from correlatives.response.evaluation import PERFORMANCE, SAMPLE_SIZE
+from correlatives.response.locked import (
+    LockedModelError,
+    as_text,
+    digest_of,
+    findings,
+    read_locked,
+    risk,
+    score,
+)
+from correlatives.response.locking import breslow, horizon, lock
+
+SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
+
+NO_PERFORMANCE = pd.DataFrame(columns=PERFORMANCE)
+NO_SIZE = pd.DataFrame(columns=SAMPLE_SIZE)
+
+
+def study(n: int = 160, seed: int = 1, prefix: str = "S", **about: object) -> Cohort:
+    """A cohort in which a few inputs of every kind matter, with gaps and limits of detection."""
+    rng = np.random.default_rng(seed)
+    subjects = np.array([f"{prefix}{name}" for name in identifiers(n)], dtype=object)
+    tk1 = np.exp(rng.normal(5, 1, n))
+    score3 = rng.integers(0, 4, n).astype(float)
+    gene = (rng.random(n) < 0.3).astype(float)
+    rare = np.exp(rng.normal(0, 1, n))
+    noise = rng.normal(size=(5, n))
+    markers = markers_of(
+        subjects,
+        {"TK1": tk1, "IHC": score3, "gene:RB1": gene, "IL6": rare}
+        | {f"noise {j}": noise[j] for j in range(5)},
+    )
+    info = markers.info.copy()
+    info["specimen"] = ["serum", "archival_tissue", "plasma", "serum", *["serum"] * 5]
+    info["kind"] = ["continuous", "ordinal", "binary", "continuous", *["continuous"] * 5]
+    info["transform"] = ["log2", "none", "none", "log2", *["none"] * 5]
+    info["levels"] = ["", "0<1+<2+<3+", "", "", *[""] * 5]
+    info["positive"] = ["", "", "", "", *[""] * 5]
+    info["unit"] = ["ng/mL", "", "", "pg/mL", *[""] * 5]
+    info["conversion"] = ["pg/mL*0.001", "", "", "", *[""] * 5]
+    info["assay"] = ["elisa", "pathology", "", "plex", *["plex"] * 5]
+    info["domain"] = ["blood", "tissue", "alterations", "blood", *["blood"] * 5]
+    value, state = markers.value.copy(), markers.state.copy()
+    low = value[0] < 60
+    value[0][low], state[0][low] = 60.0, BELOW
+    few = value[3] < np.quantile(value[3], 0.6)
+    value[3][few], state[3][few] = np.quantile(value[3], 0.6), BELOW
+    gone = rng.random(n) < 0.15
+    for row in (0, 3):
+        value[row][gone], state[row][gone] = np.nan, MISSING
+    markers = Markers(subjects, info, value, state)
+    ecog = np.where(rng.random(n) < 0.1, np.nan, rng.integers(0, 3, n))
+    site = rng.choice(["A", "B", "C"], n)
+    log_hazard = (
+        0.6 * (np.log2(tk1) - 7) / 1.4 + 0.5 * gene + 0.4 * (score3 - 1.5) + 0.4 * (site == "C")
+    )
+    time = rng.exponential(10 * np.exp(-log_hazard))
+    censored = rng.uniform(4, 30, n)
+    response = rng.random(n) < 1 / (1 + np.exp(log_hazard))
+    cohort = cohort_of(
+        markers,
+        arm=rng.integers(0, 2, n),
+        endpoints={
+            "PFS": (np.minimum(time, censored).round(1), (time <= censored).astype(float)),
+            "ORR": response.astype(float),
+        },
+        age=rng.normal(60, 8, n).round(),
+        ecog=ecog,
+        site=site,
+    )
+    return replace(
+        cohort,
+        study=cohort.study
+        | {"alterations_count": ["pathogenic"], "evaluable": {"min_tumour_fraction": 0.01}}
+        | about,
+        pathways=pd.DataFrame({"gene": [], "kind": [], "pathway": [], "direction": []}),
+    )
+
+
+def locked(cohort: Cohort, endpoint: str):
+    return lock(
+        cohort,
+        endpoint,
+        ["age", "ecog", "site"],
+        seed=3,
+        performance=NO_PERFORMANCE,
+        sample_size=NO_SIZE,
+        tables={"subjects.csv": "0123456789ab"},
+        version="0.1.0",
+    )
+
+
+@pytest.fixture(scope="module")
+def cohort():
+    return study()
+
+
+@pytest.fixture(scope="module")
+def models(cohort, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("locked")
+    made = {}
+    for endpoint in ("PFS", "ORR"):
+        fit = locked(cohort, endpoint)
+        path = folder / f"{endpoint}.json"
+        path.write_text(as_text(fit.content), encoding="utf-8")
+        made[endpoint] = (fit, path)
+    return made
+
+
+# --- the same predictions ---------------------------------------------------------------------------
+
+ELSEWHERE = """
+import sys
+sys.path.insert(0, sys.argv[1])
+from correlatives.cohort import Cohort
+from correlatives.response.locked import read_locked, score
+from pathlib import Path
+here = Path(sys.argv[2])
+cohort = Cohort.read([here / f"{part}.parquet" for part in ("outcomes", "blood", "tissue", "alterations")])
+score(read_locked(here / "model.json"), cohort).to_json(here / "scores.json", orient="split", double_precision=15)
+assert not [m for m in sys.modules if "elastic_net" in m or "nested_cv" in m or m.startswith(("sklearn", "sksurv"))]
+"""
+
+
+@pytest.mark.parametrize("endpoint", ["PFS", "ORR"])
+def test_a_fresh_process_with_the_file_and_the_tables_gives_the_fitted_models_predictions(
+    endpoint, cohort, models, tmp_path
+):
+    fit, path = models[endpoint]
+    cohort.write(tmp_path)
+    (tmp_path / "model.json").write_bytes(path.read_bytes())
+    subprocess.run(
+        [sys.executable, "-c", ELSEWHERE, str(SCRIPTS), str(tmp_path)], check=True, cwd=tmp_path
+    )
+    whole = json.loads((tmp_path / "scores.json").read_text())
+    table = pd.DataFrame(whole["data"], columns=whole["columns"]).set_index("subject_id")
+    assert len(fit.content["inputs"]) >= 4
+    # double arithmetic in another order leaves about 1e-15
+    assert table.loc[fit.subjects, "score"].to_numpy() == approx(fit.predictor, abs=1e-10)
+    if endpoint == "ORR":
+        assert table.loc[fit.subjects, "probability"].to_numpy() == approx(
+            1 / (1 + np.exp(-fit.predictor)), abs=1e-10
+        )
+    # nothing of the training data lies outside its own range
+    assert set(table["outside_range"]) == {""}
+
+
+def test_every_kind_of_input_is_in_a_model(models):
+    inputs = {item["name"]: item for item in models["PFS"][0].content["inputs"]}
+    assert {"serum:TK1", "archival_tissue:IHC", "plasma:gene:RB1", "clinical:site"} <= set(inputs)
+    assert inputs["serum:TK1"]["range"][0] == approx(60 / np.sqrt(2))
+    assert inputs["serum:TK1"]["unit"] == "ng/mL"
+    assert inputs["plasma:gene:RB1"]["definition"]["alterations_count"] == ["pathogenic"]
+
+
+def test_the_baseline_is_the_nelson_aalen_curve_where_nothing_predicts():
+    time = np.array([1.0, 2.0, 2.0, 3.0, 5.0])
+    event = np.array([1.0, 1.0, 1.0, 0.0, 1.0])
+    months, survival = breslow(time, event, np.zeros(5))
+    assert months == [1.0, 2.0, 5.0]
+    assert survival == approx(np.exp(-np.cumsum([1 / 5, 2 / 4, 1 / 1])))
+
+
+def test_the_risk_is_that_of_a_proportional_hazard():
+    model = {"baseline": {"time_months": [1.0, 2.0], "survival": [0.9, 0.5]}}
+    shift = np.log(np.array([1.0, 2.0]))
+    assert risk(model, shift, 0.5) == approx([0, 0])
+    assert risk(model, shift, 1.0) == approx([0.1, 1 - 0.9**2])
+    assert risk(model, shift, 9.0) == approx([0.5, 0.75])
+    assert risk({"baseline": {"time_months": [1.0], "survival": [0.0]}}, shift, 2.0) == approx(
+        [1, 1]
+    )
+
+
+def test_mean_predicted_risk_is_near_the_observed_one(cohort, models):
+    """Breslow's baseline makes expected events equal observed ones over all follow-up."""
+    model = models["PFS"][0].content
+    table = score(model, cohort)
+    time, event = (cohort.subjects[f"PFS_{part}"].to_numpy() for part in ("months", "event"))
+    survival = np.r_[1.0, model["baseline"]["survival"]]
+    place = np.searchsorted(model["baseline"]["time_months"], time, side="right")
+    expected = -np.log(survival[place]) * np.exp(table["score"].to_numpy())
+    assert expected.sum() == approx(event.sum(), rel=1e-9)
+
+
+def test_the_horizon_is_a_milestone_that_half_were_followed_to():
+    time = np.arange(1.0, 21.0)
+    assert horizon(time, [6, 12, 24]) == 6
+    assert horizon(time, [24]) == approx(10.5)
+
+
+# --- the file ---------------------------------------------------------------------------------------
+
+
+def test_the_file_is_the_same_every_time_and_gives_the_same_doubles(cohort, models):
+    fit, path = models["PFS"]
+    assert as_text(locked(cohort, "PFS").content) == path.read_text(encoding="utf-8")
+    again = read_locked(path)
+    assert again == {**fit.content, "digest": again["digest"]}
+    assert as_text(again) == path.read_text(encoding="utf-8")
+
+
+def test_layout_alone_may_change(models, tmp_path):
+    other = tmp_path / "compact.json"
+    other.write_text(json.dumps(json.loads(models["PFS"][1].read_text())))
+    assert read_locked(other) == read_locked(models["PFS"][1])
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        lambda m: m["inputs"][0]["terms"][0].__setitem__(
+            "coefficient", np.nextafter(m["inputs"][0]["terms"][0]["coefficient"], 9)
+        ),
+        lambda m: m["baseline"]["survival"].pop(),
+        lambda m: m["intended_use"].append("Anything."),
+        lambda m: m["inputs"].pop(),
+        lambda m: m["data_freeze"].__setitem__("simulated", False),
+    ],
+)
+def test_a_file_edited_by_hand_is_refused(edit, models, tmp_path):
+    model = json.loads(models["PFS"][1].read_text())
+    edit(model)
+    path = tmp_path / "edited.json"
+    path.write_text(json.dumps(model))
+    with pytest.raises(LockedModelError, match="was changed after it was written"):
+        read_locked(path)
+
+
+def test_what_is_no_locked_model_is_told(models, tmp_path):
+    path = tmp_path / "x.json"
+    with pytest.raises(LockedModelError, match="there is no such file"):
+        read_locked(path)
+    for text, words in (
+        ("{", "is no JSON"),
+        ('{"a": NaN}', "NaN is no number"),
+        ('{"a": 1, "a": 2}', "'a' is there twice"),
+        ("[1]", "is no locked model"),
+        ('{"format": "locked response model", "format_version": 9}', "format version 9"),
+    ):
+        path.write_text(text)
+        with pytest.raises(LockedModelError, match=words):
+            read_locked(path)
+    model = json.loads(models["PFS"][1].read_text())
+    model["format_version"] = 2
+    path.write_text(json.dumps({**model, "digest": digest_of(model)}))
+    with pytest.raises(LockedModelError, match="this workflow reads 1"):
+        read_locked(path)
+
+
+def test_a_study_too_small_for_a_model_says_so_and_its_file_is_refused(tmp_path):
+    small = study(n=14)
+    fit = locked(small, "ORR")
+    assert "no model is fitted" in fit.content["refused"]
+    path = tmp_path / "ORR.json"
+    path.write_text(as_text(fit.content))
+    with pytest.raises(LockedModelError, match="holds no model: ORR"):
+        read_locked(path)
+
+
+def test_the_training_data_have_a_digest_that_knows_every_value(cohort, models):
+    freeze = models["PFS"][0].content["data_freeze"]
+    other = replace(cohort, subjects=cohort.subjects.assign(age=cohort.subjects["age"] + 1e-9))
+    assert locked(other, "PFS").content["data_freeze"]["training_data"] != freeze["training_data"]
+    assert freeze["tables"] == {"subjects.csv": "0123456789ab"}
+
+
+# --- new subjects -----------------------------------------------------------------------------------
+
+
+def changed(cohort: Cohort, row: int, **info: object) -> Cohort:
+    frame = cohort.markers.info.copy()
+    for column, value in info.items():
+        frame.loc[row, column] = value
+    return replace(cohort, markers=replace(cohort.markers, info=frame))
+
+
+def with_value(cohort: Cohort, row: int, place: int, value: float, state: int) -> Cohort:
+    values, states = cohort.markers.value.copy(), cohort.markers.state.copy()
+    values[row, place], states[row, place] = value, state
+    return replace(cohort, markers=replace(cohort.markers, value=values, state=states))
+
+
+def test_a_score_can_be_worked_out_by_hand(models):
+    model = models["PFS"][0].content
+    new = study(n=1, seed=9, prefix="N")
+    new = with_value(new, 0, 0, 30.0, BELOW)
+    total = 0.0
+    for item in model["inputs"]:
+        for term in item["terms"]:
+            if item["name"] == "serum:TK1":
+                x = np.log2(30 / np.sqrt(2)) if term["is"] == "value" else 0.0
+            elif item["table"] == "subjects" and item["kind"] == "words":
+                x = float(new.subjects[item["column"]][0] == term.get("word", ""))
+            elif item["table"] == "subjects":
+                x = float(new.subjects[item["column"]][0])
+            else:
+                row = list(new.markers.info["biomarker"]).index(item["biomarker"])
+                x = new.markers.value[row, 0]
+                missing = np.isnan(x)
+                x = float(missing) if term["is"] == "missing" else x
+                if missing and term["is"] == "value":
+                    x = term["if_missing"]
+                elif item["rule"] == "detected" and term["is"] == "value":
+                    x = float(new.markers.state[row, 0] != BELOW)
+                elif item["transform"] == "log2" and term["is"] == "value":
+                    x = np.log2(x)
+            total += term["coefficient"] * (x - term["centre"]) / term["scale"]
+    line = score(model, new).iloc[0]
+    assert line["score"] == approx(total, abs=1e-12)
+    # the assay of the new subject reaches lower than that of the training subjects did
+    assert line["outside_range"].startswith("serum:TK1 = 21.21 ng/mL (trained on 42.43 to ")
+
+
+def test_each_subjects_missing_inputs_are_named_and_imputed(models):
+    model = models["PFS"][0].content
+    new = study(n=3, seed=5, prefix="N")
+    new = with_value(new, 0, 1, np.nan, MISSING)
+    new.subjects.loc[2, "site"] = None
+    table = score(model, new)
+    assert "serum:TK1" in table["missing_inputs"][1].split("; ")
+    assert "clinical:site" in table["missing_inputs"][2].split("; ")
+    assert "clinical:site" not in table["missing_inputs"][1].split("; ")
+    assert np.isfinite(table["score"]).all()
+    nobody = new
+    for row in range(len(new.markers)):
+        nobody = with_value(nobody, row, 0, np.nan, MISSING)
+    nobody.subjects.loc[0, ["site", "age", "ecog"]] = None
+    assert score(model, nobody)["note"][0] == "no input is known: the score of imputed values"
+
+
+def test_values_outside_the_training_range_and_unknown_words_are_flagged(models):
+    model = models["PFS"][0].content
+    new = study(n=2, seed=6, prefix="N")
+    new = with_value(new, 0, 0, 1e7, ABOVE)
+    new.subjects.loc[1, "site"] = "Z"
+    table = score(model, new)
+    assert "serum:TK1 = 1e+07 ng/mL" in table["outside_range"][0]
+    assert "clinical:site = Z (trained on A, B, C)" in table["outside_range"][1]
+    assert "clinical:site" in table["missing_inputs"][1]
+    known = new.subjects.copy()
+    known["site"] = [known["site"][0], None]
+    assert score(model, replace(new, subjects=known))["score"][1] == table["score"][1]
+
+
+def test_the_rule_for_values_below_the_limit_is_the_models_not_the_new_datas(models):
+    """IL6 was mostly below its limit in training, and became detected v not."""
+    item = {
+        "name": "serum:IL6",
+        "table": "measurements",
+        "biomarker": "IL6",
+        "specimen": "serum",
+        "assay": "plex",
+        "kind": "continuous",
+        "unit": "pg/mL",
+        "transform": "none",
+        "rule": "detected",
+        "range": [1.5, 2.5],
+        "terms": [
+            {"is": "value", "if_missing": 0.0, "centre": 0.5, "scale": 0.5, "coefficient": 1.0}
+        ],
+    }
+    model = {**models["PFS"][0].content, "inputs": [item]}
+    new = study(n=4, seed=8, prefix="N")
+    given = ((9.0, MEASURED), (2.0, BELOW), (0.1, BELOW), (np.nan, MISSING))
+    for place, (value, state) in enumerate(given):
+        new = with_value(new, 3, place, value, state)
+    table = score(model, new)
+    assert list(table["score"]) == [1.0, -1.0, -1.0, -1.0]
+    assert list(table["outside_range"]) == [
+        "",
+        "",
+        "serum:IL6 = 0.1 pg/mL (limits in training 1.5 to 2.5)",
+        "",
+    ]
+    above = {**model, "inputs": [{**item, "rule": "above"}]}
+    assert list(score(above, with_value(new, 3, 0, 2.0, ABOVE))["score"]) == [1.0, -1.0, -1.0, -1.0]
+
+
+def test_a_model_of_mostly_undetected_values_says_its_rule(cohort):
+    """With IL6 the only marker, and strong, it is in the model as what it became."""
+    il6 = replace(
+        cohort,
+        markers=cohort.markers.where(cohort.markers.info["biomarker"] == "IL6"),
+        subjects=cohort.subjects.assign(ORR=(cohort.markers.state[3] != BELOW).astype(float)),
+    )
+    (item,) = (item for item in locked(il6, "ORR").content["inputs"] if item["name"] == "serum:IL6")
+    limit = cohort.markers.value[3][cohort.markers.state[3] == BELOW][0]
+    assert (item["rule"], item["transform"], item["range"]) == ("detected", "none", [limit, limit])
+
+
+def told(model, cohort):
+    return {(f.rule, f.column): f.message for f in findings(model, cohort, "PFS.json")}
+
+
+def test_nothing_is_told_of_data_that_fit(cohort, models):
+    assert told(models["PFS"][0].content, cohort) == {}
+
+
+def test_units_are_converted_or_both_are_named(cohort, models):
+    model = models["PFS"][0].content
+    scores = score(model, cohort)["score"].to_numpy()
+
+    def in_unit(unit: str, factor: float, conversion: str = "") -> Cohort:
+        value = cohort.markers.value.copy()
+        value[0] *= factor
+        other = replace(cohort, markers=replace(cohort.markers, value=value))
+        return changed(other, 0, unit=unit, conversion=conversion)
+
+    # by the conversion that the model brings along, and by that of the new dictionary
+    for other in (in_unit("PG/ml", 1000.0), in_unit("ug/L", 7.0, "ng/mL*7")):
+        assert told(model, other) == {}
+        table = score(model, other)
+        assert table["score"].to_numpy() == approx(scores, abs=1e-10)
+        assert set(table["outside_range"]) == {""}
+    message = told(model, in_unit("U/L", 1.0))["locked_unit_differs", "TK1"]
+    assert "'U/L'" in message and "'ng/mL'" in message
+    assert "states no unit" in told(model, in_unit("", 1.0))["locked_unit_differs", "TK1"]
+
+
+def test_inputs_that_mean_something_else_are_told(cohort, models):
+    model = models["PFS"][0].content
+    subjects = cohort.subjects
+    assert ("locked_input_missing", "site") in told(
+        model, replace(cohort, subjects=subjects.drop(columns="site"))
+    )
+    coded = subjects.assign(site=subjects["site"].map({"A": 1.0, "B": 2.0, "C": 3.0}))
+    assert ("locked_input_differs", "site") in told(model, replace(cohort, subjects=coded))
+    assert ("locked_input_differs", "IHC") in told(model, changed(cohort, 1, levels="3+<2+<1+<0"))
+    assert ("locked_input_differs", "IHC") in told(model, changed(cohort, 1, kind="continuous"))
+    counted = replace(cohort, study=cohort.study | {"alterations_count": []})
+    assert "['pathogenic']" in told(model, counted)["locked_input_differs", "gene:RB1"]
+    assert ("locked_input_unmeasured", "TK1") in told(model, changed(cohort, 0, biomarker="TK-1"))
+    assert ("locked_assay_differs", "TK1") in told(model, changed(cohort, 0, assay="other"))
+    twice = replace(
+        cohort,
+        markers=Markers.concatenate(
+            [cohort.markers, cohort.markers.where(cohort.markers.info["biomarker"] == "TK1")]
+        ),
+    )
+    last = len(twice.markers) - 1
+    both = changed(changed(twice, 0, assay="a"), last, assay="b")
+    assert ("locked_input_ambiguous", "TK1") in told(model, both)
+    assert told(model, changed(twice, last, assay="b")) == {}
+    real = replace(cohort, study=cohort.study | {"simulated": False})
+    assert ("locked_model_simulated", "") in told(model, real)
+    other = dict(cohort.study["endpoints"], PFS={"type": "response"})
+    differs = replace(cohort, study=cohort.study | {"endpoints": other})
+    assert ("locked_endpoint_differs", "endpoint") in told(model, differs)
+    age = {"name": "clinical:age", "table": "subjects", "column": "age", "kind": "number"}
+    words = replace(cohort, subjects=subjects.assign(age="old"))
+    assert "'old' is none" in told({**model, "inputs": [age]}, words)["locked_input_differs", "age"]
