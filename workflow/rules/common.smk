@@ -113,6 +113,13 @@ RAW_MADE = [shown(path) for path in RAW_FILES if made(path)]
 RAW_GIVEN = [path for path in RAW_FILES if not made(path)]
 
 
+def name_in_freeze(path):
+    """What a table is called in the data freeze: its path from the data folder, on any machine."""
+    absolute = Path(path).absolute()
+    folder = DATA.absolute()
+    return absolute.relative_to(folder) if folder in absolute.parents else absolute.name
+
+
 # --- results ----------------------------------------------------------------------------------------
 
 

@@ -93,7 +93,11 @@ rule summarise_response_models:
         "../../scripts/summarise_response_models.py"
 
 
+include: "locked.smk"
+
+
 rule response:
     input:
         rules.admit_cohort.output,
         rules.summarise_response_models.output,
+        rules.lock_response_models.output,

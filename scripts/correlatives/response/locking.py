@@ -200,6 +200,7 @@ def lock(
         "population": str(cohort.study["population"]),
         "subjects": n,
         "events": events,
+        "digests": "of each table, the first 12 hexadecimal digits of its SHA-256",
         "tables": dict(sorted(tables.items())),
         "training_data": training_digest(subjects, design, outcome, time),
     }

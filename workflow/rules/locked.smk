@@ -1,0 +1,38 @@
+# The prespecified response model, written down so that it can be applied to new subjects without refitting.
+import tomllib
+
+VERSION = tomllib.loads((HOUSE / "pyproject.toml").read_text(encoding="utf-8"))[
+    "project"
+]["version"]
+
+
+rule lock_response_models:
+    input:
+        cohort=cohort("outcomes", "blood", "tissue", "alterations", "pathways"),
+        performance="<results>/response/performance.tsv",
+        sample_size="<results>/response/sample_size.tsv",
+        made=RAW_MADE,
+        code=code("lock_response_models"),
+    output:
+        models=expand("<results>/response/locked/{endpoint}.json", endpoint=LEARNED),
+    log:
+        "<logs>/response/lock.log",
+    benchmark:
+        "<benchmarks>/response/lock.tsv"
+    conda:
+        "../../envs/statistics.yaml"
+    resources:
+        mem_mb=lambda wildcards, attempt: 2000 * attempt,
+        runtime=lambda wildcards, attempt: 20 * attempt,
+    params:
+        **digests("lock_response_models"),
+        endpoints=LEARNED,
+        clinical=lookup(dpath="response/clinical", within=config),
+        seed=config["seed"],
+        version=VERSION,
+        tables={f"{name_in_freeze(path)}": digest(path) for path in RAW_GIVEN},
+        made={shown(path): f"{name_in_freeze(path)}" for path in RAW_MADE},
+    message:
+        "Fitting the response models on all subjects, and writing them down"
+    script:
+        "../../scripts/lock_response_models.py"
