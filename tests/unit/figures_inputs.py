@@ -9,9 +9,19 @@ import numpy as np
 import pandas as pd
 from matplotlib.text import Text
 
-from correlatives.cohort import EMPTY, INFO, MEASURED, MISSING, NOT_EVALUABLE, Cohort, Markers
+from correlatives.cohort import (
+    BELOW,
+    EMPTY,
+    INFO,
+    MEASURED,
+    MISSING,
+    NOT_EVALUABLE,
+    Cohort,
+    Markers,
+)
 from correlatives.figures.style import SMALL, drawing
 from correlatives.intervals import Interval
+from correlatives.markers import NUMBERS
 from correlatives.predictive.continuous import COLUMNS as CURVES
 from correlatives.predictive.levels import Split
 
@@ -115,6 +125,79 @@ def with_genes(cohort, genes, seed=5):
     return dataclasses.replace(
         cohort, markers=markers, calls=pd.DataFrame(calls, columns=EMPTY["calls"])
     )
+
+
+VISITS = {"baseline": 0, "C1D15": 15, "C2D1": 22, "progression": 120}
+TRANSFORMS = ("log2", "sqrt", "none", "logit")
+
+
+def with_quantities(cohort, p, *, seed=7, name="quantity {}"):
+    """Give the cohort continuous markers at four visits, with samples, some values below their limit."""
+    r = np.random.default_rng(seed)
+    ids = cohort.subjects["subject_id"].to_numpy(dtype=object)
+    n = len(ids)
+    info, values, states = [], [], []
+    for i in range(p):
+        transform = TRANSFORMS[i % 4]
+        level = r.normal(size=n)
+        for step, visit in enumerate(VISITS):
+            value = level + r.normal(0, 0.3, n) - 0.2 * step
+            value = {"log2": np.exp2(value), "sqrt": 40 * value**2, "none": value}.get(
+                transform, 1 / (1 + np.exp(-value))
+            )
+            there = r.uniform(size=n) < (0.55 if visit == "progression" else 0.9)
+            below = there & (transform == "log2") & (value < 0.6)
+            info.append(
+                {
+                    **dict.fromkeys(INFO, ""),
+                    **dict.fromkeys(NUMBERS, np.nan),
+                    "biomarker": name.format(i),
+                    "label": f"A label of {name.format(i)}",
+                    "specimen": ("plasma", "serum", "archival_tissue")[i % 3]
+                    if visit != "progression" or i % 3 < 2
+                    else "biopsy",
+                    "timepoint": visit,
+                    "kind": "continuous",
+                    "transform": transform,
+                    "unit": "ng/mL",
+                    "family": "confirmatory" if i == 1 else "exploratory",
+                }
+            )
+            values.append(np.where(there, np.where(below, 0.6, value), np.nan))
+            states.append(np.where(below, BELOW, np.where(there, MEASURED, MISSING)))
+    markers = Markers(
+        ids,
+        pd.DataFrame(info, columns=list(INFO)),
+        np.array(values, dtype=float).reshape(-1, n),
+        np.array(states, dtype=np.uint8).reshape(-1, n),
+    )
+    samples = pd.DataFrame(
+        [
+            {
+                "sample_id": f"{subject}-{specimen}-{visit}",
+                "subject_id": subject,
+                "specimen": specimen,
+                "timepoint": visit,
+                "months": (day + (k % 5)) / 30.4375,
+                "chosen": True,
+                "usable": True,
+            }
+            for k, subject in enumerate(ids)
+            for visit, day in VISITS.items()
+            for specimen in ("plasma", "serum")
+        ],
+        columns=EMPTY["samples"],
+    )
+    course = pd.DataFrame(
+        [
+            (subject, "dose", "palbociclib", start, start + 13.0, 125.0, None)
+            for subject in ids[1::2]
+            for start in (5.0, 26.0, 47.0)
+        ],
+        columns=EMPTY["course"],
+    )
+    study = {**cohort.study, "baseline": "baseline", "timepoints": list(VISITS)}
+    return dataclasses.replace(cohort, markers=markers, samples=samples, course=course, study=study)
 
 
 INTERVALS = (

@@ -20,10 +20,12 @@ from figures_inputs import (
     make_values,
     texts_drawn,
     with_genes,
+    with_quantities,
 )
 
 from correlatives.figures import (
     acquired,
+    alluvial,
     calibration,
     continuous,
     flow,
@@ -38,11 +40,13 @@ from correlatives.figures import (
     prognostic_predictive,
     response_rates,
     roc,
+    slopes,
     swimmer,
     volcano,
     waterfall,
 )
 from correlatives.figures.style import DOUBLE, SINGLE, STAMP, TALLEST
+from correlatives.resistance.change import paired_change
 from correlatives.tables.flow import Flow
 
 GENES = ["TP53", "PIK3CA", "RB1", "=SUM(A1)", "A gene $with$ a *long* name {{ 1 }}"]
@@ -104,6 +108,23 @@ def make_acquired(arms=ARMS, genes=10):
     between = between.assign(rate_difference=0.04, rate_difference_low=-0.1)
     between = between.assign(rate_difference_high=0.2, p_fisher=0.3, p_adjusted=0.4, q_value=0.6)
     return within, (between if len(arms) > 1 else None)
+
+
+@functools.cache
+def followed(n, who, p, name="quantity {}"):
+    """Return a cohort with continuous markers at four visits, and how they changed."""
+    cohort = with_quantities(some(n, who), p, name=name)
+    return cohort, paired_change(cohort, "baseline", "progression", ["C1D15", "C2D1"])
+
+
+def make_pathways(arms, pathways, specimens):
+    """Return acquired.tsv with that many pathways in that many specimens."""
+    template = make_acquired(arms)[0].query("name == 'RB'")
+    return pd.concat(
+        template.assign(name=f"A pathway {i} with a long name", specimen=f"specimen_{j}")
+        for j in range(specimens)
+        for i in range(pathways)
+    )
 
 
 def make_rates(arms=ARMS):
@@ -182,6 +203,17 @@ CASES = {
     "acquired": lambda s: acquired.draw(*make_acquired(), arms=ARMS, simulated=s),
     "acquired, many": lambda s: acquired.draw(*make_acquired(ODD, 60), arms=ODD, simulated=s),
     "acquired, one arm": lambda s: acquired.draw(*make_acquired(ALONE), arms=ALONE, simulated=s),
+    "alluvial": lambda s: alluvial.draw(make_acquired()[0], arms=ARMS, simulated=s),
+    "alluvial, genes": lambda s: alluvial.draw(
+        make_acquired(ODD, 60)[0].query("level == 'gene'"), arms=ODD, simulated=s
+    ),
+    "alluvial, many": lambda s: alluvial.draw(make_pathways(ODD, 14, 5), arms=ODD, simulated=s),
+    "alluvial, one arm": lambda s: alluvial.draw(
+        make_pathways(ALONE, 5, 3), arms=ALONE, simulated=s
+    ),
+    "slopes": lambda s: slopes.draw(*followed(46, "two", 4), simulated=s),
+    "slopes, many": lambda s: slopes.draw(*followed(600, "odd", 20, LONG), simulated=s),
+    "slopes, one arm": lambda s: slopes.draw(*followed(46, "one", 3), simulated=s),
     "rates": lambda s: response_rates.draw(make_rates(), RATES, arms=ARMS, simulated=s),
     "rates, odd names": lambda s: response_rates.draw(
         make_rates(ODD), RATES, arms=ODD, simulated=s
@@ -260,6 +292,8 @@ EMPTIES = {
     "correlation": lambda: marker_correlation.draw(*make_values(1)),
     "km by marker": lambda: marker_km.draw(EMPTY_COHORT, "PFS", make_splits(EMPTY_COHORT, 1)),
     "acquired": lambda: acquired.draw(make_acquired()[0].iloc[:0], None, arms=ARMS),
+    "alluvial": lambda: alluvial.draw(make_acquired()[0].iloc[:0], arms=ARMS),
+    "slopes": lambda: slopes.draw(EMPTY_COHORT, followed(46, "two", 4)[1].iloc[:0]),
     "rates": lambda: response_rates.draw(make_rates().iloc[:0], arms=ARMS),
     "roc": lambda: roc.draw(make_predictions().iloc[:0], "ORR"),
     "calibration": lambda: calibration.draw(make_predictions().iloc[:0], "ORR"),

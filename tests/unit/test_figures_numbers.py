@@ -1,5 +1,6 @@
 """The numbers beside each figure are those that are drawn, and those of the tables."""
 
+import dataclasses
 import re
 
 import numpy as np
@@ -17,6 +18,7 @@ from figures_inputs import (
 from test_figures_all import (
     CONTRAST,
     RATES,
+    followed,
     make_acquired,
     make_flow,
     make_inventory,
@@ -27,6 +29,7 @@ from test_figures_all import (
 from correlatives.cohort import Markers
 from correlatives.figures import (
     acquired,
+    alluvial,
     calibration,
     flow,
     forest_predictive,
@@ -36,11 +39,15 @@ from correlatives.figures import (
     oncoprint,
     response_rates,
     roc,
+    slopes,
     swimmer,
     volcano,
     waterfall,
 )
+from correlatives.figures.courses import change_in_words
 from correlatives.figures.markers import rank
+from correlatives.figures.style import format_interval
+from correlatives.resistance.change import paired_change
 from correlatives.survival.kaplan_meier import KaplanMeier
 
 
@@ -623,3 +630,95 @@ def test_survival_models_have_no_probabilities():
     predictions = make_predictions().assign(probability=np.nan)
     drawn = roc.draw(predictions, "PFS")
     assert re.search("no predicted probabilities", drawn.caption)
+
+
+# -------------------------------------------------------------------------------------- resistance
+
+
+def test_the_alluvial_accounts_for_every_pair():
+    within = make_acquired()[0]
+    drawn = alluvial.draw(within, arms=ARMS)
+    rows = drawn.source
+    assert set(rows["level"]) == {"pathway"}
+    fates = ["kept", "gained", "lost", "absent", "not_evaluable"]
+    assert (rows[fates].sum(axis=1) == rows["pairs"]).all()
+    assert (rows["not_evaluable"] == 5).all()
+    given = within[within["level"] == "pathway"].set_index(["name", "arm"])
+    for row in rows.itertuples():
+        assert row.gained == given.loc[(row.name, row.arm), "gained"]
+    ribbons = [
+        patch
+        for axes in drawn.figure.axes
+        for patch in axes.patches
+        if patch.get_gid() in ("kept", "gained", "lost", "absent")
+    ]
+    assert len(ribbons) == (rows[fates[:4]] > 0).to_numpy().sum()
+    # A ribbon is as thick as its share of the pairs.
+    unit = (1 - 2 * alluvial.GAP) / 30
+    first = next(p for p in ribbons if p.get_gid() == "absent").get_path().vertices
+    assert first[0][1] - first[-2][1] == pytest.approx(unit * rows["absent"].iloc[0])
+
+
+def test_without_pathways_the_alluvial_shows_the_genes_that_changed():
+    within = make_acquired()[0].query("level == 'gene'").copy()
+    within.loc[within["name"] == "G5", "lost"] = 9
+    drawn = alluvial.draw(within, arms=ARMS, top=3)
+    assert drawn.source["name"].iloc[0] == "G5"
+    assert drawn.source["name"].nunique() == 3
+    assert "7 more are in the table only" in drawn.caption
+    assert "no pathway could be read" in drawn.caption
+
+
+def test_slopes_are_the_pairs_of_the_table():
+    cohort, changes = followed(60, "two", 5)
+    drawn = slopes.draw(cohort, changes)
+    at_end = changes[changes["to"] == "progression"].set_index(["biomarker", "specimen", "arm"])
+    counts = drawn.source.groupby(["biomarker", "specimen", "arm"]).size()
+    assert len(counts) == 2 * drawn.source["biomarker"].nunique() == 10
+    for key, n in counts.items():
+        assert n == at_end.loc[key, "pairs"]
+    # The confirmatory one comes first.
+    assert drawn.source["biomarker"].iloc[0] == "quantity 1"
+    text = " ".join(words(drawn))
+    line = at_end.loc[("quantity 0", "plasma", ARMS["control"])]
+    shown = format_interval(
+        *(2.0 ** line[f"median_change{end}"] for end in ("", "_low", "_high"))
+    ).split(" ")
+    assert f"×{shown[0]}" in text
+    assert shown[1] in text
+
+
+def test_values_below_a_limit_have_their_own_symbol():
+    cohort, changes = followed(60, "two", 5)
+    drawn = slopes.draw(cohort, changes)
+    below = (drawn.source[["limit_from", "limit_to"]] == "below").to_numpy().sum()
+    assert below > 0
+    symbols = lines_called(drawn.figure, "below")
+    assert sum(len(line.get_xdata()) for line in symbols) == below
+    assert {line.get_marker() for line in symbols if len(line.get_xdata())} == {"v"}
+    assert "subject_id" not in drawn.source
+    shown = slopes.draw(cohort, changes, subject_level=True)
+    assert set(shown.source["subject_id"]) <= set(cohort.subjects["subject_id"])
+
+
+def test_a_sample_when_treatment_stopped_for_toxicity_is_no_slope():
+    cohort, _ = followed(60, "two", 2)
+    stopped = cohort.subjects.assign(off_treatment_reason="toxicity", progression_months=np.nan)
+    cohort = dataclasses.replace(cohort, subjects=stopped)
+    drawn = slopes.draw(cohort, paired_change(cohort, "baseline", "progression"))
+    assert len(drawn.source) == 0
+    assert "No data: " in drawn.caption
+
+
+@pytest.mark.parametrize(
+    ("transform", "change", "words"),
+    [
+        ("log2", (1.0, 0.0, 2.0), "×2.00 (1.00–4.00)"),
+        ("log10", (-1.0, np.nan, np.nan), "×0.10 (–––)"),
+        ("none", (-3.21, -5.0, 1.0), "−3.2 (−5.0 to 1.0)"),
+        ("none", (0.04, -0.01, 0.09), "+0.040 (−0.010 to 0.090)"),
+        ("sqrt", (0.5, 0.25, 1.0), "√ +0.50 (0.25–1.00)"),
+    ],
+)
+def test_a_change_is_written_as_its_scale_asks(transform, change, words):
+    assert change_in_words(transform, change) == words

@@ -12,8 +12,11 @@ RESISTANCE_TABLES = {
 }
 RESISTANCE_FIGURES = {
     "oncoprint": "Alterations at baseline and progression",
+    "alluvial": "Alterations kept, gained and lost",
     "acquired": "Acquired alterations by arm",
+    "slopes": "Biomarkers at baseline and progression",
 }
+DRAWN_TABLES = ["acquired", "acquired_by_arm", "paired_change"]
 
 INTRINSIC = ["<results>/predictive/PFS.tsv"] if RANDOMISED and "PFS" in SCREENED else []
 
@@ -51,9 +54,8 @@ rule analyse_resistance:
 
 rule draw_resistance:
     input:
-        cohort=cohort("outcomes", "alterations", "samples", "calls", "pathways"),
-        acquired=rules.analyse_resistance.output.acquired,
-        acquired_by_arm=rules.analyse_resistance.output.acquired_by_arm,
+        **{name: f"<results>/resistance/{name}.tsv" for name in DRAWN_TABLES},
+        cohort=cohort(*PARTS),
         code=code("draw_resistance"),
     output:
         **{
@@ -67,14 +69,16 @@ rule draw_resistance:
     conda:
         "../../envs/statistics.yaml"
     resources:
-        mem_mb=lambda wildcards, attempt: 1500 * attempt,
+        mem_mb=lambda wildcards, attempt: 2000 * attempt,
         runtime=lambda wildcards, attempt: 20 * attempt,
     params:
         **digests("draw_resistance"),
+        tables=DRAWN_TABLES,
         settings=lookup(dpath="resistance", within=config),
+        timepoints=config["timepoints"],
         subject_level=config["report"]["subject_level"],
     message:
-        "Drawing alterations at baseline and progression"
+        "Drawing what the samples say of resistance"
     script:
         "../../scripts/draw_resistance.py"
 

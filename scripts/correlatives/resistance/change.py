@@ -84,7 +84,7 @@ def paired_change(
         change. With more than half of a biomarker's paired values beyond the limits (all arms) only the
         number of pairs is given. `q_value` is Benjamini–Hochberg's over the biomarkers within specimen × pair of timepoints × arm.
     """
-    markers = _continuous(cohort.markers)
+    markers = quantities(cohort.markers)
     ones = np.ones(len(cohort.subjects), dtype=bool)
     groups = [("all", ones)]
     if cohort.randomised:
@@ -180,7 +180,7 @@ def signed_rank_p(differences: np.ndarray) -> float:
     return float(min(1.0, 2.0 * ndtr(-max(0.0, excess - 0.5) / np.sqrt(variance))))
 
 
-def _continuous(markers: Markers) -> Markers:
+def quantities(markers: Markers) -> Markers:
     """Return the markers that are measured on a scale and are not yet a change."""
     name = markers.info["biomarker"].astype(str)
     return markers.where(
