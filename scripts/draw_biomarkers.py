@@ -1,38 +1,68 @@
-"""Draw the forest and the volcano plot of the biomarkers of each endpoint."""
+"""Draw what was found of the biomarkers: forest, volcano, plane, curves and correlations."""
 
+import numpy as np
 import pandas as pd
 
-from correlatives.cohort import Cohort
+from correlatives.cohort import Cohort, clinical_markers
 from correlatives.figures import (
     forest_predictive,
     forest_prognostic,
+    marker_correlation,
+    marker_km,
     prognostic_predictive,
     volcano,
 )
+from correlatives.markers import KEY, Markers
+from correlatives.predictive.continuous import read_chosen
+from correlatives.predictive.levels import choose_splits, split_markers
+from correlatives.predictive.rows import marker_rows
 from correlatives.workflow import job
 
 with job(snakemake) as step:  # noqa: F821
     cohort = Cohort.read(step.input.outcomes)
-    named = pd.concat(
-        pd.read_parquet(
-            path,
-            columns=["biomarker", "specimen", "label"],
-            filters=[("timepoint", "==", cohort.study["baseline"])],
-        )
-        for path in step.input.markers
-    ).dropna()
-    places = zip(named["biomarker"], named["specimen"], strict=True)
-    labels = dict(zip(places, named["label"], strict=True))
+    tables = {
+        endpoint: pd.read_csv(path, sep="\t", dtype=dict.fromkeys(KEY, str))
+        for endpoint, path in zip(step.params.endpoints, step.input.tables, strict=True)
+    }
+    correlated = marker_correlation.choose(list(tables.values()))
+    parts = [correlated, *(choose_splits(table) for table in tables.values())]
+    clinical = clinical_markers(cohort, step.params.clinical_markers)
+    wanted = set(pd.concat(parts)[KEY].itertuples(index=False, name=None))
+    markers = Markers.concatenate([clinical, *read_chosen(step.input.markers, wanted)])
+    labels = clinical.labels()
+    for path in step.input.markers:
+        labels |= Markers.read_labels(path, cohort.study["baseline"])
     shared = {"simulated": cohort.study["simulated"], "labels": labels}
-    for endpoint, path in zip(step.params.endpoints, step.input.tables, strict=True):
-        table = pd.read_csv(path, sep="\t")
-        if step.params.randomised:
-            forest = forest_predictive.draw(table, endpoint, arms=cohort.arms, **shared)
-            forest.write(step.stem(step.output[f"forest_predictive_{endpoint}"]))
+    for name in step.params.figures:
+        endpoint = next((e for e in tables if name.endswith(f"_{e}")), "")
+        kind = name.removesuffix(f"_{endpoint}")
+        table = tables.get(endpoint)
+        if kind == "forest_predictive":
+            drawn = forest_predictive.draw(table, endpoint, arms=cohort.arms, **shared)
+        elif kind == "forest_prognostic":
+            drawn = forest_prognostic.draw(table, endpoint, **shared)
+        elif kind == "volcano":
             drawn = volcano.draw(table, endpoint, **shared)
-            drawn.write(step.stem(step.output[f"volcano_{endpoint}"]))
+        elif kind == "prognostic_predictive":
             drawn = prognostic_predictive.draw(table, endpoint, **shared)
-            drawn.write(step.stem(step.output[f"prognostic_predictive_{endpoint}"]))
+        elif kind == "km_marker":
+            drawn = marker_km.draw(
+                cohort, endpoint, split_markers(cohort, markers, table), **shared
+            )
         else:
-            forest = forest_prognostic.draw(table, endpoint, **shared)
-            forest.write(step.stem(step.output[f"forest_prognostic_{endpoint}"]))
+            # each marker once, on the scale of analysis, in the order in which they were picked
+            rows = marker_rows(markers.of_subjects(cohort.subjects["in_population"].to_numpy(bool)))
+            places = [tuple(key) for key in rows.info[KEY].astype(str).to_numpy()]
+            keys = correlated[KEY].itertuples(index=False, name=None)
+            rows = rows.take(np.array([places.index(k) for k in keys if k in places], dtype=int))
+            drawn = marker_correlation.draw(
+                [
+                    labels.get((row.biomarker, row.specimen)) or row.biomarker
+                    for row in rows.info.itertuples()
+                ],
+                rows.value,
+                confirmatory=rows.info["family"].eq("confirmatory").to_numpy(),
+                rule=marker_correlation.RULE,
+                simulated=cohort.study["simulated"],
+            )
+        drawn.write(step.stem(step.output[name]))

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from correlatives.cohort import Cohort
+from correlatives.cohort import Cohort, clinical_label
 from correlatives.figures import forest_subgroups, km, response_rates, swimmer, waterfall
 from correlatives.workflow import job
 
@@ -26,8 +26,13 @@ with job(snakemake) as step:  # noqa: F821
             )
         elif name.startswith("forest_subgroups_"):
             endpoint = name.removeprefix("forest_subgroups_")
+            factors = tables["subgroups"]["factor"].dropna().unique()
             drawn = forest_subgroups.draw(
-                tables["subgroups"], endpoint, arms=cohort.arms, **simulated
+                tables["subgroups"],
+                endpoint,
+                arms=cohort.arms,
+                labels={factor: clinical_label(cohort, factor) for factor in factors},
+                **simulated,
             )
         elif name == "response_rates":
             drawn = response_rates.draw(

@@ -578,6 +578,7 @@ class Assembly:
             "columns": self.columns,
             "alterations_count": list(self.config.get("alterations_count") or []),
             "evaluable": dict(self.config.get("evaluable") or {}),
+            "clinical": self.dictionary.clinical(self.columns),
         }
 
     def _sample_table(self) -> pd.DataFrame:

@@ -26,7 +26,13 @@ from correlatives.markers import (
     NUMBERS,
     Markers,
 )
-from correlatives.tables.dictionary import info_frame, levels_of, positive_of_two, two_levels
+from correlatives.tables.dictionary import (
+    column_label,
+    info_frame,
+    levels_of,
+    positive_of_two,
+    two_levels,
+)
 from correlatives.tables.words import words
 
 if TYPE_CHECKING:
@@ -43,6 +49,7 @@ __all__ = [
     "NOT_EVALUABLE",
     "Cohort",
     "Markers",
+    "clinical_label",
     "clinical_markers",
     "joined",
 ]
@@ -64,7 +71,8 @@ class Cohort:
         What the analyses need to know of the configuration: ``title``, ``design``, ``arms`` (``control``
         and ``experimental`` -> label; single-arm: ``{"all": label}``), ``strata`` (columns), ``endpoints``
         (name -> its configuration), ``simulated``, ``baseline`` (name of the baseline timepoint),
-        ``population``, ``id``, ``timepoints`` (in order), ``columns`` (of the subjects table).
+        ``population``, ``id``, ``timepoints`` (in order), ``columns`` (of the subjects table), ``clinical``
+        (column -> what the dictionary says of it as a marker of specimen ``clinical``).
     subjects : pd.DataFrame, n rows
         subject_id, arm (pooled label), arm_code (0, 1; NaN single-arm), stratum (0-based code of the
         combination of strata), in_population (bool), eligible (``met``, ``not_met``, ``unknown``), ``{endpoint}_months`` and
@@ -260,6 +268,11 @@ def joined(cohort: Cohort) -> pd.DataFrame:
     return pd.DataFrame(columns, index=subjects.index)[order]
 
 
+def clinical_label(cohort: Cohort, column: str) -> str:
+    """Return what a column of the subjects table is called: by the dictionary, else by its name in words."""
+    return cohort.study.get("clinical", {}).get(column, {}).get("label") or column_label(column)
+
+
 def clinical_markers(cohort: Cohort, names: Sequence[str]) -> Markers:
     """Return columns of the subjects table as baseline markers of specimen ``clinical``.
 
@@ -278,20 +291,31 @@ def clinical_markers(cohort: Cohort, names: Sequence[str]) -> Markers:
     Returns
     -------
     Markers
-        Domain ``clinical``; family exploratory.
+        Domain ``clinical``; labels, families, transforms and cuts of the dictionary's rows of specimen ``clinical``.
     """
     subjects = cohort.subjects
     ids = subjects["subject_id"].to_numpy(dtype=object)
     entries: list[dict[str, Any]] = []
     values: list[np.ndarray] = []
 
-    def add(name: str, kind: str, value: np.ndarray, positive: str = "", levels: str = "") -> None:
+    described = cohort.study.get("clinical", {})
+
+    def add(
+        column: str,
+        kind: str,
+        value: np.ndarray,
+        level: str = "",
+        positive: str = "",
+        levels: str = "",
+    ) -> None:
         entry: dict[str, Any] = dict.fromkeys(INFO, "") | dict.fromkeys(NUMBERS, np.nan)
+        known = described.get(column, {})
+        label = clinical_label(cohort, column)
         entries.append(
             entry
             | {
-                "biomarker": name,
-                "label": name,
+                "biomarker": f"{column}={level}" if level else column,
+                "label": f"{label}: {level}" if level else label,
                 "specimen": "clinical",
                 "timepoint": cohort.study["baseline"],
                 "kind": kind,
@@ -302,6 +326,7 @@ def clinical_markers(cohort: Cohort, names: Sequence[str]) -> Markers:
                 "prespecified": "no",
                 "domain": "clinical",
             }
+            | {name: said for name, said in known.items() if name not in ("label", "positive")}
         )
         values.append(value)
 
@@ -315,16 +340,16 @@ def clinical_markers(cohort: Cohort, names: Sequence[str]) -> Markers:
         if len(found) < 2:
             continue
         if len(found) == 2:
-            positive = positive_of_two(found)
+            positive = described.get(name, {}).get("positive", "")
+            positive = positive if positive in found else positive_of_two(found)
             value = np.where(present, spelling == positive, np.nan)
-            add(name, "binary", value, positive, two_levels(found, positive))
+            add(name, "binary", value, "", positive, two_levels(found, positive))
         elif pd.api.types.is_numeric_dtype(subjects[column].dtype):
             add(name, "continuous", subjects[column].to_numpy(dtype=float))
         else:
             for level in found[1:]:
-                add(
-                    f"{name}={level}", "binary", np.where(present, spelling == level, np.nan), level
-                )
+                value = np.where(present, spelling == level, np.nan)
+                add(name, "binary", value, level, level)
     if not entries:
         return Markers.empty(ids)
     value = np.array(values, dtype=float)

@@ -40,6 +40,9 @@ INFO = (
     "domain",
 )
 
+#: Columns that tell a marker of a table from every other.
+KEY = ["biomarker", "specimen", "timepoint"]
+
 #: Columns of ``INFO`` that hold numbers.
 NUMBERS = ("lloq", "uloq", "cutpoint")
 
@@ -96,6 +99,18 @@ class Markers:
         keep = np.asarray(keep, dtype=bool)
         return Markers(self.subjects[keep], self.info, self.value[:, keep], self.state[:, keep])
 
+    def labels(self) -> dict[tuple[str, str], str]:
+        """Return (biomarker, specimen) -> what it is called."""
+        return _labels(self.info)
+
+    @staticmethod
+    def read_labels(path: str | Path, timepoint: str) -> dict[tuple[str, str], str]:
+        """Return the `labels` of a file's markers of one timepoint, without reading their values."""
+        columns = ["biomarker", "specimen", "label"]
+        return _labels(
+            pd.read_parquet(path, columns=columns, filters=[("timepoint", "==", timepoint)])
+        )
+
     @staticmethod
     def empty(subjects: np.ndarray) -> Markers:
         """Return no markers of these subjects."""
@@ -151,3 +166,10 @@ class Markers:
             flat[name].reshape(shape)[:, : len(subjects)] for name in ("value", "state")
         )
         return Markers(subjects, info, value, state)
+
+
+def _labels(info: pd.DataFrame) -> dict[tuple[str, str], str]:
+    """(Biomarker, specimen) -> label, of those that have one."""
+    named = info[info["label"].notna() & info["label"].ne("")]
+    places = zip(named["biomarker"], named["specimen"], strict=True)
+    return dict(zip(places, named["label"], strict=True))

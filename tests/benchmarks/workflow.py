@@ -54,6 +54,8 @@ def script_of(name: str) -> str:
         return "summarise_response_models" if job == "summary" else "evaluate_response_model"
     if folder:
         known = {"screen": "screen_biomarkers", "draw": "draw_biomarkers"}
+        if job.startswith("explore_continuous_markers"):
+            return "explore_continuous_markers"
         return known.get(job, "fit_biomarker_models" if job.startswith("fit_") else job)
     return job
 

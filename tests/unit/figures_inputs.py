@@ -346,7 +346,7 @@ def make_splits(cohort, p, *, name="marker {}", seed=6):
         effect = nothing if i % 2 else Interval(0.61, 0.12, 1.44)
         by = "median" if i % 2 else "prespecified cut"
         place = (name.format(i), ("plasma", "archival_tissue")[i % 2], "baseline")
-        splits.append(Split(*place, high, *words, by, effect, effect))
+        splits.append(Split(*place, "confirmatory", high, *words, by, effect, effect))
     return splits
 
 

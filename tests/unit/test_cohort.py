@@ -31,6 +31,7 @@ from correlatives.cohort import (
 from correlatives.markers import Markers
 from correlatives.predictive.rows import marker_rows
 from correlatives.tables import config
+from correlatives.tables.dictionary import column_label
 from correlatives.tables.flow import Flow
 from correlatives.tables.load import load_study
 
@@ -1100,6 +1101,46 @@ def test_clinical_markers():
     contrasts = marker_rows(found).contrast.tolist()
     assert contrasts == ["positive v negative", "1 SD", "B v other", "C v other", "M v F"]
     assert set(info["domain"]) == {"clinical"}
+
+
+def test_columns_of_the_subjects_table_have_labels():
+    rows = two_arms(
+        2, 2, hr_status=["pos", "neg", "pos", "neg"], ldh=[1, 2, 3, 4], site=list("ABCA")
+    )
+    entries = [
+        {
+            "biomarker": "ldh",
+            "specimen": "clinical",
+            "label": "Lactate dehydrogenase",
+            "transform": "log2",
+            "family": "confirmatory",
+            "cutpoint": 3,
+            "cut_rule": ">=",
+        },
+        {"biomarker": "hr_status", "specimen": "clinical", "positive": "neg"},
+        {"biomarker": "site", "specimen": "plasma", "label": "not a column"},
+    ]
+    cohort = build_cohort(study(rows, biomarkers=entries)).cohort
+    found = clinical_markers(cohort, ["hr_status", "ldh", "site"])
+    assert found.info["label"].tolist() == [
+        "HR status",
+        "Lactate dehydrogenase",
+        "Site: B",
+        "Site: C",
+    ]
+    assert found.value[0].tolist() == [0, 1, 0, 1]
+    assert found.info["family"].tolist() == ["exploratory", "confirmatory", *["exploratory"] * 2]
+    described = marker_rows(found)
+    assert described.contrast.tolist() == [
+        "neg v pos",
+        "doubling",
+        ">=3 v <3",
+        "B v other",
+        "C v other",
+    ]
+    assert column_label("prior_lines") == "Prior lines"
+    assert column_label("ctDNA") == "ctDNA"
+    assert column_label("her2_fish_ratio") == "HER2 FISH ratio"
 
 
 def test_joined_has_the_columns_of_the_contract():

@@ -13,8 +13,12 @@ from correlatives.predictive.continuous import (
     explore,
     own_scale,
 )
-from correlatives.predictive.cutpoint import candidate_cuts, maximally_selected
-from correlatives.predictive.levels import split_markers
+from correlatives.predictive.cutpoint import (
+    candidate_cuts,
+    maximally_selected,
+    observed_statistics,
+)
+from correlatives.predictive.levels import choose_splits, split_markers
 from correlatives.predictive.model import fit_models, outcome_of
 from correlatives.predictive.multiplicity import adjust
 from correlatives.predictive.randomisation import draw_arms
@@ -290,6 +294,29 @@ def test_markers_are_chosen_by_family_then_p():
 def test_scales_come_back(transform):
     value = np.array([0.1, 0.4, 0.9])
     assert own_scale(analysis_scale(value, transform), transform) == pytest.approx(value)
+
+
+@pytest.mark.parametrize("endpoint", ["PFS", "ORR"])
+@pytest.mark.parametrize("strata", [1, 3])
+def test_statistics_of_the_bootstrap_are_those_of_the_test(endpoint, strata):
+    cohort = trial(n=46, markers=1, seed=5, strata=strata)
+    outcome, value = one_marker(cohort, endpoint)
+    indicators = value >= candidate_cuts(value)[:, None]
+    z, _ = indicator_test(outcome, indicators, np.zeros((0, len(value)), dtype=np.uint8))
+    assert observed_statistics(outcome, indicators) == pytest.approx(z, abs=1e-12)
+    assert np.abs(z).max() > 0.5
+    # all carriers in one arm: nothing to compare
+    one_arm = (outcome.arm == 1) & (np.arange(len(value)) < 30)
+    assert observed_statistics(outcome, one_arm[None]).tolist() == [0.0]
+
+
+def test_without_confirmatory_markers_the_first_exploratory_ones_are_split():
+    cohort = trial(n=60, markers=9, seed=4)
+    table = adjust([fit_models(cohort, "PFS", cohort.markers, randomisations=99)])
+    assert list(choose_splits(table)["biomarker"]) == list(table["biomarker"][:4])
+    assert {split.family for split in split_markers(cohort, cohort.markers, table)} == {
+        "exploratory"
+    }
 
 
 def test_confirmatory_markers_are_split_at_their_cut_or_the_median():

@@ -17,23 +17,16 @@ SCREEN_FIGURES = {
                 f"prognostic_predictive_{endpoint}": f"Prognostic or predictive, {endpoint}"
                 for endpoint in SCREENED
             },
+            **{
+                f"km_marker_{endpoint}": f"Curves by marker and arm, {endpoint}"
+                for endpoint in SCREENED
+                if endpoint in TIMES
+            },
+            "marker_correlation": "Correlation of markers",
         }
         if RANDOMISED
         else {}
     ),
-}
-
-EXPLORED_FIGURES = {
-    **{
-        f"continuous_{endpoint}": f"Continuous markers, {endpoint}"
-        for endpoint in SCREENED
-    },
-    **{
-        f"km_marker_{endpoint}": f"Curves by marker and arm, {endpoint}"
-        for endpoint in SCREENED
-        if endpoint in TIMES
-    },
-    "marker_correlation": "Correlation of markers",
 }
 
 
@@ -145,59 +138,68 @@ rule draw_biomarkers:
     params:
         **digests("draw_biomarkers"),
         endpoints=SCREENED,
-        randomised=RANDOMISED,
-        alpha=lookup(dpath="predictive/alpha", within=config),
+        figures=list(SCREEN_FIGURES),
+        clinical_markers=lookup(dpath="predictive/clinical_markers", within=config),
     message:
-        "Drawing forest and volcano plots of the biomarkers"
+        "Drawing the biomarkers"
     script:
         "../../scripts/draw_biomarkers.py"
 
 
-rule explore_continuous_markers:
-    input:
-        tables=rules.screen_biomarkers.output.tables,
-        outcomes=cohort("outcomes"),
-        markers=cohort("blood", "tissue", "alterations"),
-        code=code("explore_continuous_markers"),
-    output:
-        **{
-            name: figure(name, SCREEN_CATEGORY, title)
-            for name, title in EXPLORED_FIGURES.items()
-        },
-        tables=[
-            table(
+# What needs two arms: a job an endpoint, each a rule since a report's captions know no wildcards.
+for endpoint in SCREENED if RANDOMISED else []:
+
+    rule:
+        name:
+            f"explore_continuous_markers_{endpoint}"
+        input:
+            table=f"<results>/predictive/{endpoint}.tsv",
+            outcomes=cohort("outcomes"),
+            markers=cohort("blood", "tissue", "alterations"),
+            code=code("explore_continuous_markers"),
+        output:
+            figure=figure(
+                f"continuous_{endpoint}",
+                SCREEN_CATEGORY,
+                f"Continuous markers, {endpoint}",
+            ),
+            table=table(
                 f"<results>/predictive/continuous_{endpoint}.tsv",
                 SCREEN_CATEGORY,
                 "continuous",
                 f"Continuous markers, {endpoint}",
-            )
-            for endpoint in SCREENED
-        ],
-    log:
-        "<logs>/predictive/explore_continuous_markers.log",
-    benchmark:
-        "<benchmarks>/predictive/explore_continuous_markers.tsv"
-    conda:
-        "../../envs/statistics.yaml"
-    threads: 1
-    resources:
-        mem_mb=lambda wildcards, attempt: 2000 * attempt,
-        runtime=lambda wildcards, attempt: 30 * attempt,
-    params:
-        **digests("explore_continuous_markers"),
-        endpoints=SCREENED,
-        covariates=lookup(dpath="predictive/covariates", within=config),
-        clinical_markers=lookup(dpath="predictive/clinical_markers", within=config),
-        randomisations=lookup(dpath="predictive/randomisations", within=config),
-        seed=config["seed"],
-    message:
-        "Looking closely at the continuous markers"
-    script:
-        "../../scripts/explore_continuous_markers.py"
+            ),
+        log:
+            f"<logs>/predictive/explore_continuous_markers_{endpoint}.log",
+        benchmark:
+            f"<benchmarks>/predictive/explore_continuous_markers_{endpoint}.tsv"
+        conda:
+            "../../envs/statistics.yaml"
+        threads: 1
+        resources:
+            mem_mb=lambda wildcards, attempt: 2000 * attempt,
+            runtime=lambda wildcards, attempt: 30 * attempt,
+        params:
+            **digests("explore_continuous_markers"),
+            endpoint=endpoint,
+            covariates=lookup(dpath="predictive/covariates", within=config),
+            clinical_markers=lookup(dpath="predictive/clinical_markers", within=config),
+            randomisations=lookup(dpath="predictive/randomisations", within=config),
+            seed=config["seed"],
+        message:
+            f"Looking closely at the continuous markers on {endpoint}"
+        script:
+            "../../scripts/explore_continuous_markers.py"
 
 
-# What needs two arms.
-EXPLORED = rules.explore_continuous_markers.output if RANDOMISED else []
+EXPLORED = [
+    f"<results>/{name}"
+    for endpoint in (SCREENED if RANDOMISED else [])
+    for name in (
+        f"predictive/continuous_{endpoint}.tsv",
+        *(f"figures/continuous_{endpoint}.{form}" for form in ("png", "pdf", "svg")),
+    )
+]
 
 
 rule predictive:

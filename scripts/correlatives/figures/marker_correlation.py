@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 from matplotlib.colors import LinearSegmentedColormap
@@ -23,9 +25,16 @@ from correlatives.figures.style import (
     shorten,
     styled,
 )
+from correlatives.markers import KEY
 
 #: Markers drawn at most.
 MOST = 30
+
+#: How they are picked, in words.
+RULE = (
+    "Confirmatory ones first, then those with the smallest randomisation p of an interaction with any endpoint, "
+    f"{MOST} at most."
+)
 
 #: Subjects with both markers, below which a correlation is not given.
 LEAST_PAIRS = 10
@@ -34,6 +43,12 @@ LEAST_PAIRS = 10
 CELL, NAME, TREE = 0.165, 1.35, 0.5
 
 COLUMNS = ["marker", "other", "n", "spearman", "position", "other_position"]
+
+
+def choose(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """Return the rows of the markers drawn, by `RULE`, of the endpoints' predictive/{endpoint}.tsv."""
+    ordered = pd.concat(tables).sort_values(["family", "p_randomisation", *KEY], kind="stable")
+    return ordered.drop_duplicates(KEY).head(MOST)
 
 
 def rank_correlations(value: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -1,4 +1,4 @@
-"""Kaplan–Meier curves by arm within low and high marker, for the confirmatory markers."""
+"""Kaplan–Meier curves by arm within low and high marker: confirmatory markers, or else the first exploratory ones."""
 
 from __future__ import annotations
 
@@ -90,7 +90,8 @@ def draw(
         Source: every step of every curve; at_risk just before, events and censored at that time.
     """
     name = NAMES.get(endpoint, f"{endpoint}: event-free")
-    title = f"{rst_escape(name)} by arm within confirmatory markers."
+    family = splits[0].family if splits else "confirmatory"
+    title = f"{rst_escape(name)} by arm within {family} markers."
     subjects = cohort.analysed().subjects
     time = subjects[f"{endpoint}_months"].to_numpy(dtype=float)
     event = subjects[f"{endpoint}_event"].to_numpy(dtype=float)
@@ -99,7 +100,7 @@ def draw(
     shown = [split for split in splits if (known & np.isfinite(split.high)).any()][:MOST]
     if not shown:
         return no_data(
-            f"no confirmatory marker divides the subjects with {endpoint}",
+            f"no marker tested has two levels among the subjects with {endpoint}",
             title=title,
             columns=COLUMNS,
             simulated=simulated,
@@ -239,7 +240,11 @@ def draw(
         caption(
             title,
             f"{counts}; of {int(known.sum())} subjects with {rst_escape(endpoint)}."
-            + (f" {left_out} more confirmatory markers are not shown." if left_out else ""),
+            + (f" {left_out} more {family} markers are not shown." if left_out else ""),
+            "The study has no confirmatory marker: these are the exploratory ones with the smallest randomisation p, "
+            "and were picked for it, so that their differences are overstated."
+            if family == "exploratory"
+            else "",
             f"Kaplan–Meier estimates; markers at {rst_escape(', '.join(dict.fromkeys(s.timepoint for s in shown)))}, the marker low on the left and high on the right: its two levels, the dictionary's "
             "cut, or, where it has none, the median of the subjects (said above each pair). Ticks are censored "
             "subjects. Hazard ratios (experimental over control, 95 % profile limits, within the level) are those of the "

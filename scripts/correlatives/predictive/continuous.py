@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from correlatives.cohort import Cohort, Markers
+from correlatives.markers import KEY
 from correlatives.predictive.cutpoint import RESAMPLES, SelectedCut, maximally_selected
 from correlatives.predictive.model import Outcome, of_analysed, outcome_of
 from correlatives.predictive.randomisation import draw_arms
@@ -166,18 +167,17 @@ def explore(
     )[:, outcome.kept]
     parts = []
     for _, line in chosen.iterrows():
-        key = ["biomarker", "specimen", "timepoint"]
-        same = (markers.info[key].astype(str) == line[key].astype(str)).all(axis=1)
+        same = (markers.info[KEY].astype(str) == line[KEY].astype(str)).all(axis=1)
         rows = marker_rows(markers.where(same.to_numpy()))
         rows = rows.take(np.flatnonzero(~rows.binary)[:1])
         value = rows.value[0, outcome.kept]
         mask = np.isfinite(value)
         cuts = table[
-            (table[key].astype(str) == line[key].astype(str)).all(axis=1)
+            (table[KEY].astype(str) == line[KEY].astype(str)).all(axis=1)
             & table["kind"].eq("binary")
         ]
         entry = rows.info.iloc[0]
-        name = "\x1f".join([str(seed), endpoint, *line[key].astype(str)])
+        name = "\x1f".join([str(seed), endpoint, *line[KEY].astype(str)])
         own_seed = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big")
         part = _one(
             restricted(outcome, mask),
@@ -192,7 +192,7 @@ def explore(
         unit = "" if pd.isna(entry["unit"]) else str(entry["unit"])
         parts.append(
             pd.DataFrame(part).assign(
-                **{name: line[name] for name in (*key, "family", "effect_measure")},
+                **{name: line[name] for name in (*KEY, "family", "effect_measure")},
                 transform=entry["transform"],
                 unit=unit,
             )
@@ -258,11 +258,10 @@ def read_chosen(paths: Sequence[str], wanted: Collection[tuple[str, str, str]]) 
     found = []
     for path in paths:
         file = pq.ParquetFile(path)
-        columns = ["biomarker", "specimen", "timepoint"]
         for group in range(file.num_row_groups):
-            names = file.read_row_group(group, columns=columns).to_pydict()
+            names = file.read_row_group(group, columns=KEY).to_pydict()
             mask = np.array(
-                [key in keys for key in zip(*(names[c] for c in columns), strict=True)], dtype=bool
+                [key in keys for key in zip(*(names[c] for c in KEY), strict=True)], dtype=bool
             )
             if mask.any():
                 found.append(Markers.read(path, groups=[group]).where(mask))

@@ -9,9 +9,13 @@ import pandas as pd
 
 from correlatives.cohort import Cohort, Markers
 from correlatives.intervals import Interval
+from correlatives.markers import KEY
 from correlatives.predictive.continuous import own_scale
 from correlatives.predictive.model import of_analysed
 from correlatives.predictive.rows import marker_rows
+
+#: Exploratory markers that are split where a study has no confirmatory one.
+EXPLORATORY = 4
 
 
 @dataclass(frozen=True)
@@ -20,7 +24,7 @@ class Split:
 
     Attributes
     ----------
-    biomarker, specimen, timepoint : str
+    biomarker, specimen, timepoint, family : str
     high : np.ndarray, shape (n,)
         1 high, 0 low, NaN not evaluable, of the primary population.
     low_words, high_words : str
@@ -34,6 +38,7 @@ class Split:
     biomarker: str
     specimen: str
     timepoint: str
+    family: str
     high: np.ndarray
     low_words: str
     high_words: str
@@ -42,8 +47,21 @@ class Split:
     effect_high: Interval
 
 
+def choose_splits(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the markers of a table that are split: columns ``KEY`` and family, a row a marker.
+
+    The confirmatory ones in the order of the table; without any, the first `EXPLORATORY` exploratory ones whose
+    interaction could be estimated.
+    """
+    rows = table[table["family"].eq("confirmatory")]
+    most = None
+    if not len(rows):
+        rows, most = table[table["interaction_ratio"].notna()], EXPLORATORY
+    return rows[[*KEY, "family"]].drop_duplicates(KEY).head(most if most else len(rows))
+
+
 def split_markers(cohort: Cohort, markers: Markers, table: pd.DataFrame) -> list[Split]:
-    """Split the confirmatory markers of a table, in its order.
+    """Split the markers of a table that `choose_splits` picks, in its order.
 
     Parameters
     ----------
@@ -58,13 +76,11 @@ def split_markers(cohort: Cohort, markers: Markers, table: pd.DataFrame) -> list
     list of Split
         Without markers that have one level only.
     """
-    key = ["biomarker", "specimen", "timepoint"]
     _, markers = of_analysed(cohort, markers)
-    confirmatory = table[table["family"].eq("confirmatory")]
     splits = []
-    for _, line in confirmatory[key].drop_duplicates().iterrows():
-        names = line.astype(str)
-        of_marker = markers.where((markers.info[key].astype(str) == names).all(axis=1).to_numpy())
+    for _, line in choose_splits(table).iterrows():
+        names = line[KEY].astype(str)
+        of_marker = markers.where((markers.info[KEY].astype(str) == names).all(axis=1).to_numpy())
         if not len(of_marker):
             continue
         rows = marker_rows(of_marker)
@@ -76,8 +92,8 @@ def split_markers(cohort: Cohort, markers: Markers, table: pd.DataFrame) -> list
             high = rows.value[row]
             words = str(rows.contrast[row]).split(" v ", 1)
             by = "prespecified cut" if len(rows) > 1 else "level"
-            same = (confirmatory[key].astype(str) == names).all(axis=1)
-            entry = confirmatory[same & confirmatory["kind"].eq("binary")].iloc[0]
+            same = (table[KEY].astype(str) == names).all(axis=1)
+            entry = table[same & table["kind"].eq("binary")].iloc[0]
             effects = [
                 Interval(
                     *(entry[f"treatment_effect_at_{at}{end}"] for end in ("", "_low", "_high"))
@@ -102,5 +118,5 @@ def split_markers(cohort: Cohort, markers: Markers, table: pd.DataFrame) -> list
             by = "median"
         if len(np.unique(high[np.isfinite(high)])) < 2:
             continue
-        splits.append(Split(*names, high, words[-1], words[0], by, *effects))
+        splits.append(Split(*names, str(line["family"]), high, words[-1], words[0], by, *effects))
     return splits

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from correlatives.binary.logistic import fit_logistic_many
+from correlatives.binary.logistic import fit_logistic_many, response_probabilities
 from correlatives.cohort import Cohort, Markers
 from correlatives.intervals import Interval
 from correlatives.likelihood import ManyFits
@@ -610,7 +610,6 @@ def null_residuals(
 
     Logistic: arm + marker + covariates. Cox: marker + covariates with a baseline hazard an arm and stratum.
     """
-    p = len(value)
     if outcome.survival:
         fits = fit_markers(
             outcome.time,
@@ -622,18 +621,35 @@ def null_residuals(
             covariances=False,
             threads=threads,
         ).fits
+        expected, converged, kept = fits.expected(), fits.converged, include
     else:
-        designs = stacked_designs([value, outcome.arm], outcome.covariates, p)
-        fits = fit_designs(outcome, designs, include, firth=False)
-    expected = fits.expected()
-    kept = include
-    if not outcome.survival and outcome.stratified:
-        # strata whose outcomes are all alike: fitted exactly, so neither residual nor weight
-        kept = _with_strata(outcome, np.zeros((p, value.shape[1], 0)), include)[1]
-    expected = np.where(kept, expected, np.where(fits.converged[:, None], 0.0, np.nan))
+        expected, converged, kept = _null_probabilities(outcome, value, include)
+    expected = np.where(kept, expected, np.where(converged[:, None], 0.0, np.nan))
     residual = np.where(kept, outcome.event - expected, expected)
     weight = expected if outcome.survival else expected * (1.0 - expected)
-    return residual, weight, fits.converged
+    return residual, weight, converged
+
+
+def _null_probabilities(
+    outcome: Outcome, value: np.ndarray, include: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Probabilities of response by marker, arm, covariates and strata; finite maximum; whom the model is about.
+
+    Strata whose outcomes are all alike are fitted exactly, and have neither residual nor weight.
+    """
+    kept = include
+    shared = np.column_stack([outcome.arm, outcome.covariates])
+    if outcome.stratified:
+        kept = _with_strata(outcome, np.zeros((*value.shape, 0)), include)[1]
+        codes = np.unique(outcome.strata)[1:]
+        shared = np.column_stack([shared, outcome.strata[:, None] == codes])
+    expected, converged = response_probabilities(outcome.event, shared, value, kept)
+    careful = np.flatnonzero(~converged)
+    if len(careful):
+        designs = stacked_designs([value[careful], outcome.arm], outcome.covariates, len(careful))
+        fits = fit_designs(outcome, designs, include[careful], firth=False)
+        expected[careful], converged[careful] = fits.expected(), fits.converged
+    return expected, converged, kept
 
 
 def _interactions(

@@ -22,6 +22,56 @@ DOMAIN_OF = {
     "clinical": "clinical",
 }
 
+#: What the dictionary may say of a column of the subjects table (specimen ``clinical``).
+CLINICAL = (
+    "label",
+    "positive",
+    "transform",
+    "unit",
+    "cutpoint",
+    "cut_rule",
+    "hypothesis",
+    "family",
+    "prespecified",
+    "pathway",
+    "direction",
+)
+
+#: Words of column names that are written otherwise.
+_ABBREVIATIONS = dict(
+    pair.split("=")
+    for pair in [
+        "alp=ALP",
+        "alt=ALT",
+        "anc=ANC",
+        "ast=AST",
+        "bmi=BMI",
+        "ca=CA",
+        "cea=CEA",
+        "cns=CNS",
+        "crp=CRP",
+        "ctdna=ctDNA",
+        "dna=DNA",
+        "ecog=ECOG",
+        "er=ER",
+        "fish=FISH",
+        "her2=HER2",
+        "hr=HR",
+        "ihc=IHC",
+        "ldh=LDH",
+        "lvef=LVEF",
+        "pr=PR",
+        "rna=RNA",
+        "til=TIL",
+        "tils=TILs",
+        "who=WHO",
+        "pct=(%)",
+        "hemoglobin=haemoglobin",
+        "ul=µL",
+        "dl=dL",
+    ]
+) | {"xuln": "(× ULN)"}
+
 #: What holds without a dictionary row and without defaults.
 UNSAID = {"family": "exploratory", "prespecified": "no", "transform": "none"}
 
@@ -65,6 +115,20 @@ class Dictionary:
                 return self.rows[key]
         return None
 
+    def clinical(self, columns: Iterable[str]) -> dict[str, dict[str, Any]]:
+        """Return what is said of columns of the subjects table, by those of them that have a row."""
+        found = {}
+        for column in columns:
+            row = self.row(column, "clinical", "")
+            if row is not None and row.get("specimen") == "clinical":
+                said = {name: row[name] for name in CLINICAL if name in row}
+                found[column] = {
+                    name: value if name in NUMBERS else spelled(value)
+                    for name, value in said.items()
+                    if (not np.isnan(value) if name in NUMBERS else spelled(value) != "")
+                }
+        return found
+
     def entry(
         self,
         biomarker: str,
@@ -93,6 +157,13 @@ class Dictionary:
         entry |= {"biomarker": biomarker, "specimen": specimen, "assay": assay}
         entry["label"] = entry["label"] or biomarker
         return entry
+
+
+def column_label(column: str) -> str:
+    """Return a column's name as words: ``hr_status`` is HR status, ``prior_lines`` Prior lines."""
+    parts = column.replace("_", " ").split() or [column]
+    text = " ".join(_ABBREVIATIONS.get(part.casefold(), part) for part in parts)
+    return text if parts[0].casefold() in _ABBREVIATIONS else text[:1].upper() + text[1:]
 
 
 def levels_of(text: str) -> list[str]:
