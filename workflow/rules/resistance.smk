@@ -1,13 +1,21 @@
 # How tumours become resistant, from baseline, on-treatment and progression samples.
 
 RESISTANCE_TABLES = {
+    "pairs": "Flow of subjects into pairs",
+    "calls_set_aside": "Calls set aside and flagged",
     "acquired": "Acquired and lost, within arms",
     "acquired_by_arm": "Acquired, between arms",
     "acquired_by_timing": "Acquired, early and late progressors",
+    "alterations": "Acquired and lost, each alteration",
     "paired_change": "Paired change",
+    "longitudinal": "Course over all visits, by arm",
     "dynamics": "Early change and survival from the landmark",
+    "time_dependent": "Change as a time-dependent covariate",
     "lead_time": "Molecular before imaging progression",
+    "intrinsic": "Baseline markers and benefit, by pathway",
     "concordance": "Tissue against plasma",
+    "concordance_by_class": "Tissue against plasma, by tumour fraction and interval",
+    "concordance_continuous": "Tissue against blood, numbers",
     "evidence": "Evidence, gene by gene",
 }
 RESISTANCE_FIGURES = {
@@ -44,6 +52,8 @@ rule analyse_resistance:
     params:
         **digests("analyse_resistance"),
         settings=lookup(dpath="resistance", within=config),
+        predictive=lookup(dpath="predictive", within=config),
+        seed=config["seed"],
         timepoints=config["timepoints"],
         min_tumour_fraction=lookup(dpath="evaluable/min_tumour_fraction", within=config),
     message:

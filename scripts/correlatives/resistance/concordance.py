@@ -62,6 +62,41 @@ def concordance(cohort: Cohort, timepoint: str, plasma: str = "plasma") -> pd.Da
         that gene. `ppa` is the share of tissue-positive subjects who are positive in plasma, `npa` of
         the negative (Clopper–Pearson limits): tissue is the reference, not the truth.
     """
+    compared = compared_genes(cohort, timepoint, plasma)
+    rows = []
+    for g, name in enumerate(compared.name):
+        cells = compared.cells(g)
+        if sum(cells):
+            result = agreement(*cells)
+            rows.append((name, sum(cells), *cells, *result.ppa, *result.npa, *result.kappa))
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+class Compared(NamedTuple):
+    """Genes looked at in both tissue and plasma, in reading order.
+
+    Attributes
+    ----------
+    name : list of str, length g
+    readable, in_tissue, in_plasma : np.ndarray of bool, shape (g, n)
+    """
+
+    name: list[str]
+    readable: np.ndarray
+    in_tissue: np.ndarray
+    in_plasma: np.ndarray
+
+    def cells(self, gene: int, subjects: np.ndarray | slice = slice(None)) -> list[int]:
+        """Count subjects positive in both, in tissue only, in plasma only, in neither."""
+        readable, tissue, plasma = (part[gene, subjects] for part in self[1:])
+        return [
+            int((readable & (tissue == t) & (plasma == p)).sum())
+            for t, p in ((True, True), (True, False), (False, True), (False, False))
+        ]
+
+
+def compared_genes(cohort: Cohort, timepoint: str, plasma: str) -> Compared:
+    """Return what tissue and plasma say of every gene that both were looked at for."""
     genes = cohort.markers.where(
         is_alteration(cohort.markers)
         & cohort.markers.info["biomarker"].astype(str).str.startswith("gene:").to_numpy(bool)
@@ -74,20 +109,14 @@ def concordance(cohort: Cohort, timepoint: str, plasma: str = "plasma") -> pd.Da
         return_indices=True,
     )
     readable = (tissue.state[first] == MEASURED) & (blood.state[second] == MEASURED)
-    in_tissue = tissue.value[first] == 1
-    in_plasma = blood.value[second] == 1
     labels = [level_and_name(name)[1] for name in names]
-    rows = []
-    for g in reading_order(cohort, ["gene"] * len(labels), labels):
-        cells = [
-            int((readable[g] & (in_tissue[g] == t) & (in_plasma[g] == p)).sum())
-            for t, p in ((True, True), (True, False), (False, True), (False, False))
-        ]
-        if not sum(cells):
-            continue
-        result = agreement(*cells)
-        rows.append((labels[g], sum(cells), *cells, *result.ppa, *result.npa, *result.kappa))
-    return pd.DataFrame(rows, columns=COLUMNS)
+    order = reading_order(cohort, ["gene"] * len(labels), labels)
+    return Compared(
+        [labels[g] for g in order],
+        readable[order],
+        (tissue.value[first] == 1)[order],
+        (blood.value[second] == 1)[order],
+    )
 
 
 def agreement(both: int, tissue_only: int, plasma_only: int, neither: int) -> Agreement:
