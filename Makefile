@@ -7,6 +7,8 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.from-lock
 STUDY ?= config/config.yaml
 FOLDER ?= studies
+# What `snakemake --config` puts on top of the study's file, such as data_dir=/secure/trial.
+CONFIG ?=
 
 export PATH := $(abspath $(BIN)):$(PATH)
 
@@ -14,12 +16,14 @@ export PATH := $(abspath $(BIN)):$(PATH)
 export OMP_NUM_THREADS ?= 1
 export OPENBLAS_NUM_THREADS ?= 1
 
-.PHONY: help setup demo test lint format bench calibration study clean
+.PHONY: help setup demo test lint format bench calibration study freeze compare clean
 
 help:
 	@echo "make demo              set up, run the shipped study on a simulated trial, say where the report is"
 	@echo "make test              set up, run every test"
 	@echo "make study NAME=mine   write a commented configuration and empty tables for a new study"
+	@echo "make freeze NAME=2026-11           keep the results as they are, read-only (STUDY=... for another study)"
+	@echo "make compare FROM=2026-05 TO=2026-11  what moved between two freezes, and why"
 	@echo "make lint              ruff, snakefmt, snakemake --lint"
 	@echo "make bench             measure, and print"
 	@echo "make calibration       simulate whether p-values and limits hold their level (an hour)"
@@ -64,6 +68,14 @@ calibration: setup
 study: setup
 	@test -n "$(NAME)" || { echo "Say its name: make study NAME=mine"; exit 1; }
 	$(BIN)/python scripts/new_study.py "$(NAME)" --folder "$(FOLDER)"
+
+freeze: setup
+	@test -n "$(NAME)" || { echo "Say its name: make freeze NAME=2026-11"; exit 1; }
+	@$(BIN)/python scripts/freeze_results.py "$(NAME)" --study "$(STUDY)" --config $(CONFIG)
+
+compare: setup
+	@test -n "$(FROM)" && test -n "$(TO)" || { echo "Say which two: make compare FROM=2026-05 TO=2026-11"; exit 1; }
+	@$(BIN)/python scripts/compare_freezes.py "$(FROM)" "$(TO)"
 
 clean:
 	rm -rf $(VENV) .snakemake results resources .pytest_cache .ruff_cache .mypy_cache

@@ -12,6 +12,7 @@ with job(snakemake) as step:  # noqa: F821
     study = load_study(step.params.study, Path(step.params.data))
     built = build_cohort(study)
     step.write(study.problems.frame(), step.output.problems)
+    step.write(study.corrections, step.output.corrections)
     step.write(built.flow, step.output.flow)
     step.write(built.inventory, step.output.inventory)
     step.write(built.eligibility, step.output.eligibility)

@@ -43,6 +43,7 @@ rule check_tables:
         **{part: f"<results>/check/cohort/{part}.parquet" for part in PARTS},
         problems="<results>/check/problems.tsv",
         summary="<results>/check/summary.txt",
+        corrections="<results>/check/corrections.tsv",
         flow="<results>/check/flow.tsv",
         inventory="<results>/check/inventory.tsv",
         eligibility="<results>/check/eligibility.tsv",
@@ -117,6 +118,7 @@ checkpoint admit_cohort:
 rule check:
     input:
         "<results>/check/problems.tsv",
+        "<results>/check/corrections.tsv",
         "<results>/check/flow.tsv",
         "<results>/check/inventory.tsv",
         "<results>/check/eligibility.tsv",

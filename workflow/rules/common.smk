@@ -1,11 +1,44 @@
 # What the rules share: the checked configuration, paths, content digests.
 import os
+import shutil
+import subprocess
 import sys
+import tarfile
+import tempfile
+from io import BytesIO
 from pathlib import Path
 
 from snakemake import io
 
-HOUSE = Path(workflow.current_basedir.get_path_or_uri(secret_free=False)).parents[1]
+
+def unpacked(folder):
+    """The workflow's files: where they lie, or unpacked here if a module names them by a git address."""
+    if not hasattr(folder, "ref"):
+        return Path(folder.get_path_or_uri(secret_free=False)).parents[1]
+    hosted = hasattr(folder, "hosted_repo")
+    git = ["git", "-C", folder.hosted_repo.repo_clone if hosted else folder.repo_path]
+    commit = subprocess.check_output(
+        [*git, "rev-parse", f"{folder.ref}^{{commit}}"], text=True
+    ).strip()
+    house = Path(".snakemake", "correlatives", commit).absolute()
+    if not house.exists():
+        files = subprocess.check_output([*git, "archive", commit])
+        house.parent.mkdir(parents=True, exist_ok=True)
+        # Several jobs may start at once: a folder appears whole.
+        part = Path(tempfile.mkdtemp(dir=house.parent))
+        with tarfile.open(fileobj=BytesIO(files)) as archive:
+            archive.extractall(part, filter="data")
+        try:
+            part.rename(house)
+        except OSError:
+            shutil.rmtree(part)
+    # Snakemake fetches a script alone; what it imports is here.
+    others = [path for path in [os.environ.get("PYTHONPATH")] if path]
+    os.environ.update(PYTHONPATH=os.pathsep.join([str(house / "scripts"), *others]))
+    return house
+
+
+HOUSE = unpacked(workflow.current_basedir)
 sys.path.insert(0, str(HOUSE / "scripts"))
 
 from correlatives.tables import config as configuration  # noqa: E402
@@ -111,6 +144,21 @@ def made(path):
 RAW_FILES = sorted({Path(path) for paths in RAW.values() for path in paths})
 RAW_MADE = [shown(path) for path in RAW_FILES if made(path)]
 RAW_GIVEN = [path for path in RAW_FILES if not made(path)]
+
+
+def named_inputs():
+    """Table -> name of a file -> where it is. Names start from the data folder, whatever the machine."""
+    return {
+        table: {
+            (
+                path.relative_to(DATA).as_posix()
+                if path.is_relative_to(DATA)
+                else path.name
+            ): shown(path)
+            for path in map(Path, paths)
+        }
+        for table, paths in RAW.items()
+    }
 
 
 def name_in_freeze(path):

@@ -1,5 +1,66 @@
-# What a journal prints, and the page a reader opens first.
+# What a journal prints, where it comes from, and the page a reader opens first.
 import json
+import tomllib
+
+from correlatives.publish import provenance  # noqa: E402
+
+# Everything the workflow is made of.
+CODE_FILES = sorted(
+    path.relative_to(HOUSE).as_posix()
+    for pattern in ("Snakefile", "workflow/**/*", "scripts/**/*.py", "envs/*.yaml")
+    for path in HOUSE.glob(pattern)
+    if path.is_file()
+)
+# The software of the jobs: what the environment for conda names.
+LIBRARIES = sorted(
+    provenance.environment((HOUSE / "envs/statistics.yaml").read_text(encoding="utf-8"))
+)
+
+
+rule record_provenance:
+    input:
+        # After the gate: what is refused has no results.
+        admitted=cohort("outcomes"),
+        tables=[ancient(shown(path)) for path in RAW_GIVEN],
+        made=RAW_MADE,
+        corrections="<results>/check/corrections.tsv",
+        flow="<results>/check/flow.tsv",
+        problems="<results>/check/problems.tsv",
+        lock=ancient(shown(HOUSE / "requirements.lock")),
+        code=code("record_provenance"),
+    output:
+        "<results>/provenance.json",
+    log:
+        "<logs>/record_provenance.log",
+    benchmark:
+        "<benchmarks>/record_provenance.tsv"
+    conda:
+        "../../envs/statistics.yaml"
+    resources:
+        mem_mb=lambda wildcards, attempt: 500 * attempt,
+        runtime=lambda wildcards, attempt: 10 * attempt,
+    params:
+        study=config,
+        house=lambda wildcards: shown(HOUSE),
+        inputs=lambda wildcards: named_inputs(),
+        written=[shown(path) for path in STUDY_FILES],
+        version=tomllib.loads((HOUSE / "pyproject.toml").read_text(encoding="utf-8"))[
+            "project"
+        ]["version"],
+        libraries=LIBRARIES,
+        code=CODE_FILES,
+        drawing=[one.name for one in workflow.rules if "seed" in one.params.keys()],
+        # What the record says is read from the files; here they only say that it has to be written anew.
+        state={
+            **{name: digest(HOUSE / name) for name in CODE_FILES},
+            **{shown(path): digest(path) for path in [*RAW_GIVEN, *STUDY_FILES]},
+            "requirements.lock": digest(HOUSE / "requirements.lock"),
+            "libraries": provenance.installed(LIBRARIES),
+        },
+    message:
+        "Recording where the results come from"
+    script:
+        "../../scripts/record_provenance.py"
 
 
 rule figures:

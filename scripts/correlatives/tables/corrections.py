@@ -129,6 +129,8 @@ class Correction:
     old: str | None
     new: str | None
     reason: str
+    by: str = ""
+    date: str = ""
     #: rows changed or excluded, rows that hold something else, rows that hold nothing
     applied: int = 0
     differing: list[str] = field(default_factory=list)
@@ -147,6 +149,11 @@ class Correction:
         if self.new is None or own == decimal or np.isnan(number_of(self.new, own)):
             return self.new
         return self.new.replace(own, decimal)
+
+    @property
+    def where(self) -> str:
+        """The key as it is written: ``subject_id=0012;endpoint=PFS``."""
+        return ";".join(f"{name}={value}" for name, value in self.key.items())
 
     @property
     def step(self) -> str:
@@ -211,12 +218,37 @@ class Corrections:
             None if old is None or old != old else str(old),
             None if new is None or new != new else str(new),
             text("reason"),
+            text("by"),
+            text("date"),
             sound=sound,
         )
 
     def of(self, table: str) -> list[Correction]:
         """Return the sound corrections of one table, in order."""
         return [c for c in self.all if c.table == table and c.sound]
+
+    def frame(self) -> pd.DataFrame:
+        """Return ``check/corrections.tsv``: what was changed or excluded, by whom, when and why, and in how many rows."""
+        return pd.DataFrame(
+            [
+                (
+                    c.number,
+                    c.table,
+                    c.where,
+                    c.field,
+                    c.old,
+                    c.new,
+                    c.reason,
+                    c.by,
+                    c.date,
+                    c.applied,
+                )
+                for c in self.all
+            ],
+            columns=[
+                *["number", "table", "key", "field", "old", "new", "reason", "by", "date", "rows"]
+            ],
+        )
 
     def apply(self, part: Part, problems: Problems) -> None:
         """Correct a part's rows, in place."""
@@ -280,7 +312,7 @@ class Corrections:
             if not correction.sound:
                 continue
             part, place = correction.part, {"row": correction.row}
-            key = ";".join(f"{name}={value}" for name, value in correction.key.items())
+            key = correction.where
             if correction.differing or (correction.empty and not correction.applied):
                 found = correction.differing[0] if correction.differing else ""
                 part.tell(

@@ -120,6 +120,7 @@ class _Loader:
         )
         study.guesses = list(self.source.guesses)
         study.notes = list(self.source.notes)
+        study.corrections = self.corrections.frame()
         report_unnamed_columns(study)
         report_implausible(study, self.parts, self.calendar)
         return study

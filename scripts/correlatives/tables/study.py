@@ -114,6 +114,8 @@ class Study:
         What was guessed of the files (delimiter, decimal sign, encoding, header row, sheet), in words.
     notes : list[str]
         Rows that filters, presets and versions set aside in tables that the flow does not count by rows.
+    corrections : pd.DataFrame
+        number, table, key, field, old, new, reason, by, date, rows (how many were changed or excluded).
     """
 
     config: dict[str, Any]
@@ -137,3 +139,4 @@ class Study:
     folder: str = "."
     guesses: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    corrections: pd.DataFrame = field(default_factory=pd.DataFrame)
