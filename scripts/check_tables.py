@@ -19,5 +19,5 @@ with job(snakemake) as step:  # noqa: F821
     step.write(built.chosen_samples, step.output.chosen_samples)
     built.cohort.write(Path(step.output.outcomes).parent)
     Path(step.output.summary).write_text(
-        study.problems.summary(step.output.problems) + "\n", encoding="utf-8"
+        study.problems.summary(str(step.place(step.output.problems))) + "\n", encoding="utf-8"
     )

@@ -111,7 +111,13 @@ checkpoint admit_cohort:
             cp {input.summary:q} {log:q}
             exit 1
         fi
-        cp {input.cohort:q} "$(dirname {output.outcomes:q})" >{log:q} 2>&1
+        folder=$(dirname {output.outcomes:q})
+        for part in {input.cohort:q}; do
+            name=$(basename "$part")
+            # a copy that is interrupted is not taken for the file
+            cp "$part" "$folder/.unfinished-$name"
+            mv "$folder/.unfinished-$name" "$folder/$name"
+        done >{log:q} 2>&1
         """
 
 

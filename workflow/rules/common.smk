@@ -42,7 +42,8 @@ HOUSE = unpacked(workflow.current_basedir)
 sys.path.insert(0, str(HOUSE / "scripts"))
 
 from correlatives.tables import config as configuration  # noqa: E402
-from correlatives.workflow import digest, digests, sources  # noqa: E402
+from correlatives.workflow import digest, sources  # noqa: E402
+from correlatives.workflow import digests as code_digests  # noqa: E402
 
 # --- the study -------------------------------------------------------------------------------------
 
@@ -112,6 +113,15 @@ def shown(path):
 def code(script):
     """The files a script is made of, as inputs whose dates do not matter."""
     return [ancient(shown(source)) for source in sources(script)]
+
+
+# With `--sdm conda` the definition of the environment decides, not what is installed here.
+INSTALLED = not workflow.deployment_settings.deployment_method
+
+
+def digests(script):
+    """What a script is made of, its code and its libraries, as parameters."""
+    return code_digests(script, installed=INSTALLED)
 
 
 def settings(*sections):

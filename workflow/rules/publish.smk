@@ -100,6 +100,8 @@ rule report:
         zip="<results>/report.zip",
     log:
         "<logs>/report.log",
+    benchmark:
+        "<benchmarks>/report.tsv"
     localrule: True
     conda:
         "../../envs/statistics.yaml"
@@ -115,6 +117,8 @@ rule report:
         snakefile=shown(workflow.main_snakefile),
         files=[*map(shown, STUDY_FILES), *([WHOLE.as_posix()] if ON_TOP else [])],
         whole=lambda wildcards: WHOLE.as_posix(),
+        # A report that is interrupted is not taken for one.
+        unfinished=lambda wildcards: (RESULTS / ".unfinished-").as_posix(),
         on_top=ON_TOP,
         targets=QUESTIONS,
     message:
@@ -124,7 +128,8 @@ rule report:
         printf '%s' {params.on_top:q} >{params.whole:q}
         for report in {output:q}; do
             {params.python:q} -m snakemake --snakefile {params.snakefile:q} --nolock --cores 1 \
-                --configfile {params.files:q} --report "$report" -- {params.targets} >>{log:q} 2>&1 \
-                || {{ tail -n 5 {log:q} >&2; exit 1; }}
+                --configfile {params.files:q} --report "{params.unfinished}${{report##*/}}" \
+                -- {params.targets} >>{log:q} 2>&1 || {{ tail -n 5 {log:q} >&2; exit 1; }}
+            mv "{params.unfinished}${{report##*/}}" "$report"
         done
         """

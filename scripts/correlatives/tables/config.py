@@ -254,7 +254,10 @@ def claim_results(results_dir: str | Path, study_id: str) -> None:
     """Mark `results_dir` as the results of study `study_id`, for ``refuse_foreign_results``."""
     folder = Path(results_dir)
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / OWNER_FILE).write_text(json.dumps({"id": study_id}) + "\n", encoding="utf-8")
+    # in one step: half a mark would be taken for that of a study unknown
+    unfinished = folder / f"{OWNER_FILE}.unfinished"
+    unfinished.write_text(json.dumps({"id": study_id}) + "\n", encoding="utf-8")
+    unfinished.replace(folder / OWNER_FILE)
 
 
 # --- reading ------------------------------------------------------------------------------------------

@@ -1,0 +1,141 @@
+"""Why a job runs, in plain words; what a script is made of."""
+
+from __future__ import annotations
+
+import sys
+from importlib import metadata
+
+import pytest
+
+from correlatives import workflow
+from correlatives.reruns import changes, listed
+
+
+def between(before: dict[str, object], now: dict[str, object]) -> list[str]:
+    """Return what differs, the way Snakemake keeps it: values without names, only those that differ."""
+    old, new = {repr(v) for v in before.values()}, {repr(v): k for k, v in now.items()}
+    return changes(old - set(new), {text: new[text] for text in new if text not in old})
+
+
+A, B = "0123456789ab", "ba9876543210"
+
+
+def test_nothing_changed():
+    assert between({"alpha": 0.05}, {"alpha": 0.05}) == []
+
+
+def test_a_table_that_changed_came_or_went_is_named():
+    before = {"tables": {"data/blood.csv": A, "data/tissue.csv": A, "data/gone.csv": A}}
+    now = {"tables": {"data/blood.csv": B, "data/tissue.csv": A, "data/new.csv": B}}
+    assert between(before, now) == [
+        "data/blood.csv changed",
+        "data/gone.csv is gone",
+        "data/new.csv is new",
+    ]
+    before = {"tables": {"data/a.csv": "absent", "data/b.csv": A}}
+    now = {"tables": {"data/a.csv": A, "data/b.csv": "absent"}}
+    assert between(before, now) == ["data/a.csv is new", "data/b.csv is gone"]
+
+
+def test_a_setting_is_named_with_both_values():
+    before = {"study": {"predictive": {"alpha": 0.05, "randomisations": 99}}, "seed": 3}
+    now = {"study": {"predictive": {"alpha": 0.05, "randomisations": 9999}}, "seed": 4}
+    assert between(before, now) == ["seed: 3 → 4", "predictive.randomisations: 99 → 9999"]
+
+
+def test_a_parameter_of_one_section_goes_by_its_name():
+    before = {"settings": {"early": ["C1D15"], "drug": None}}
+    now = {"settings": {"early": ["C1D15", "C2D1"], "drug": "T-DM1"}}
+    assert between(before, now) == [
+        "settings.drug: empty → T-DM1",
+        "settings.early: [C1D15] → [C1D15, C2D1]",
+    ]
+
+
+def test_entries_of_a_list_are_named_by_what_they_read():
+    before = {"study": {"tables": {"measurements": [{"path": "a.csv", "na": [""]}]}}}
+    now = {"study": {"tables": {"measurements": [{"path": "a.csv", "na": ["", "NA"]}]}}}
+    assert between(before, now) == ["tables.measurements.entry 1.na: [] → [, NA]"]
+    now["study"]["tables"]["measurements"] = [{"path": "a.csv", "na": [""]}, {"path": "b.csv"}]
+    assert between(before, now) == ["tables.measurements: new is b.csv"]
+
+
+def test_code_and_libraries_are_named():
+    before = {"a": f"correlatives/cox.py@{A}", "b": "numpy==2.4.6", "c": f"old.py@{A}"}
+    now = {"a": f"correlatives/cox.py@{B}", "b": "numpy==2.4.7", "d": "numba==1.0"}
+    assert between(before, now) == [
+        "scripts/correlatives/cox.py was edited",
+        "scripts/old.py is not used any more",
+        "numba 1.0 is used now",
+        "numpy 2.4.6 → 2.4.7",
+    ]
+
+
+def test_what_cannot_be_paired_is_still_told():
+    # two lists and two numbers: which was which is not known
+    before = {"a": ["PFS"], "b": ["OS"], "c": 1, "d": 2}
+    now = {"a": ["PFS", "ORR"], "b": ["CBR"], "c": 3, "d": 2}
+    assert between(before, now) == [
+        "a is [PFS, ORR] now",
+        "b is [CBR] now",
+        "c: 1 → 3",
+    ]
+    assert between({"a": True}, {"b": "text"}) == ["b is text now"]
+    assert between({"a": 1}, {}) == ["a setting is gone: 1"]
+
+
+def test_long_values_are_shortened():
+    (phrase,) = between({"a": "x" * 500}, {"a": "y" * 500})
+    assert len(phrase) < 140
+
+
+def test_long_lists_say_how_many_more_there_are():
+    assert listed("abc") == "a, b, c"
+    assert listed("abcdefgh", 3) == "a, b, c and 5 more"
+    assert listed("aab") == "a, b"
+
+
+def test_libraries_are_those_used_at_first_and_second_hand():
+    used = workflow.libraries("fit_biomarker_models")
+    # numba compiles through llvmlite, which no file of ours imports
+    assert {"numpy", "numba", "llvmlite", "python"} <= set(used)
+    assert used["numpy"] == metadata.version("numpy")
+    assert used["python"] == ".".join(map(str, sys.version_info[:3]))
+    assert "matplotlib" not in used
+    assert "snakemake" not in used
+    assert "matplotlib" in workflow.libraries("draw_efficacy")
+
+
+def test_every_library_that_a_script_imports_is_found_under_its_distribution():
+    """Else a new version of it would rerun nothing."""
+    by_module = metadata.packages_distributions()
+    for script in workflow.SCRIPTS.glob("*.py"):
+        used = workflow.libraries(script.stem)
+        for path in workflow.sources(script.stem):
+            for name in workflow._imported_libraries(path):
+                normal = name.lower().replace("_", "-")
+                assert normal in used or name not in by_module, (path.name, name)
+                if normal not in used:
+                    # not installed at all, under no name: an optional library
+                    with pytest.raises(metadata.PackageNotFoundError):
+                        metadata.version(name)
+
+
+def test_a_new_version_is_another_parameter(monkeypatch: pytest.MonkeyPatch):
+    before = workflow.digests("fit_biomarker_models")
+    installed = workflow._installed
+
+    def newer(name: str) -> tuple[str, tuple[str, ...]] | None:
+        found = installed(name)
+        return ("99.0", found[1]) if name == "numba" else found
+
+    monkeypatch.setattr(workflow, "_installed", newer)
+    now = workflow.digests("fit_biomarker_models")
+    assert {key for key in now if now[key] != before[key]} == {"library_numba"}
+    assert workflow.digests("draw_efficacy").keys().isdisjoint({"library_numba"})
+
+
+def test_where_jobs_have_their_own_environment_what_is_installed_here_does_not_count():
+    assert not any(
+        key.startswith("library_") for key in workflow.digests("check_tables", installed=False)
+    )

@@ -1,0 +1,83 @@
+# Why each job runs, in the user's words: what Snakemake logs is put into other words before it is shown.
+import logging
+
+from snakemake.logging import logger
+
+from correlatives.reruns import changes, listed
+
+# What Snakemake adds to a dry run, about switching off what decides here which jobs run.
+NOT_SHOWN = ("Reasons:\n", "Some jobs were triggered by", "Rules with provenance")
+CODE_FOLDERS = tuple(
+    f"{folder}{os.sep}" for folder in (HOUSE / "scripts", shown(HOUSE / "scripts"))
+)
+
+
+def why(dag, job):
+    """Why a job runs, as one line."""
+    reason = dag.reason(job)
+    phrases = []
+    if reason.forced:
+        phrases.append("it was asked for, whatever its results are")
+    missing = list(map(shown, reason._missing_output or ()))
+    if missing and len(missing) == len(job.output):
+        phrases.append("its results are not there yet")
+    elif missing:
+        phrases.append(f"of its results there is no {listed(sorted(missing), 3)}")
+    if reason._incomplete_output:
+        phrases.append("it was interrupted the last time")
+    if reason.params_changed:
+        changed = reason.params_changed
+        now = {repr(value): name for name, value in job.params.items()}
+        phrases.append(
+            listed(
+                changes(
+                    changed.only_old,
+                    {text: now.get(text, "a setting") for text in changed.only_new},
+                )
+            )
+        )
+    elif reason.input_changed:
+        phrases.append("it reads other files than the last time")
+    if reason.software_stack_changed:
+        phrases.append("its software environment changed")
+    updated = set(reason._updated_input or ()) - set(reason._updated_input_run or ())
+    if updated:
+        phrases.append(f"{listed(sorted(map(shown, updated)), 3)} changed")
+    if reason._updated_input_run:
+        phrases.append(upstream(dag, job, reason._updated_input_run))
+    return "; ".join(phrases) or "it always runs"
+
+
+def upstream(dag, job, files):
+    """Which jobs before this one make it run."""
+    makers = {
+        dependency: dependency.rule.name
+        for dependency, made in dag.dependencies[job].items()
+        if set(made) & set(files)
+    }
+    sure = sorted({name for maker, name in makers.items() if not maker.is_checkpoint})
+    if sure or not makers:
+        return f"it reads what {listed(sure) or 'jobs before it'} will write"
+    # Only the cohort is admitted anew: Snakemake looks at its content before it runs the job.
+    return "the cohort is admitted anew: it runs only if a part that it reads comes out different"
+
+
+class UsersWords(logging.Filter):
+    """Put reasons into the user's words; take the code out of the list of a failed job's inputs."""
+
+    def filter(self, record):
+        if str(record.msg).startswith(NOT_SHOWN):
+            return False
+        dag, number = workflow.dag, getattr(record, "jobid", None)
+        if hasattr(record, "reason") and dag is not None:
+            for job in dag.jobs:
+                if dag.jobid(job) == number:
+                    record.reason = why(dag, job)
+        if hasattr(record, "input"):
+            record.input = [
+                file for file in record.input if not str(file).startswith(CODE_FOLDERS)
+            ]
+        return True
+
+
+logger.addFilter(UsersWords())
