@@ -43,7 +43,7 @@ def why(dag, job):
     updated = set(reason._updated_input or ()) - set(reason._updated_input_run or ())
     if updated:
         phrases.append(f"{listed(sorted(map(shown, updated)), 3)} changed")
-    if reason._updated_input_run:
+    if reason._updated_input_run and not missing:
         phrases.append(upstream(dag, job, reason._updated_input_run))
     return "; ".join(phrases) or "it always runs"
 
@@ -57,7 +57,8 @@ def upstream(dag, job, files):
     }
     sure = sorted({name for maker, name in makers.items() if not maker.is_checkpoint})
     if sure or not makers:
-        return f"it reads what {listed(sure) or 'jobs before it'} will write"
+        write = "will write" if workflow.dryrun else "wrote"
+        return f"it reads what {listed(sure) or 'a job before it'} {write}"
     # Only the cohort is admitted anew: Snakemake looks at its content before it runs the job.
     return "the cohort is admitted anew: it runs only if a part that it reads comes out different"
 
