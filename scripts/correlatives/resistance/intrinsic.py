@@ -153,8 +153,8 @@ def pathway_markers(cohort: Cohort) -> tuple[Markers, pd.DataFrame]:
         if name.startswith(("gene:", "pathway:")):
             level, of = level_and_name(name)
             of = of.split(" ")[0] if level == "gene" else of
-        if not pathway and level == "gene":
-            pathway = of_gene.get(of, [""])[0]
+        if not pathway:
+            pathway = {"pathway": of, "gene": of_gene.get(of, [""])[0]}.get(level, "")
         if not pathway or name.startswith(("ratio:", "vaf_ratio:")):
             continue
         keep[place] = True
