@@ -5,6 +5,7 @@ import pytest
 from biomarker_cohorts import cohort_of, identifiers, markers_of, trial
 from pytest import approx
 
+from correlatives.predictive.carriers import subjects_differing
 from correlatives.predictive.compiled_scores import row_medians
 from correlatives.predictive.model import fit_domain, minimum_detectable_ratio
 from correlatives.predictive.randomisation import (
@@ -51,7 +52,8 @@ def one_by_one(residual, weight, marker, arm, strata, drawn, logistic):
         variance = max(v, v_r) if logistic else v + floor
         return s / np.sqrt(variance) if variance > 0 else 0.0
 
-    z0 = studentised(*observed)
+    _, times = np.unique(marker[weight > 0], return_counts=True)
+    z0 = studentised(*observed) * np.sqrt(1 - 0.5 / (times.sum() - times.max()))
     if logistic:
         z0 *= np.sqrt(1 - 1 / ((weight > 0).sum() - len(np.unique(strata)) - 1))
     z = np.array([studentised(*draw) for draw in every])
@@ -90,6 +92,15 @@ def test_the_statistic_is_the_one_of_the_design(logistic):
         z_drawn.append(drawn_z)
     assert tested.maxima[0] == approx(np.max(z_drawn[:2], axis=0), rel=1e-8)
     assert tested.maxima[1] == approx(np.max(z_drawn[2:4], axis=0), rel=1e-8)
+
+
+def test_carriers_are_those_off_the_most_common_value():
+    nan = np.nan
+    value = np.array(
+        [[0, 0, 1, 0, nan], [1, 1, 0, 1, 1], [1, 2, 3, 4, 5], [2, 2, 2, 3, 7], [nan] * 5, [3] * 5]
+    )
+    assert subjects_differing(value).tolist() == [1, 1, 4, 2, 0, 0]
+    assert subjects_differing(np.empty((2, 0))).tolist() == [0, 0]
 
 
 def test_draws_keep_the_totals_of_every_stratum_and_come_from_seed_and_name():

@@ -25,6 +25,7 @@ from correlatives.predictive.model import (
     null_residuals,
     stacked_designs,
 )
+from correlatives.predictive.randomisation import observed_scale
 from correlatives.predictive.spline import restricted
 from correlatives.predictive.stepp import indicator_test
 
@@ -129,13 +130,13 @@ def observed_statistics(outcome: Outcome, indicators: np.ndarray) -> np.ndarray:
     left = z - by_arm[:, None] * a - by_marker[:, None] * m
     variance = (e * left * left).sum(axis=1)
     compared = regular & (variance > LEAST_INFORMATION * mm)
-    share = 0.0
     if not outcome.survival:
         variance = np.maximum(variance, (r * r * left * left).sum(axis=1))
-        evaluable = e > 0
-        free = evaluable.sum(axis=1) - ((evaluable @ member) > 0).sum(axis=1) - 1
-        share = 1.0 / np.maximum(free, 1)
-    score = (r * left).sum(axis=1) * np.sqrt(1.0 - share)
+    informative = ((e > 0) @ member > 0).sum(axis=1)
+    scale = observed_scale(
+        np.where(e > 0, indicators, np.nan), informative, logistic=not outcome.survival
+    )
+    score = (r * left).sum(axis=1) * scale
     return np.where(compared, score / np.sqrt(np.where(compared, variance, 1.0)), 0.0)
 
 

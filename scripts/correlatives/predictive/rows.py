@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from correlatives.markers import ABOVE, BELOW, Markers
+from correlatives.predictive.carriers import subjects_differing
 from correlatives.tables.dictionary import levels_of, positives_of
 from correlatives.tables.limits import analysis_values
 
@@ -119,7 +120,7 @@ def marker_rows(markers: Markers) -> Rows:
         contrast=np.concatenate([contrast, np.array([words for _, words in cuts], dtype=object)]),
         binary=np.concatenate([binary, np.ones(len(cut), dtype=bool)]),
         per_deviation=np.concatenate([per_deviation, np.zeros(len(cut), dtype=bool)]),
-        in_family=_varies(value),
+        in_family=subjects_differing(value) >= LEAST_CARRIERS,
         note=np.concatenate(
             [np.array(analysed.note, dtype=object), np.full(len(cut), "", dtype=object)]
         ),
@@ -173,19 +174,3 @@ def _cut(markers: Markers, row: int) -> tuple[np.ndarray, str]:
         inside[(state == ABOVE) & (value == cutpoint)] = float(rule in (">=", ">"))
     inside[~np.isfinite(value) | unknown] = np.nan
     return inside, f"{rule}{cutpoint:g} v {COMPLEMENT[rule]}{cutpoint:g}"
-
-
-def _varies(value: np.ndarray) -> np.ndarray:
-    """Whether enough subjects differ from each row's most common value."""
-    known = np.isfinite(value)
-    ordered = np.sort(np.where(known, value, np.inf), axis=1)
-    n = known.sum(axis=1)
-    if value.shape[1] == 0:
-        return np.zeros(len(value), dtype=bool)
-    fresh = np.ones(ordered.shape, dtype=bool)
-    fresh[:, 1:] = ordered[:, 1:] != ordered[:, :-1]
-    # length of the run of equal values that each position is in, so far
-    position = np.arange(value.shape[1])
-    run = position - np.maximum.accumulate(np.where(fresh, position, 0), axis=1) + 1
-    most = np.where(np.isfinite(ordered), run, 0).max(axis=1)
-    return n - most >= LEAST_CARRIERS
