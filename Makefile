@@ -5,6 +5,9 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.from-lock
+# With a folder of wheels (make wheels, where there is a network) set-up needs no network.
+WHEELS ?= wheels
+OFFLINE = $(if $(wildcard $(WHEELS)/*.whl),--no-index --find-links $(WHEELS))
 STUDY ?= config/config.yaml
 FOLDER ?= studies
 # What `snakemake --config` puts on top of the study's file, such as data_dir=/secure/trial.
@@ -16,10 +19,11 @@ export PATH := $(abspath $(BIN)):$(PATH)
 export OMP_NUM_THREADS ?= 1
 export OPENBLAS_NUM_THREADS ?= 1
 
-.PHONY: help setup demo test lint format bench calibration study freeze compare clean
+.PHONY: help setup wheels demo test lint format bench calibration study freeze compare clean
 
 help:
 	@echo "make demo              set up, run the shipped study on a simulated trial, say where the report is"
+	@echo "make wheels            fetch the libraries for a machine without a network, where make setup takes them"
 	@echo "make test              set up, run every test"
 	@echo "make study NAME=mine   write a commented configuration and empty tables for a new study"
 	@echo "make freeze NAME=2026-11           keep the results as they are, read-only (STUDY=... for another study)"
@@ -34,9 +38,17 @@ setup: $(STAMP)
 $(STAMP): requirements.lock
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed, and none was found"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(OFFLINE) -r requirements.lock
 	$(BIN)/python scripts/compile_engine.py
 	touch $@
+
+# A set-up elsewhere takes them if it has the same kind of machine and the same Python.
+wheels:
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	rm -rf $(WHEELS).part
+	$(BIN)/python -m pip wheel --quiet --disable-pip-version-check -r requirements.lock --wheel-dir $(WHEELS).part
+	rm -rf $(WHEELS) && mv $(WHEELS).part $(WHEELS)
+	@echo "Copy $(WHEELS)/ into this folder on the machine without a network: make setup takes them from there."
 
 demo: setup
 	$(BIN)/snakemake

@@ -4,7 +4,7 @@ import csv
 from pathlib import Path
 
 from correlatives.publish import provenance
-from correlatives.workflow import job
+from correlatives.workflow import job, libraries
 
 
 def rows(path: str) -> list[dict[str, str]]:
@@ -23,7 +23,7 @@ with job(snakemake) as step:  # noqa: F821
         lock=house / "requirements.lock",
         version=step.params.version,
         # Of this job's interpreter, which is another than Snakemake's where software comes from conda.
-        libraries=provenance.installed(step.params.libraries),
+        libraries={k: v for name in step.params.scripts for k, v in libraries(name).items()},
         drawing=step.params.drawing,
         **{name: rows(step.input[name]) for name in ("corrections", "flow", "problems")},
     )

@@ -11,7 +11,14 @@ import yaml
 ROOT = Path(__file__).resolve().parents[2]
 
 #: Packages that conda-forge spells differently.
-CONDA_NAMES = {"matplotlib-base": "matplotlib", "python-kaleido": "kaleido"}
+CONDA_NAMES = {
+    "matplotlib-base": "matplotlib",
+    "python-kaleido": "kaleido",
+    "snakemake-minimal": "snakemake",
+}
+
+#: Programs of the environment that are no libraries of the lock.
+PROGRAMS = ("python", "pip", "git", "make")
 
 
 def locked() -> dict[str, str]:
@@ -43,13 +50,24 @@ def test_conda_pins_equal_the_lock(path: Path):
     compared = 0
     for entry in named:
         name, _, version = entry.partition("=")
-        if name in ("python", "pip"):
+        if name in PROGRAMS:
             continue
         assert version, f"{entry} is not pinned"
         name = CONDA_NAMES.get(name, re.sub(r"[-_.]+", "-", name).lower())
         assert pins[name] == version, entry
         compared += 1
     assert compared > 5
+
+
+def test_the_environment_with_snakemake_has_everything_that_jobs_use():
+    jobs, everything = (
+        set(yaml.safe_load((ROOT / "envs" / name).read_text())["dependencies"])
+        for name in ("statistics.yaml", "workflow.yaml")
+    )
+    assert jobs <= everything
+    asked = (ROOT / "requirements.in").read_text().lower().split()
+    plugins = {line.split("==")[0] for line in asked if line.startswith("snakemake-executor")}
+    assert plugins <= {str(entry).split("=")[0] for entry in everything}
 
 
 def test_every_library_the_scripts_import_is_in_the_lock_and_in_the_environment():

@@ -2,7 +2,7 @@
 import json
 import tomllib
 
-from correlatives.publish import provenance  # noqa: E402
+from correlatives.workflow import libraries  # noqa: E402
 
 # Everything the workflow is made of.
 CODE_FILES = sorted(
@@ -11,10 +11,8 @@ CODE_FILES = sorted(
     for path in HOUSE.glob(pattern)
     if path.is_file()
 )
-# The software of the jobs: what the environment for conda names.
-LIBRARIES = sorted(
-    provenance.environment((HOUSE / "envs/statistics.yaml").read_text(encoding="utf-8"))
-)
+# What the jobs run, and the libraries that those use.
+SCRIPTS = sorted(path.stem for path in HOUSE.glob("scripts/*.py"))
 
 
 rule record_provenance:
@@ -47,7 +45,7 @@ rule record_provenance:
         version=tomllib.loads((HOUSE / "pyproject.toml").read_text(encoding="utf-8"))[
             "project"
         ]["version"],
-        libraries=LIBRARIES,
+        scripts=SCRIPTS,
         code=CODE_FILES,
         drawing=[one.name for one in workflow.rules if "seed" in one.params.keys()],
         # What the record says is read from the files; here they only say that it has to be written anew.
@@ -55,7 +53,11 @@ rule record_provenance:
             **{name: digest(HOUSE / name) for name in CODE_FILES},
             **{shown(path): digest(path) for path in [*RAW_GIVEN, *STUDY_FILES]},
             "requirements.lock": digest(HOUSE / "requirements.lock"),
-            "libraries": provenance.installed(LIBRARIES),
+            "libraries": (
+                {k: v for name in SCRIPTS for k, v in libraries(name).items()}
+                if INSTALLED
+                else {}
+            ),
         },
     message:
         "Recording where the results come from"

@@ -264,7 +264,7 @@ def changed_causes(before: Mapping[str, Any], after: Mapping[str, Any]) -> pd.Da
 
     def software(record: Mapping[str, Any]) -> dict[str, str]:
         found = record["software"]
-        return {"python": found["python"], "workflow": found["workflow"], **found["libraries"]}
+        return {"workflow": found["workflow"], **found["libraries"]}
 
     def code(record: Mapping[str, Any]) -> dict[str, str]:
         return {name: digest[:12] for name, digest in record["code"]["files"].items()}

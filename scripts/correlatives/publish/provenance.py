@@ -1,17 +1,15 @@
 """Where results come from: every file, setting, seed and version, and who decided what about the data.
 
 The same inputs give the same record byte for byte: it holds no time of day, no name of a machine and no
-folder of a machine. Imports nothing slow: the Snakefile reads the versions at every start.
+folder of a machine.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import platform
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from importlib import metadata
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -46,25 +44,6 @@ def pinned(lock: str) -> dict[str, str]:
     return {re.sub(r"[-_.]+", "-", name).lower(): version for name, version in found}
 
 
-def environment(text: str) -> dict[str, str]:
-    """Return library -> version of the text of a conda environment (``  - name=version`` a line), pip's part too."""
-    found = re.findall(r"^\s+- ([A-Za-z0-9._-]+)==?([^\s=]+)$", text, re.M)
-    # conda-forge splits this one
-    named = {name.lower().removesuffix("-base"): version for name, version in found}
-    return {name: version for name, version in named.items() if name not in ("python", "pip")}
-
-
-def installed(names: Iterable[str]) -> dict[str, str]:
-    """Return name -> version of the libraries that this interpreter finds; those that are absent are left out."""
-    found = {}
-    for name in sorted(names):
-        try:
-            found[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
-    return found
-
-
 def record(
     *,
     config: Mapping[str, Any],
@@ -96,7 +75,7 @@ def record(
     version : str
         Of the workflow.
     libraries : mapping from str to str
-        Name and version of what is installed (`installed`).
+        Name and version of what the scripts use, Python included.
     drawing : sequence of str
         Rules that draw random numbers.
     corrections, flow, problems : sequence of mapping
@@ -149,7 +128,6 @@ def record(
         },
         "software": {
             "workflow": version,
-            "python": platform.python_version(),
             "libraries": dict(sorted(libraries.items())),
             "lock": sha256(lock),
             "not as locked": {
