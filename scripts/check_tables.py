@@ -17,6 +17,7 @@ with job(snakemake) as step:  # noqa: F821
     step.write(built.inventory, step.output.inventory)
     step.write(built.eligibility, step.output.eligibility)
     step.write(built.chosen_samples, step.output.chosen_samples)
+    step.write(built.signatures, step.output.signatures)
     built.cohort.write(Path(step.output.outcomes).parent)
     Path(step.output.summary).write_text(
         study.problems.summary(str(step.place(step.output.problems))) + "\n", encoding="utf-8"

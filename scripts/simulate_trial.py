@@ -25,7 +25,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--dictionaries",
         default=CONFIG,
-        help="folder of biomarkers.tsv, coverage.tsv, pathways.tsv",
+        help="folder of biomarkers.tsv, coverage.tsv, pathways.tsv, signatures.tsv",
     )
     parser.add_argument(
         "--effect",

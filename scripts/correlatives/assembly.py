@@ -32,6 +32,7 @@ from correlatives.tables.outcomes import (
     off_treatment_reason,
     progression_endpoint,
 )
+from correlatives.tables.signatures import signature_markers
 from correlatives.tables.study import Study
 from correlatives.tables.timepoints import (
     assign,
@@ -67,7 +68,7 @@ class Built:
     Attributes
     ----------
     cohort : Cohort
-    flow, inventory, eligibility, chosen_samples : pd.DataFrame
+    flow, inventory, eligibility, chosen_samples, signatures : pd.DataFrame
         ``check/{name}.tsv``.
     """
 
@@ -76,6 +77,7 @@ class Built:
     inventory: pd.DataFrame
     eligibility: pd.DataFrame
     chosen_samples: pd.DataFrame
+    signatures: pd.DataFrame
 
 
 class Assembly:
@@ -127,6 +129,7 @@ class Assembly:
             inventory=self._inventory(collected),
             eligibility=self.eligibility,
             chosen_samples=chosen,
+            signatures=self.signatures,
         )
 
     # Subjects ---------------------------------------------------------------------------------------
@@ -329,7 +332,10 @@ class Assembly:
         wide = {
             str(feature) for matrix in self.study.matrices for feature in matrix.features
         } - set(words(self.study.measurements["biomarker"]))
-        derived = ratios(markers, self.baseline, early, wide, self.dictionary)
+        scores, self.signatures = signature_markers(
+            markers, self.study.signatures, wide, self.baseline, self.dictionary, self.problems
+        )
+        derived = scores + ratios(markers, self.baseline, early, wide, self.dictionary)
         for specimen, timepoint in sorted(self.used):
             if timepoint not in early or (specimen, self.baseline) not in self.used:
                 continue
@@ -603,6 +609,9 @@ class Assembly:
             "day": owner["day"],
             "months": owner["elapsed"] / DAYS_A_MONTH,
             "days_since_last_dose": owner["days_since_last_dose"],
+            "block_age_years": owner["block_age_years"]
+            if "block_age_years" in owner
+            else pd.Series(np.nan, owner.index),
             "tumour_fraction": runs["tumour_fraction"],
         }
         flags = {name: runs[name].to_numpy(dtype=bool) for name in ("usable", "chosen")}

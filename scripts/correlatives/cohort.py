@@ -85,7 +85,8 @@ class Cohort:
     samples : pd.DataFrame
         One row a run of a cohort subject: run_id, sample_id, subject_id, specimen, visit (label), timepoint
         (analysis timepoint, empty if none), day, months (from randomisation), days_since_last_dose, assay, version,
-        batch, qc, tumour_fraction, usable (bool), chosen (bool), site_of_tissue, anatomical_site, lesion_id.
+        batch, qc, tumour_fraction, usable (bool), chosen (bool), site_of_tissue, anatomical_site, lesion_id,
+        block_age_years.
     calls : pd.DataFrame
         Alterations detected: subject_id, run_id, sample_id, specimen, timepoint, gene, alteration, kind, significance,
         vaf, copy_number, copy_number_scale, partner, origin, counted (bool: makes the gene altered), chosen (bool).
@@ -191,6 +192,7 @@ EMPTY: dict[str, list[str]] = {
         "site_of_tissue",
         "anatomical_site",
         "lesion_id",
+        "block_age_years",
     ],
     "calls": [
         "subject_id",

@@ -109,7 +109,7 @@ def simulate_trial(
     genes : int
         Genes of the expression table.
     dictionaries : path
-        Folder with ``biomarkers.tsv``, ``coverage.tsv`` and ``pathways.tsv``, which become tables of the trial.
+        Folder with ``biomarkers.tsv``, ``coverage.tsv``, ``pathways.tsv`` and ``signatures.tsv``, which become tables of the trial.
     **overrides : float
         Sizes of planted effects by their names in ``EFFECTS``, e.g. ``ccne1_by_palbociclib=1.0``;
         ``**NO_INTERACTION``, ``**NO_ACQUISITION`` or ``**NO_EFFECT`` switches them off.

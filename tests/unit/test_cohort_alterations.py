@@ -411,6 +411,38 @@ def test_pairs_that_share_nothing_are_a_warning():
     assert told == ["C2"]
 
 
+def test_a_shared_mutation_is_one_however_it_is_written():
+    samples = [draw("C1"), draw("C1", "EOT", 150)]
+    calls = [
+        call("C1-baseline", "PIK3CA") | {"alteration": "p.H1047R"},
+        call("C1-EOT", "PIK3CA") | {"alteration": "p.His1047Arg"},
+    ]
+    made = study(two_arms(1, 1), samples=samples, alterations=calls, coverage=PANEL)
+    build_cohort(made)
+    assert "pair_without_shared_alteration" not in rules_of(made)
+
+
+@pytest.mark.parametrize(
+    ("kind", "number", "scale", "wrong"),
+    [
+        ("amplification", 8.0, "absolute", False),
+        ("amplification", 1.2, "fold", False),
+        ("amplification", 0.5, "fold", True),
+        ("amplification", -1.0, "log2", True),
+        ("amplification", 2.0, "gistic", False),
+        ("amplification", -2.0, "gistic", True),
+        ("deletion", 0.0, "absolute", False),
+        ("deletion", 6.0, "absolute", True),
+        ("deletion", -2.0, "gistic", False),
+    ],
+)
+def test_a_copy_number_that_contradicts_its_kind_is_told(kind, number, scale, wrong):
+    calls = [call("C1-baseline", "ERBB2", kind, copy_number=number, copy_number_scale=scale)]
+    made = study(two_arms(1, 1), samples=[draw("C1")], alterations=calls)
+    build_cohort(made)
+    assert ("copy_number_contradicts_kind" in rules_of(made)) == wrong
+
+
 def test_calls_keep_what_the_laboratory_wrote():
     samples = [draw("C1")]
     calls = [

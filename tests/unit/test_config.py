@@ -116,7 +116,7 @@ def test_defaults_are_those_of_the_contract(tmp_path):
 
 def test_every_table_is_a_list_of_tables(tmp_path):
     tables = loaded(STUDY, tmp_path)["tables"]
-    assert len(tables) == 14
+    assert len(tables) == 15
     assert all(isinstance(entries, list) for entries in tables.values())
     assert tables["samples"] == []
 

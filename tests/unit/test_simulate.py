@@ -18,7 +18,7 @@ from correlatives.simulate import (
     simulate_trial,
 )
 from correlatives.simulation.files import FILES, TABLES
-from correlatives.simulation.genes import ACQUIRED, LESIONS, expression_genes
+from correlatives.simulation.genes import ACQUIRED, LESIONS, expression_genes, signature_table
 from correlatives.simulation.panels import coverage_table, pathway_table
 from correlatives.simulation.patients import hazard, make_people, stream, study_day
 from correlatives.simulation.rates import EFFECTS, RATES, effects, rate
@@ -82,7 +82,7 @@ def test_streams_go_by_name_and_seed():
         *((name, "measurements") for name in LONG),
         *((name, "alterations") for name in ("plasma_alterations", "tissue_alterations")),
         *((name, name) for name in ("doses", "assessments")),
-        *((name, name) for name in ("coverage", "biomarkers", "pathways")),
+        *((name, name) for name in ("coverage", "biomarkers", "pathways", "signatures")),
     ],
 )
 def test_tables_keep_the_contract(trial, name, schema):
@@ -446,7 +446,11 @@ def test_dictionaries_describe_the_assays(trial):
     def text(table):
         return table.astype(object).where(table.notna(), "").astype(str)
 
-    for name, made in (("coverage", coverage_table()), ("pathways", pathway_table())):
+    for name, made in (
+        ("coverage", coverage_table()),
+        ("pathways", pathway_table()),
+        ("signatures", signature_table()),
+    ):
         pd.testing.assert_frame_equal(
             text(trial.tables[name]), text(made), check_dtype=False, check_column_type=False
         )

@@ -1,12 +1,14 @@
 # Tables in: read, checked, joined; nothing is fitted before every problem has been told.
 
+# The dictionaries that describe the simulated assays.
+DICTIONARIES = ["biomarkers.tsv", "coverage.tsv", "pathways.tsv", "signatures.tsv"]
+
 if RAW_MADE:
 
     rule simulate_trial:
         input:
             dictionaries=[
-                ancient(shown(HOUSE / "config" / name))
-                for name in ("biomarkers.tsv", "coverage.tsv", "pathways.tsv")
+                ancient(shown(HOUSE / "config" / name)) for name in DICTIONARIES
             ],
             code=code("simulate_trial"),
         output:
@@ -25,8 +27,7 @@ if RAW_MADE:
             **digests("simulate_trial"),
             seed=config["seed"],
             dictionaries={
-                name: digest(HOUSE / "config" / name)
-                for name in ("biomarkers.tsv", "coverage.tsv", "pathways.tsv")
+                name: digest(HOUSE / "config" / name) for name in DICTIONARIES
             },
         message:
             "Simulating the trial that the shipped study analyses"
@@ -48,6 +49,7 @@ rule check_tables:
         inventory="<results>/check/inventory.tsv",
         eligibility="<results>/check/eligibility.tsv",
         chosen_samples="<results>/check/chosen_samples.tsv",
+        signatures="<results>/check/signatures.tsv",
     log:
         "<logs>/check_tables.log",
     benchmark:
@@ -129,4 +131,5 @@ rule check:
         "<results>/check/inventory.tsv",
         "<results>/check/eligibility.tsv",
         "<results>/check/chosen_samples.tsv",
+        "<results>/check/signatures.tsv",
         rules.admit_cohort.output,

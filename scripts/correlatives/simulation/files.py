@@ -1,7 +1,7 @@
 """Names of the files of a simulated trial, for who has to name them before they are there."""
 
 #: The dictionaries that come with the workflow, in ``config/``: they describe the simulated assays.
-DICTIONARIES = ("biomarkers", "coverage", "pathways")
+DICTIONARIES = ("biomarkers", "coverage", "pathways", "signatures")
 TABLES = (
     "subjects",
     "outcomes",

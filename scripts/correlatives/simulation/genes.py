@@ -8,6 +8,8 @@ from __future__ import annotations
 from itertools import chain
 from typing import NamedTuple
 
+import pandas as pd
+
 
 def symbols(text: str) -> list[str]:
     """Return the gene symbols of a text."""
@@ -151,6 +153,45 @@ SIGNATURES: dict[str, list[str]] = {
     "basal": symbols("KRT5 KRT14 KRT17 FOXC1 MIA CDH3 SFRP1 EGFR PHGDH ACTR3B"),
     "T_effector": symbols("CD8A GZMA GZMB PRF1 IFNG CXCL9 CXCL10 CD3E TBX21 EOMES"),
 }
+
+#: Signature -> pathway it speaks for.
+SIGNATURE_PATHWAYS = {
+    "E2F_targets": "RB",
+    "RBsig": "RB",
+    "cyclin_E": "cyclin E",
+    "HER2_amplicon": "HER2",
+}
+
+#: Signature -> where its list comes from.
+SIGNATURE_SOURCES = {
+    "E2F_targets": "a selection of MSigDB Hallmark E2F targets (Liberzon 2015, CC BY 4.0)",
+    "RBsig": "a selection after Malorni 2016: genes that E2F1 and E2F2 drive when RB is lost",
+    "G2M_checkpoint": "a selection of MSigDB Hallmark G2M checkpoint (Liberzon 2015, CC BY 4.0)",
+    "cyclin_E": "cyclin E, its partners and its regulators",
+    "HER2_amplicon": "genes of 17q12-21 that are amplified with ERBB2",
+    "luminal": "luminal genes of breast tumours",
+    "basal": "basal genes of breast tumours",
+    "T_effector": "genes of effector T cells",
+}
+
+#: Genes of negative weight in a signature of luminal against basal, by correlation as intrinsic subtypes are.
+LUMINAL_AGAINST_BASAL = "luminal_v_basal"
+
+
+def signature_table() -> pd.DataFrame:
+    """Return the gene lists: ``config/signatures.tsv`` holds these rows."""
+    rows = [
+        (name, gene, 1, "rank", SIGNATURE_PATHWAYS.get(name, ""), SIGNATURE_SOURCES[name])
+        for name, members in SIGNATURES.items()
+        for gene in members
+    ]
+    rows += [
+        (LUMINAL_AGAINST_BASAL, gene, weight, "correlation", "", "the two lists above, like PAM50")
+        for name, weight in (("luminal", 1), ("basal", -1))
+        for gene in SIGNATURES[name]
+    ]
+    return pd.DataFrame(rows, columns=["signature", "gene", "weight", "score", "pathway", "source"])
+
 
 #: Genes named in a hypothesis that is in none of the lists.
 OTHER_GENES = symbols("RB1 CDKN2A CDK4 CDK6 CCND1 CCND2 CCND3 TK1 PTEN AKT1 FGFR1 NF1")

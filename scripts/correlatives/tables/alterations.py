@@ -12,7 +12,9 @@ import pandas as pd
 from correlatives.markers import ABOVE, BELOW, MEASURED, MISSING, NOT_EVALUABLE
 from correlatives.tables.choose import collapse
 from correlatives.tables.dictionary import Dictionary, info_frame
+from correlatives.tables.nomenclature import log2_copy_ratio
 from correlatives.tables.problems import Problems
+from correlatives.tables.timepoints import line_of
 from correlatives.tables.values import Block, Collected
 from correlatives.tables.words import words
 
@@ -170,6 +172,26 @@ def _report(calls: pd.DataFrame, config: dict[str, Any], problems: Problems) -> 
             "they do not make a gene altered.",
             table="alterations",
             column="origin",
+        )
+    ratio = log2_copy_ratio(
+        calls["copy_number"].to_numpy(dtype=float), words(calls["copy_number_scale"])
+    )
+    # GISTIC levels are no quantities, but their sign says which way.
+    gistic = words(calls["copy_number_scale"]) == "gistic"
+    ratio = np.where(gistic, calls["copy_number"].to_numpy(dtype=float), ratio)
+    kind = words(calls["kind"])
+    with np.errstate(invalid="ignore"):
+        wrong = ((kind == "amplification") & (ratio < 0)) | ((kind == "deletion") & (ratio >= 0))
+    for _, row in calls[wrong].iterrows():
+        problems.add(
+            "copy_number_contradicts_kind",
+            f"{row['gene']} {row['kind']} in run {row['run_id']} has copy number {row['copy_number']:g} "
+            f"({row['copy_number_scale']}). The kind is believed: correct it, the number or its scale.",
+            table="alterations",
+            file=str(row.get("_file", "")),
+            row=line_of(row),
+            column="copy_number",
+            value=f"{row['copy_number']:g}",
         )
     if config.get("alterations_count"):
         blank = (words(calls["significance"]) == "") & ~np.isin(origin, NOT_TUMOUR)

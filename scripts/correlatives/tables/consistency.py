@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from correlatives.tables.nomenclature import canonical_all
 from correlatives.tables.problems import Problems
 from correlatives.tables.words import words
 
@@ -100,7 +101,13 @@ def check_pairs(
             "specimen": words(runs["specimen"])[run],
             "timepoint": words(runs["analysis"])[run],
             "sample": words(runs["sample_id"])[run],
-            "what": words(mutations["gene"]) + " " + words(mutations["alteration"]),
+            "what": words(mutations["gene"])
+            + " "
+            + canonical_all(
+                words(mutations["alteration"]),
+                words(mutations["kind"]),
+                words(mutations["partner"]),
+            ),
         }
     )
     before = _first_and_all(frame[frame["timepoint"] == baseline])

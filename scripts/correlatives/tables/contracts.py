@@ -23,6 +23,7 @@ TABLES = (
     "coverage",
     "biomarkers",
     "pathways",
+    "signatures",
     "doses",
     "assessments",
     "identifiers",

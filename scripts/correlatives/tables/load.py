@@ -89,6 +89,7 @@ class _Loader:
         alterations = self._alterations(references, runs)
         biomarkers = measured.dictionary
         coverage, pathways = self.plain("coverage"), self.plain("pathways")
+        signatures = self.plain("signatures")
         samples = self._with_implied(samples, measured)
         self._outcome_times(outcomes)
         self.aliases.report_unknown(self.known_subjects, "subject_id", self.problems)
@@ -111,6 +112,7 @@ class _Loader:
             coverage=coverage,
             biomarkers=biomarkers,
             pathways=pathways,
+            signatures=signatures,
             doses=doses,
             assessments=assessments,
             given=frozenset(table for table in TABLES if self.source.entries(table)),

@@ -275,6 +275,7 @@ RULES: dict[str, tuple[str, str]] = {
         "error",
         "a date in place of a study day, of a subject without a randomisation date",
     ),
+    "signature_contradicts_itself": ("error", "a signature with two scores or two pathways"),
     "interval_reversed": ("error", "an interval that ends before it starts"),
     "limits_reversed": ("error", "a lower limit of quantification above the upper"),
     "dictionary_invalid": ("error", "a row of the dictionary that contradicts itself"),
@@ -350,6 +351,11 @@ RULES: dict[str, tuple[str, str]] = {
     "significance_missing": (
         "warning",
         "calls without a significance where `alterations_count` lists which count: they count",
+    ),
+    "signature_genes_missing": ("warning", "genes of a signature that are not measured: counted"),
+    "copy_number_contradicts_kind": (
+        "warning",
+        "an amplification with less than two copies, or a deletion with two or more",
     ),
     "words_without_order": (
         "warning",

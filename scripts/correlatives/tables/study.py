@@ -101,7 +101,7 @@ class Study:
     alterations : pd.DataFrame
         run_id, sample_id, gene, alteration, kind, result, significance, vaf (fraction), copy_number,
         copy_number_scale, partner, origin.
-    coverage, biomarkers, pathways, doses, assessments : pd.DataFrame
+    coverage, biomarkers, pathways, signatures, doses, assessments : pd.DataFrame
         As in the contract; ``biomarkers.levels`` is still text (``0<1+<2+``).
     given : frozenset[str]
         Names of the tables that the configuration names (coverage absent and coverage empty differ).
@@ -131,6 +131,7 @@ class Study:
     coverage: pd.DataFrame
     biomarkers: pd.DataFrame
     pathways: pd.DataFrame
+    signatures: pd.DataFrame
     doses: pd.DataFrame
     assessments: pd.DataFrame
     given: frozenset[str]
