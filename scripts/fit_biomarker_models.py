@@ -23,4 +23,6 @@ with job(snakemake) as step:  # noqa: F821
                 **model,
             ).write(path)
         else:
-            fit_prognostic_models(cohort, endpoint, markers, **model).to_parquet(path, index=False)
+            fit_prognostic_models(
+                cohort, endpoint, markers, seed=step.params.seed, **model
+            ).to_parquet(path, index=False)

@@ -50,7 +50,9 @@ def screen(
     if markers is None:
         markers = cohort.markers.select(timepoint=cohort.study["baseline"])
     if not cohort.randomised:
-        return adjust([fit_prognostic_models(cohort, endpoint, markers, covariates, alpha=alpha)])
+        return adjust(
+            [fit_prognostic_models(cohort, endpoint, markers, covariates, seed=seed, alpha=alpha)]
+        )
     fits = fit_domain(
         cohort,
         endpoint,

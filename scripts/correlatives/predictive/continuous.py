@@ -11,6 +11,7 @@ import pandas as pd
 
 from correlatives.cohort import Cohort, Markers
 from correlatives.markers import KEY
+from correlatives.predictive.censored import METHOD, impute_beyond
 from correlatives.predictive.cutpoint import RESAMPLES, SelectedCut, maximally_selected
 from correlatives.predictive.model import Outcome, of_analysed, outcome_of
 from correlatives.predictive.randomisation import draw_arms
@@ -179,9 +180,13 @@ def explore(
         entry = rows.info.iloc[0]
         name = "\x1f".join([str(seed), endpoint, *line[KEY].astype(str)])
         own_seed = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big")
+        # the imputations of the table, where its numbers come from them
+        several = METHOD in str(line["method"])
+        modelled = impute_beyond(outcome, rows, 0, endpoint, seed) if several else value[None]
         part = _one(
             restricted(outcome, mask),
             value[mask],
+            modelled[:, mask],
             drawn[:, mask],
             str(entry["transform"]),
             own_seed,
@@ -271,20 +276,22 @@ def read_chosen(paths: Sequence[str], wanted: Collection[tuple[str, str, str]]) 
 def _one(
     outcome: Outcome,
     value: np.ndarray,
+    modelled: np.ndarray,
     drawn: np.ndarray,
     transform: str,
     seed: int,
     resamples: int,
 ) -> list[dict[str, Any]]:
-    """Rows of one marker: line, spline, windows, selected cut."""
+    """Rows of one marker: line and spline of its imputed values, windows and selected cut of those of the test."""
     n, events = len(value), int(outcome.event.sum())
     model = "Cox, Efron" if outcome.survival else "logistic"
     model += ", stratified" if outcome.stratified else ""
-    at = np.linspace(*np.quantile(value, SHOWN), GRID)
+    at = np.linspace(*np.quantile(modelled, SHOWN), GRID)
+    limits = METHOD if len(modelled) > 1 else "Wald limits"
     rows: list[dict[str, Any]] = []
     for name, curve in (
-        ("linear", linear_curve(outcome, value, at)),
-        ("spline", spline_curve(outcome, value, at)),
+        ("linear", linear_curve(outcome, modelled, at)),
+        ("spline", spline_curve(outcome, modelled, at)),
     ):
         with np.errstate(over="ignore"):
             effects = np.exp([curve.estimate, curve.low, curve.high])
@@ -299,7 +306,7 @@ def _one(
                 "effect_low": effects[1, i],
                 "effect_high": effects[2, i],
                 "p_nonlinear_interaction_lrt": curve.p_nonlinear,
-                "method": f"{model}, Wald limits",
+                "method": f"{model}, {limits}",
                 "note": curve.note,
             }
             for i in range(len(at))

@@ -506,6 +506,8 @@ def fit_domain(
     KeyError
         If the endpoint or a covariate does not exist.
     """
+    from correlatives.predictive.censored import pool_beyond_limits  # which is made of this module
+
     if not cohort.randomised:
         raise ValueError("an interaction with the arm needs two arms: use fit_prognostic_models")
     cohort, markers = of_analysed(cohort, markers)
@@ -527,6 +529,7 @@ def fit_domain(
     for first in range(0, len(rows), _ROWS_A_BLOCK):
         part = rows.take(np.arange(first, min(first + _ROWS_A_BLOCK, len(rows))))
         table, tested = _interactions(outcome, part, names, drawn, alpha, threads)
+        table = pool_beyond_limits(table, outcome, part, endpoint, seed, threads=threads)
         tables.append(table)
         np.maximum(maxima[: len(tested.maxima)], tested.maxima, out=maxima[: len(tested.maxima)])
     columns = [*COLUMNS, *GATHERING]
@@ -959,6 +962,7 @@ def fit_prognostic_models(
     markers: Markers,
     covariates: Sequence[str] = (),
     *,
+    seed: int = 1,
     alpha: float = 0.05,
     threads: int = 1,
 ) -> pd.DataFrame:
@@ -974,6 +978,8 @@ def fit_prognostic_models(
         Markers of the cohort's subjects (all of them, or those of the primary population).
     covariates : sequence of str
         Columns of the subjects table, in every model.
+    seed : int
+        Seed of the study, for imputations beyond limits.
     alpha : float
         Two-sided level at which the minimum detectable ratio is stated.
     threads : int
@@ -989,19 +995,19 @@ def fit_prognostic_models(
     KeyError
         If the endpoint or a covariate does not exist.
     """
+    from correlatives.predictive.censored import pool_beyond_limits  # which is made of this module
+
     cohort, markers = of_analysed(cohort, markers)
     outcome = outcome_of(cohort, endpoint, covariates)
     every = marker_rows(markers)
     columns = [*PROGNOSTIC_COLUMNS, "in_family"]
-    tables = [
-        _main_effects(
-            outcome,
-            every.take(np.arange(first, min(first + _ROWS_A_BLOCK, len(every)))),
-            alpha,
-            threads,
+    tables = []
+    for first in range(0, len(every), _ROWS_A_BLOCK):
+        part = every.take(np.arange(first, min(first + _ROWS_A_BLOCK, len(every))))
+        table = _main_effects(outcome, part, alpha, threads)
+        tables.append(
+            pool_beyond_limits(table, outcome, part, endpoint, seed, arms=False, threads=threads)
         )
-        for first in range(0, len(every), _ROWS_A_BLOCK)
-    ]
     return (
         pd.concat(tables, ignore_index=True)[columns] if tables else pd.DataFrame(columns=columns)
     )

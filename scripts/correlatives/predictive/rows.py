@@ -7,14 +7,21 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from correlatives.imputation import censored_normal, expected_within
 from correlatives.markers import ABOVE, BELOW, Markers
 from correlatives.predictive.carriers import subjects_differing
 from correlatives.tables.dictionary import levels_of, positives_of
-from correlatives.tables.limits import analysis_values
+from correlatives.tables.limits import AnalysisValues, analysis_values
 
 #: Subjects that must differ from a marker's most common value for it to be in a family: known before anyone
 #: looks at arm or outcome.
 LEAST_CARRIERS = 5
+
+#: Measured values that a censored fit needs.
+LEAST_MEASURED = 10
+
+#: What the note says of values that stand at their expected value.
+EXPECTED = ": at their expected value by a censored normal fit"
 
 #: What the other side of a cut is called.
 COMPLEMENT = {">=": "<", ">": "<=", "<=": ">", "<": ">="}
@@ -42,6 +49,9 @@ class Rows:
         Two levels; effect per standard deviation; enough variation to be in its family.
     note : np.ndarray of str, shape (p,)
         How values beyond limits were handled, if at all.
+    bounds : np.ndarray of object, shape (p,)
+        For rows whose values beyond limits are imputed (`censored`), their lower and upper bounds, each of shape (N,)
+        on the scale of `value`, NaN for the others; None for other rows.
     """
 
     info: pd.DataFrame
@@ -52,6 +62,7 @@ class Rows:
     per_deviation: np.ndarray
     in_family: np.ndarray
     note: np.ndarray
+    bounds: np.ndarray
 
     def __len__(self) -> int:
         return len(self.info)
@@ -67,11 +78,16 @@ class Rows:
             self.per_deviation[which],
             self.in_family[which],
             self.note[which],
+            self.bounds[which],
         )
 
 
 def marker_rows(markers: Markers) -> Rows:
     """Make the rows of a table from markers.
+
+    Where 15 to 50 % of a marker's values are beyond a limit, they stand at their expected value by a normal
+    distribution fitted to all of the marker's values: a number that knows neither arm nor outcome, so that a randomisation
+    test of it holds its level. `censored` draws them for the models.
 
     Parameters
     ----------
@@ -83,7 +99,7 @@ def marker_rows(markers: Markers) -> Rows:
     Rows
         A continuous or count marker with a cut-point is followed by its cut.
     """
-    analysed = analysis_values(markers)
+    analysed = _at_expected(analysis_values(markers, imputing=True))
     p = len(markers)
     info = markers.info.reset_index(drop=True).copy()
     kind = np.array(analysed.kind, dtype=object)
@@ -124,9 +140,34 @@ def marker_rows(markers: Markers) -> Rows:
         note=np.concatenate(
             [np.array(analysed.note, dtype=object), np.full(len(cut), "", dtype=object)]
         ),
+        bounds=np.concatenate([analysed.bounds, np.full(len(cut), None, dtype=object)]),
     )
     order = np.argsort(np.concatenate([np.arange(p), cut + 0.5]), kind="stable")
     return every.take(order)
+
+
+def _at_expected(analysed: AnalysisValues) -> AnalysisValues:
+    """Put values beyond limits that have bounds at their expected value; where few are measured, leave them."""
+    rows = np.flatnonzero([bound is not None for bound in analysed.bounds])
+    if not len(rows):
+        return analysed
+    low, high = (np.array([analysed.bounds[row][side] for row in rows]) for side in (0, 1))
+    value, bounded = analysed.value[rows], ~np.isnan(low)
+    mean, deviation = censored_normal(np.where(bounded, np.nan, value), low, high)
+    measured = (np.isfinite(value) & ~bounded).sum(axis=1)
+    fitted = np.isfinite(mean) & (measured >= LEAST_MEASURED)
+    for i, row in enumerate(rows):
+        if fitted[i]:
+            here = bounded[i]
+            value[i, here] = expected_within(mean[i], deviation[i], low[i, here], high[i, here])
+            analysed.note[row] += EXPECTED
+        else:
+            analysed.bounds[row] = None
+            analysed.note[row] += (
+                f": at the limit or the limit over √2, too few measured values to impute (fewer than {LEAST_MEASURED})"
+            )
+    analysed.value[rows] = value
+    return analysed
 
 
 def _contrast(row: tuple, kind: str, words: str) -> str:

@@ -2,6 +2,7 @@
 
 Both models are those of `model`: stratified Cox (Efron) or logistic, arm + f(marker) + arm × f(marker) and covariates.
 The effect at a marker's value is a sum of coefficients, so its limits come from their joint covariance (Wald, pointwise).
+Where values beyond limits were imputed, each imputation gets its curve, and these are pooled point by point.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from correlatives.likelihood import ManyFits, normal_quantile
+from correlatives.pooling import pool_estimates, pool_likelihood_ratios
+from correlatives.predictive.censored import stacked_outcome
 from correlatives.predictive.model import LEVEL, Outcome, fit_designs, stacked_designs
 
 #: Percentiles of the marker at which the spline has its knots (Harrell, for three knots).
@@ -113,16 +116,15 @@ def linear_curve(outcome: Outcome, value: np.ndarray, at: np.ndarray) -> Curve:
     ----------
     outcome : Outcome
         Of evaluable subjects.
-    value : np.ndarray, shape (n,)
+    value : np.ndarray, shape (n,) or (imputations, n)
         Their marker, on the scale of analysis.
     at : np.ndarray, shape (g,)
         Values of the marker at which the effect is wanted.
     """
     centre, unit = _scale(value)
-    x = (value - centre) / unit
-    arm = outcome.arm
-    designs = stacked_designs([x[None], arm, (x * arm)[None]], outcome.covariates, 1)
-    fits = fit_designs(outcome, designs, np.ones((1, len(x)), dtype=bool), firth=False)
+    x = (np.atleast_2d(value) - centre) / unit
+    designs = stacked_designs([x, outcome.arm, x * outcome.arm], outcome.covariates, len(x))
+    fits = fit_designs(outcome, designs, np.ones(x.shape, dtype=bool), firth=False)
     weights = np.stack([np.ones(len(at)), (at - centre) / unit], axis=1)
     return _curve(outcome, fits, [1, designs.shape[2] - 1], weights, at, np.nan)
 
@@ -141,28 +143,36 @@ def spline_curve(outcome: Outcome, value: np.ndarray, at: np.ndarray) -> Curve:
         Without numbers where two knots coincide (too many equal values).
     """
     centre, unit = _scale(value)
-    x, grid = (value - centre) / unit, (at - centre) / unit
-    knots = knots_of(x)
+    x, grid = (np.atleast_2d(value) - centre) / unit, (at - centre) / unit
+    knots = np.mean([knots_of(imputed) for imputed in x], axis=0)
     if not (np.diff(knots) > 1e-9).all():
         nothing = np.full(len(at), np.nan)
         why = "spline: too many equal values for three knots"
         return Curve(at, nothing, nothing, nothing, np.nan, why)
-    bend = restricted_cubic(x, knots)[:, 0]
-    arm = outcome.arm
-    designs = stacked_designs(
-        [x[None], arm, bend[None], (x * arm)[None], (bend * arm)[None]], outcome.covariates, 1
-    )
-    fits = fit_designs(outcome, designs, np.ones((1, len(x)), dtype=bool), firth=False)
-    last = designs.shape[2] - 1
+    bend = restricted_cubic(x.ravel(), knots)[:, 0].reshape(x.shape)
+
+    def fitted(outcome: Outcome, x: np.ndarray, bend: np.ndarray) -> tuple[ManyFits, int]:
+        arm = outcome.arm
+        columns = [x, arm, bend, x * arm, bend * arm]
+        designs = stacked_designs(columns, outcome.covariates, len(x))
+        everyone = np.ones(x.shape, dtype=bool)
+        return fit_designs(outcome, designs, everyone, firth=False), designs.shape[2] - 1
+
+    fits, last = fitted(outcome, x, bend)
     weights = np.column_stack([np.ones(len(at)), grid, restricted_cubic(grid, knots)[:, 0]])
     shift = 0 if outcome.survival else 1
-    p = float(fits.test(last + shift, "lrt").p[0])
+    test = fits.test(last + shift, "lrt")
+    if len(x) > 1:
+        under, _ = fitted(stacked_outcome(outcome, len(x)), x.reshape(1, -1), bend.reshape(1, -1))
+        stacked = under.test(last + shift, "lrt").statistic
+        test = pool_likelihood_ratios(test.statistic[None], stacked)
+    p = float(test.p[0])
     return _curve(outcome, fits, [1, last - 1, last], weights, at, p)
 
 
 def _scale(value: np.ndarray) -> tuple[float, float]:
     """Mean and standard deviation; 1 for a constant."""
-    deviation = float(np.std(value, ddof=1)) if len(value) > 1 else 0.0
+    deviation = float(np.std(value, ddof=1)) if np.size(value) > 1 else 0.0
     return float(np.mean(value)), deviation if deviation > 0 else 1.0
 
 
@@ -174,14 +184,19 @@ def _curve(
     at: np.ndarray,
     p_nonlinear: float,
 ) -> Curve:
-    """Sum coefficients `columns` (of the design) by `weights` (g, number of columns)."""
+    """Sum coefficients `columns` (of the design) by `weights` (g, number of columns); pool several fits."""
     chosen = np.asarray(columns) + (0 if outcome.survival else 1)
-    beta = fits.coefficients[0, chosen]
-    covariance = fits.covariance[0][np.ix_(chosen, chosen)]
-    estimate = weights @ beta
-    variance = np.einsum("gi,ij,gj->g", weights, covariance, weights)
-    half = normal_quantile(LEVEL) * np.sqrt(np.maximum(variance, 0.0))
+    beta = fits.coefficients[:, chosen]
+    covariance = fits.covariance[:, chosen][:, :, chosen]
+    estimate = weights @ beta.T
+    variance = np.maximum(np.einsum("gi,mij,gj->gm", weights, covariance, weights), 0.0)
+    if len(fits) > 1:
+        pooled = pool_estimates(estimate, variance, LEVEL).interval
+    else:
+        half = normal_quantile(LEVEL) * np.sqrt(variance[:, 0])
+        pooled = estimate[:, 0], estimate[:, 0] - half, estimate[:, 0] + half
     note = ""
-    if not np.isfinite(beta).all():
-        note = str(fits.note[0]) or "the data do not separate this effect from others"
-    return Curve(at, estimate, estimate - half, estimate + half, p_nonlinear, note)
+    lacking = np.flatnonzero(~np.isfinite(beta).all(axis=1))
+    if len(lacking):
+        note = str(fits.note[lacking[0]]) or "the data do not separate this effect from others"
+    return Curve(at, *pooled, p_nonlinear, note)

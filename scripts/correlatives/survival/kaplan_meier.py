@@ -143,3 +143,15 @@ class KaplanMeier:
 def reverse_median(time: ArrayLike, event: ArrayLike) -> Interval:
     """Return median follow-up with its limits: the Kaplan–Meier median with censoring as the event."""
     return KaplanMeier(time, 1.0 - np.asarray(event, dtype=float)).median()
+
+
+def nelson_aalen(time: ArrayLike, event: ArrayLike) -> np.ndarray:
+    """Return Nelson and Aalen's cumulative hazard at every subject's own time, shape (n,).
+
+    References
+    ----------
+    Aalen O. Annals of Statistics 1978;6:701-726.
+    """
+    curve = KaplanMeier(time, event)
+    hazard = np.cumsum(curve.events / np.maximum(curve.at_risk, 1))
+    return hazard[np.searchsorted(curve.times, tie_times(np.asarray(time, dtype=float)))]

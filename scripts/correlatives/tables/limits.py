@@ -41,6 +41,9 @@ class AnalysisValues(NamedTuple):
         What 1 and 0 mean of a marker that became binary here, else empty.
     info : pd.DataFrame, p rows
         ``Markers.info`` with this kind.
+    bounds : np.ndarray of object, shape (p,)
+        For markers whose values beyond limits are to be imputed, a pair of arrays of shape (n,): the lower and the upper
+        bound of each such value on the transformed scale, NaN elsewhere. None for other markers.
     """
 
     value: np.ndarray
@@ -50,6 +53,7 @@ class AnalysisValues(NamedTuple):
     kind: np.ndarray
     words: np.ndarray
     info: pd.DataFrame
+    bounds: np.ndarray
 
 
 def taken_by(transform: str, values: np.ndarray) -> np.ndarray:
@@ -123,14 +127,28 @@ def _place(limit: np.ndarray, logarithmic: bool, fraction: bool, lloq: float) ->
     return ", and ".join(parts)
 
 
+def _bounds(
+    transform: str, limit: np.ndarray, below: np.ndarray, above: np.ndarray, floor: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Bounds of values beyond limits on the transformed scale, NaN for the others; `floor` is the scale's least value."""
+    at = transformed(transform, limit)
+    least = float(transformed(transform, np.array(floor)))
+    low = np.where(below, least, np.where(above, at, np.nan))
+    high = np.where(below, at, np.where(above, np.inf, np.nan))
+    return low, high
+
+
 def analysis_values(
-    markers: Markers, index: Sequence[int] | np.ndarray | None = None
+    markers: Markers,
+    index: Sequence[int] | np.ndarray | None = None,
+    *,
+    imputing: bool = False,
 ) -> AnalysisValues:
     """Return the values of markers on the scale of analysis.
 
     The rule goes by the share of values beyond a limit among the results of the subjects given:
     under 15 % a value below stands at its limit over √2 (Hornung & Reed 1990), one above at its limit;
-    15 to 50 % the same, and the note says that imputation is called for; over 50 % the marker becomes
+    15 to 50 % the same for those who do not impute (the note says so); over 50 % the marker becomes
     detected (1) v not detected (0), or, where most are above the upper limit, above (1) v not (0).
     Then the marker's transform. A value that the transform cannot take (0 or less under a logarithm or a
     logit, 1 or more under a logit, less than 0 under a root) is not usable, and noted. Log ratios and
@@ -141,6 +159,9 @@ def analysis_values(
     markers : Markers
     index : array-like of int or bool, optional
         Which markers; all by default.
+    imputing : bool
+        Whether the caller imputes what is beyond limits at 15 to 50 %: `bounds` are wanted, and the note leaves what
+        is done to the caller. Where not detected has no stated limit, there are none.
 
     Returns
     -------
@@ -166,6 +187,7 @@ def analysis_values(
     dichotomised = quantity & (fraction > MOST_CENSORED)
     notes: list[list[str]] = [[] for _ in at]
     words = np.full(len(at), "", dtype=object)
+    bounds = np.full(len(at), None, dtype=object)
 
     biomarker = info["biomarker"].to_numpy(dtype=object)
     logarithmic = np.array([str(name).startswith(LOG_RATIOS) for name in biomarker], dtype=bool)
@@ -208,6 +230,14 @@ def analysis_values(
             place = "at the limit"
         if fraction[row] < FEW_CENSORED:
             notes[row].append(f"{share}: {place}")
+            continue
+        unstated = here & (limit[row] == 0) & ~logarithmic[row]
+        if imputing and not unstated.any():
+            # a marker without a negative value has none below 0 either
+            known = usable[row]
+            floor = 0.0 if (limit[row, known] >= 0).all() and not logarithmic[row] else -np.inf
+            bounds[row] = _bounds(transform[row], limit[row], here, above[row] & known, floor)
+            notes[row].append(share)
         else:
             notes[row].append(f"{share}: {place}, without imputation")
     values[~usable] = np.nan
@@ -220,4 +250,5 @@ def analysis_values(
         kind=kind,
         words=words,
         info=info.assign(kind=kind).reset_index(drop=True),
+        bounds=bounds,
     )
