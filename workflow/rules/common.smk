@@ -157,16 +157,9 @@ RAW_GIVEN = [path for path in RAW_FILES if not made(path)]
 
 
 def named_inputs():
-    """Table -> name of a file -> where it is. Names start from the data folder, whatever the machine."""
+    """Table -> name of a file in a freeze -> where it is."""
     return {
-        table: {
-            (
-                path.relative_to(DATA).as_posix()
-                if path.is_relative_to(DATA)
-                else path.name
-            ): shown(path)
-            for path in map(Path, paths)
-        }
+        table: {f"{name_in_freeze(path)}": shown(path) for path in paths}
         for table, paths in RAW.items()
     }
 

@@ -1,6 +1,5 @@
 # What a journal prints, where it comes from, and the page a reader opens first.
 import json
-import tomllib
 
 from correlatives.workflow import libraries  # noqa: E402
 
@@ -42,9 +41,7 @@ rule record_provenance:
         house=lambda wildcards: shown(HOUSE),
         inputs=lambda wildcards: named_inputs(),
         written=[shown(path) for path in STUDY_FILES],
-        version=tomllib.loads((HOUSE / "pyproject.toml").read_text(encoding="utf-8"))[
-            "project"
-        ]["version"],
+        version=VERSION,
         scripts=SCRIPTS,
         code=CODE_FILES,
         drawing=[one.name for one in workflow.rules if "seed" in one.params.keys()],
@@ -63,6 +60,44 @@ rule record_provenance:
         "Recording where the results come from"
     script:
         "../../scripts/record_provenance.py"
+
+
+# The tables that a publication shows or supplements.
+PUBLISHED = {
+    "efficacy/table_one.tsv": "Table 1",
+    **{f"efficacy/{name}.tsv": title for name, title in EFFICACY_TABLES.items()},
+    **{f"{SCREEN}/{endpoint}.tsv": f"Biomarkers, {endpoint}" for endpoint in SCREENED},
+    **{f"resistance/{name}.tsv": title for name, title in RESISTANCE_TABLES.items()},
+    "response/performance.tsv": "Performance",
+    "response/sample_size.tsv": "Sample size",
+}
+
+
+rule write_publication:
+    input:
+        outcomes=cohort("outcomes"),
+        provenance="<results>/provenance.json",
+        tables=[f"<results>/{name}" for name in PUBLISHED],
+        code=code("write_publication"),
+    output:
+        methods="<results>/publish/methods.md",
+        tables="<results>/publish/tables.xlsx",
+    log:
+        "<logs>/write_publication.log",
+    benchmark:
+        "<benchmarks>/write_publication.tsv"
+    conda:
+        "../../envs/statistics.yaml"
+    resources:
+        mem_mb=lambda wildcards, attempt: 2000 * attempt,
+        runtime=lambda wildcards, attempt: 20 * attempt,
+    params:
+        **digests("write_publication"),
+        titles=PUBLISHED,
+    message:
+        "Writing the methods section and the workbook of tables"
+    script:
+        "../../scripts/write_publication.py"
 
 
 rule figures:

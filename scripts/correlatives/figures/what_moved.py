@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
 from correlatives.figures.style import (
@@ -150,7 +151,7 @@ def _listed(tests: pd.DataFrame) -> pd.DataFrame:
     return tests.loc[[i for i in order.index if changed[i]][:MOST]].reset_index(drop=True)
 
 
-def _counts(axes, moved: Comparison) -> pd.DataFrame:  # noqa: ANN001
+def _counts(axes: Axes, moved: Comparison) -> pd.DataFrame:
     """Draw how many subjects and samples were added, removed and changed."""
     rows = [
         (unit, how, int(((moved.people["unit"] == unit) & (moved.people["change"] == how)).sum()))
@@ -195,7 +196,7 @@ def _counts(axes, moved: Comparison) -> pd.DataFrame:  # noqa: ANN001
     )
 
 
-def _scatter(axes, tests: pd.DataFrame, moved: Comparison) -> None:  # noqa: ANN001
+def _scatter(axes: Axes, tests: pd.DataFrame, moved: Comparison) -> None:
     """Draw the p-value of every test before and after."""
     both = tests[tests["p_before"].notna() & tests["p_after"].notna()]
     edge = -np.log10(FLOOR)
@@ -257,7 +258,7 @@ def _scatter(axes, tests: pd.DataFrame, moved: Comparison) -> None:  # noqa: ANN
     )
 
 
-def _list(axes, listed: pd.DataFrame, moved: Comparison) -> None:  # noqa: ANN001
+def _list(axes: Axes, listed: pd.DataFrame, moved: Comparison) -> None:
     """Draw the rows that moved: name, p before and after, effect before and after."""
     axes.set_title("c", loc="left", x=-NAME / (axes.get_position().width * DOUBLE))
     for spine in ("left", "top", "right"):

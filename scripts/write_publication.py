@@ -1,0 +1,32 @@
+"""Write the methods section and the workbook of tables."""
+
+import json
+from pathlib import Path
+
+import pandas as pd
+
+from correlatives.cohort import Cohort
+from correlatives.publish import workbook
+from correlatives.publish.methods_text import methods
+from correlatives.workflow import job
+
+with job(snakemake) as step:  # noqa: F821
+    cohort = Cohort.read(step.input.outcomes).analysed()
+    counts = cohort.subjects["arm"].value_counts()
+    tables = {
+        file: (title, pd.read_csv(path, sep="\t", low_memory=False))
+        for (file, title), path in zip(step.params.titles.items(), step.input.tables, strict=True)
+    }
+    record = json.loads(Path(step.input.provenance).read_text(encoding="utf-8"))
+    text = methods(
+        record,
+        {arm: int(counts.get(arm, 0)) for arm in cohort.arms.values()},
+        {file.removesuffix(".tsv"): table for file, (_, table) in tables.items()},
+    )
+    Path(step.output.methods).write_text(text, encoding="utf-8")
+    workbook.write(
+        step.output.tables,
+        tables,
+        title=cohort.study["title"],
+        simulated=cohort.study["simulated"],
+    )

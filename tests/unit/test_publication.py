@@ -1,0 +1,220 @@
+"""The methods section says what was done and no more; the workbook has the tables' own numbers."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+
+import numpy as np
+import openpyxl
+import pandas as pd
+import pytest
+
+from correlatives.publish import workbook
+from correlatives.publish.methods_text import listed, methods
+
+SETTINGS = {
+    "study": {
+        "id": "x",
+        "title": "A trial",
+        "design": "randomised",
+        "strata": ["hr_status"],
+        "simulated": False,
+    },
+    "population": "randomised",
+    "endpoints": {
+        "PFS": {"type": "time_to_event", "label": "Progression-free survival"},
+        "ORR": {"type": "response", "responders": ["CR", "PR"]},
+    },
+    "tables": {"alterations": [{}], "biomarkers": [{}], "coverage": []},
+    "alterations_count": ["pathogenic"],
+    "evaluable": {"min_tumour_fraction": 0.01},
+    "predictive": {
+        "endpoints": ["PFS", "ORR"],
+        "covariates": [],
+        "randomisations": 9999,
+        "alpha": 0.05,
+    },
+    "response": {"clinical": ["age"]},
+    "resistance": {"from": "baseline", "to": "progression", "early": ["C1D15"]},
+}
+RECORD = {
+    "configuration": {"settings": SETTINGS},
+    "software": {"workflow": "0.1.0", "libraries": {"numpy": "2.4.6", "python": "3.11.7"}},
+    "code": {"sha256": "ab" * 32},
+    "seeds": {"study": 7},
+    "decisions": {"corrections": []},
+}
+SUBJECTS = {"T-DM1": 20, "T-DM1 + palbociclib": 21}
+
+
+def screened(endpoint_method: str = "Cox", family: str = "confirmatory") -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "biomarker": ["TK1", "ESR1"],
+            "specimen": ["serum", "archival_tissue"],
+            "timepoint": "baseline",
+            "family": [family, "exploratory"],
+            "p_randomisation": [0.01, 0.2],
+            "method": [endpoint_method, "logistic, Firth"],
+        }
+    )
+
+
+TABLES = {"predictive/PFS": screened()}
+
+
+def record(**changed: object) -> dict:
+    """Return the record with settings of the study or of a section changed (section__key=value)."""
+    new = copy.deepcopy(RECORD)
+    for path, value in changed.items():
+        section, _, key = path.partition("__")
+        if key:
+            new["configuration"]["settings"][section][key] = value
+        else:
+            new["configuration"]["settings"][section] = value
+    return new
+
+
+def test_the_subjects_arms_and_strata_are_those_analysed():
+    text = methods(RECORD, SUBJECTS, TABLES)
+    assert (
+        "41 randomised subjects were analysed in the arms to which they had been randomised "
+        "(20 T-DM1 and 21 T-DM1 + palbociclib)" in text
+    )
+    assert "stratified by hr_status" in text
+    unstratified = methods(record(study__strata=[]), SUBJECTS, TABLES)
+    assert "strat" not in unstratified
+    assert "41 randomised eligible subjects" in methods(
+        record(population="eligible"), SUBJECTS, TABLES
+    )
+
+
+def test_the_screen_is_described_with_its_draws_level_and_counts():
+    text = methods(RECORD, SUBJECTS, TABLES)
+    assert "1 confirmatory biomarker and 1 exploratory biomarker" in text
+    assert "9,999 draws" in text
+    assert "family-wise error was controlled at 0.05" in text
+    assert "1 model of 2) Firth's penalty" in text
+    exploratory = methods(RECORD, SUBJECTS, {"predictive/PFS": screened(family="exploratory")})
+    assert "family-wise" not in exploratory
+
+
+def test_what_has_no_table_is_not_claimed():
+    text = methods(RECORD, SUBJECTS, {})
+    for word in ("Kaplan", "Predictive", "McNemar", "cross-validation", "Biomarkers"):
+        assert word not in text
+    filled = methods(
+        RECORD,
+        SUBJECTS,
+        {
+            "resistance/acquired": pd.DataFrame({"gained": [1]}),
+            "resistance/concordance": pd.DataFrame({"name": []}),
+            "response/performance": pd.DataFrame({"endpoint": ["ORR"], "model": ["clinical"]}),
+        },
+    )
+    assert "McNemar" in filled
+    assert "kappa" not in filled
+    assert (
+        "ORR was predicted from baseline by these models: clinical. The clinical factors were age"
+        in filled
+    )
+
+
+def test_a_single_arm_study_is_not_said_to_predict_benefit():
+    single = record(study__design="single_arm", study__strata=[])
+    text = methods(single, {"all": 30}, {"prognostic/PFS": screened()})
+    assert "30 subjects of this single-arm study" in text
+    assert "Prognostic biomarkers" in text
+    assert "redictive" not in text
+    assert "randomis" not in text
+
+
+def test_simulated_data_are_called_so():
+    assert "Simulated data" in methods(record(study__simulated=True), SUBJECTS, TABLES)
+    assert "Simulated data" not in methods(RECORD, SUBJECTS, TABLES)
+
+
+def test_the_follow_up_printed_is_the_tables():
+    survival = pd.DataFrame(
+        {
+            "endpoint": ["PFS", "PFS", "OS"],
+            "arm": [*SUBJECTS, "T-DM1"],
+            "followup_median": [17.26, np.nan, 30.0],
+        }
+    )
+    text = methods(RECORD, SUBJECTS, {"efficacy/survival_by_arm": survival})
+    assert "on PFS: 17.3 months (T-DM1)." in text
+    assert "nan" not in text
+
+
+def test_versions_seed_and_corrections_are_named():
+    new = copy.deepcopy(RECORD)
+    new["decisions"]["corrections"] = [{}, {}]
+    text = methods(new, SUBJECTS, TABLES)
+    assert "Python 3.11.7 with NumPy 2.4.6 by version 0.1.0" in text
+    assert "abababababab…" in text
+    assert "seed 7" in text
+    assert "2 documented corrections of the locked files were applied" in text
+    assert "correction" not in methods(RECORD, SUBJECTS, TABLES)
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [([], ""), (["a"], "a"), (["a", "b"], "a and b"), (["a", "b", "c"], "a, b and c")],
+)
+def test_lists_read_as_prose(words: list[str], expected: str):
+    assert listed(words) == expected
+
+
+@pytest.fixture
+def table() -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "name": ["=1+1", "https://example.org", "RB1", None],
+            "n": [12, 3, 4, 5],
+            "hr": [0.123456789, np.nan, np.inf, -2.5],
+            "p_fisher": [0.00012, 0.5, np.nan, 1.0],
+        }
+    )
+
+
+def test_the_workbook_has_the_numbers_unrounded_and_no_formula(table: pd.DataFrame, tmp_path: Path):
+    path = tmp_path / "tables.xlsx"
+    workbook.write(
+        path,
+        {"efficacy/a.tsv": ("Between arms: all/some", table), "b.tsv": ("Empty", table.head(0))},
+        title="A trial",
+        simulated=True,
+    )
+    book = openpyxl.load_workbook(path)
+    assert book.sheetnames == ["Contents", "1 Between arms  all some", "2 Empty"]
+    sheet = book.worksheets[1]
+    rows = [[cell.value for cell in row] for row in sheet.iter_rows(min_row=4)]
+    assert rows == [
+        ["name", "n", "hr", "p_fisher"],
+        ["=1+1", 12, 0.123456789, 0.00012],
+        ["https://example.org", 3, None, 0.5],
+        ["RB1", 4, "inf", None],
+        [None, 5, -2.5, 1],
+    ]
+    assert {cell.data_type for row in sheet.iter_rows() for cell in row} == {"s", "n"}
+    assert sheet["D5"].number_format == '[<0.001]"<0.001";0.000'
+    assert all("Simulated data" in one["A2"].value for one in book.worksheets)
+    assert book.worksheets[2]["A4"].value == "name"
+
+
+def test_a_sheet_of_a_very_long_table_says_that_it_is_not_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, table: pd.DataFrame
+):
+    monkeypatch.setattr(workbook, "MOST_ROWS", 2)
+    workbook.write(tmp_path / "t.xlsx", {"a.tsv": ("A", table)}, title="x", simulated=False)
+    sheet = openpyxl.load_workbook(tmp_path / "t.xlsx").worksheets[1]
+    assert sheet["A2"].value == "the first 2 of 4 rows; all, unrounded, in a.tsv"
+    assert sheet.max_row == 6
+
+
+def test_the_same_tables_give_the_same_workbook(table: pd.DataFrame, tmp_path: Path):
+    for name in ("one.xlsx", "other.xlsx"):
+        workbook.write(tmp_path / name, {"a.tsv": ("A", table)}, title="x", simulated=False)
+    assert (tmp_path / "one.xlsx").read_bytes() == (tmp_path / "other.xlsx").read_bytes()
