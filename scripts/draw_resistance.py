@@ -1,9 +1,21 @@
 """Draw what baseline, on-treatment and progression samples say of resistance."""
 
+import functools
+
 import pandas as pd
 
 from correlatives.cohort import Cohort
-from correlatives.figures import acquired, alluvial, oncoprint, slopes
+from correlatives.figures import (
+    acquired,
+    agreement,
+    alluvial,
+    concordance,
+    km_landmark,
+    oncoprint,
+    pairs_flow,
+    slopes,
+    spaghetti,
+)
 from correlatives.pairing import means_progression
 from correlatives.workflow import job
 
@@ -20,6 +32,7 @@ with job(snakemake) as step:  # noqa: F821
     times = {"from_": asked["from"], "to": asked["to"]}
     at_end = {"at_progression": means_progression(step.params.timepoints, asked["to"])}
     drawings = {
+        "pairs_flow": lambda: pairs_flow.draw(tables["pairs"], arms=cohort.arms, **simulated),
         "oncoprint": lambda: oncoprint.draw(cohort, **times, **subjects),
         "acquired": lambda: acquired.draw(
             tables["acquired"], tables["acquired_by_arm"], arms=cohort.arms, **simulated
@@ -30,6 +43,21 @@ with job(snakemake) as step:  # noqa: F821
         "slopes": lambda: slopes.draw(
             cohort, tables["paired_change"], **times, **at_end, **subjects
         ),
+        "spaghetti": lambda: spaghetti.draw(
+            cohort, tables["longitudinal"], drug=asked["drug"], **times, **at_end, **subjects
+        ),
+        "concordance": lambda: concordance.draw(
+            tables["concordance"], tables["concordance_by_class"], **simulated
+        ),
+        "agreement": lambda: agreement.draw(
+            cohort, tables["concordance_continuous"], timepoint=asked["from"], **subjects
+        ),
+        **{
+            f"km_landmark_{endpoint}": functools.partial(
+                km_landmark.draw, cohort, endpoint, tables["dynamics"], **simulated
+            )
+            for endpoint in step.params.endpoints
+        },
     }
     for name, draw in drawings.items():
         draw().write(step.stem(step.output[name]))

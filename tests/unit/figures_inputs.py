@@ -200,6 +200,114 @@ def with_quantities(cohort, p, *, seed=7, name="quantity {}"):
     return dataclasses.replace(cohort, markers=markers, samples=samples, course=course, study=study)
 
 
+def with_changes(cohort, p, *, seed=8):
+    """Give the cohort log ratios of C1D15 to baseline, and clearance of tumour DNA."""
+    r = np.random.default_rng(seed)
+    followed = with_quantities(cohort, 1)
+    n = len(cohort.subjects)
+    blank = dict.fromkeys(INFO, "") | dict.fromkeys(NUMBERS, np.nan)
+    info, values, states = [], [], []
+
+    def add(biomarker, timepoint, value, state):
+        there = np.where(r.uniform(size=n) < 0.8, state, MISSING)
+        info.append(
+            blank
+            | {
+                "biomarker": biomarker,
+                "specimen": "plasma",
+                "timepoint": timepoint,
+                "kind": "continuous",
+                "transform": "none",
+                "label": f"A label of {biomarker}",
+            }
+        )
+        values.append(np.where(there == MISSING, np.nan, value))
+        states.append(there)
+
+    for i in range(p):
+        add(f"ratio:marker {i}:C1D15", "C1D15", r.normal(-0.5, 0.6, n), MEASURED)
+    for name in ("max_vaf", "tumour_fraction"):
+        add(name, "baseline", r.uniform(0.01, 0.3, n), MEASURED)
+        gone = r.uniform(size=n) < 0.4
+        add(name, "C1D15", np.where(gone, 0.003, 0.05), np.where(gone, BELOW, MEASURED))
+    markers = Markers(
+        followed.markers.subjects,
+        pd.DataFrame(info, columns=list(INFO)),
+        np.array(values),
+        np.array(states, dtype=np.uint8),
+    )
+    return dataclasses.replace(followed, markers=markers)
+
+
+def with_tissue(cohort, genes, seed=9):
+    """Give the cohort gene markers in plasma and in an archival block at baseline."""
+    r = np.random.default_rng(seed)
+    ids = cohort.subjects["subject_id"].to_numpy(dtype=object)
+    n = len(ids)
+    info, values, states = [], [], []
+    for gene in genes:
+        altered = r.uniform(size=n) < 0.2
+        for specimen, found in (("archival_tissue", 1.0), ("plasma", 0.8)):
+            value = (altered & (r.uniform(size=n) < found)) | (r.uniform(size=n) < 0.01)
+            readable = r.uniform(size=n) < 0.8
+            info.append(
+                dict.fromkeys(INFO, "")
+                | dict.fromkeys(NUMBERS, np.nan)
+                | {
+                    "biomarker": f"gene:{gene}",
+                    "specimen": specimen,
+                    "timepoint": "baseline",
+                    "kind": "binary",
+                }
+            )
+            values.append(np.where(readable, value.astype(float), np.nan))
+            states.append(np.where(readable, MEASURED, NOT_EVALUABLE))
+    markers = Markers(
+        ids,
+        pd.DataFrame(info, columns=list(INFO)),
+        np.array(values),
+        np.array(states, dtype=np.uint8),
+    )
+    study = {**cohort.study, "baseline": "baseline", "timepoints": list(VISITS)}
+    return dataclasses.replace(cohort, markers=markers, study=study)
+
+
+def with_pathway(cohort, p, *, seed=10):
+    """Give the cohort quantities of pathway HER2 in tissue and in plasma; the first in both, on one scale."""
+    r = np.random.default_rng(seed)
+    ids = cohort.subjects["subject_id"].to_numpy(dtype=object)
+    n = len(ids)
+    level = r.normal(size=n)
+    info, values = [], []
+    for i in range(p):
+        for specimen in ("archival_tissue", "plasma"):
+            name = f"quantity {i}" if i == 0 else f"quantity {i} in {specimen}"
+            info.append(
+                dict.fromkeys(INFO, "")
+                | dict.fromkeys(NUMBERS, np.nan)
+                | {
+                    "biomarker": name,
+                    "specimen": specimen,
+                    "timepoint": "baseline",
+                    "kind": "continuous",
+                    "transform": "none",
+                    "unit": "ng/mL",
+                    "pathway": "HER2",
+                }
+            )
+            values.append(np.where(r.uniform(size=n) < 0.8, level + r.normal(0, 0.5, n), np.nan))
+    value = np.array(values)
+    markers = Markers(
+        ids,
+        pd.DataFrame(info, columns=list(INFO)),
+        value,
+        np.where(np.isnan(value), MISSING, MEASURED).astype(np.uint8),
+    )
+    study = {**cohort.study, "baseline": "baseline", "timepoints": list(VISITS)}
+    pathways = pd.DataFrame([("ERBB2", "amplification", "HER2", "gain")], columns=EMPTY["pathways"])
+    return dataclasses.replace(cohort, markers=markers, study=study, pathways=pathways)
+
+
 INTERVALS = (
     "marker_effect_control",
     "marker_effect_experimental",

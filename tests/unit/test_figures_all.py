@@ -10,6 +10,7 @@ from figures_inputs import (
     ALONE,
     ARMS,
     ODD,
+    VISITS,
     defects,
     make_cohort,
     make_curves,
@@ -19,14 +20,19 @@ from figures_inputs import (
     make_splits,
     make_values,
     texts_drawn,
+    with_changes,
     with_genes,
+    with_pathway,
     with_quantities,
+    with_tissue,
 )
 
 from correlatives.figures import (
     acquired,
+    agreement,
     alluvial,
     calibration,
+    concordance,
     continuous,
     flow,
     forest_predictive,
@@ -34,19 +40,29 @@ from correlatives.figures import (
     forest_subgroups,
     inventory,
     km,
+    km_landmark,
     marker_correlation,
     marker_km,
     oncoprint,
+    pairs_flow,
     prognostic_predictive,
     response_rates,
     roc,
     slopes,
+    spaghetti,
     swimmer,
     volcano,
     waterfall,
 )
 from correlatives.figures.style import DOUBLE, SINGLE, STAMP, TALLEST
 from correlatives.resistance.change import paired_change
+from correlatives.resistance.concordance import concordance as tissue_against_plasma
+from correlatives.resistance.concordance_by_class import (
+    concordance_by_class,
+    concordance_continuous,
+)
+from correlatives.resistance.dynamics import dynamics
+from correlatives.resistance.pair_flow import pair_flow
 from correlatives.tables.flow import Flow
 
 GENES = ["TP53", "PIK3CA", "RB1", "=SUM(A1)", "A gene $with$ a *long* name {{ 1 }}"]
@@ -108,6 +124,74 @@ def make_acquired(arms=ARMS, genes=10):
     between = between.assign(rate_difference=0.04, rate_difference_low=-0.1)
     between = between.assign(rate_difference_high=0.2, p_fisher=0.3, p_adjusted=0.4, q_value=0.6)
     return within, (between if len(arms) > 1 else None)
+
+
+@functools.cache
+def course_means(n, who, p, name="quantity {}"):
+    """Return rows of longitudinal.tsv: one mean at baseline, one an arm later."""
+    cohort, changes = followed(n, who, p, name)
+    rows = [
+        {
+            "biomarker": biomarker,
+            "specimen": specimen,
+            "quantity": "mean",
+            "timepoint": visit,
+            "arm": arm,
+            "n": 20.0,
+            "estimate": 0.4 - 0.1 * step,
+            "estimate_low": 0.2 - 0.1 * step,
+            "estimate_high": 0.6 - 0.1 * step,
+        }
+        for biomarker, specimen in changes[["biomarker", "specimen"]].drop_duplicates().to_numpy()
+        for step, visit in enumerate(VISITS)
+        for arm in (["all"] if visit == "baseline" else cohort.arms.values())
+    ]
+    return pd.DataFrame(rows)
+
+
+@functools.cache
+def changed(n, who, p):
+    """Return a cohort with ratios to baseline and clearance, and dynamics.tsv."""
+    cohort = with_changes(some(n, who), p)
+    cohort.study["endpoints"] = {"PFS": {"type": "time_to_event"}}
+    return cohort, dynamics(cohort, ["C1D15"], {"C1D15": 19.0})
+
+
+@functools.cache
+def compared(n, genes):
+    """Return concordance.tsv and concordance_by_class.tsv."""
+    cohort = with_tissue(some(n, "two"), genes)
+    return tissue_against_plasma(cohort, "baseline"), concordance_by_class(cohort, "baseline")
+
+
+@functools.cache
+def measured(n, p):
+    """Return a cohort with quantities of one pathway in tissue and plasma, and how they agree."""
+    cohort = with_pathway(some(n, "two"), p)
+    return cohort, concordance_continuous(cohort, "baseline")
+
+
+def make_pairs(arms, specimens=2):
+    """Return pairs.tsv."""
+    rows = []
+    for i in range(specimens):
+        for arm in arms.values():
+            left = 60
+            rows.append((f"specimen_{i}", arm, "subjects", "", left))
+            for step, reasons in {
+                "baseline sample": {"no baseline sample": 6},
+                "progression sample": {
+                    "no progression recorded, no progression sample": 12,
+                    "progressed, no progression sample": 8,
+                },
+                "at progression": {f"stopped for reason {k}, not progression": 1 for k in range(9)},
+                "evaluable": {} if i else {"no gene readable in both samples": 5},
+            }.items():
+                for reason, count in reasons.items():
+                    rows.append((f"specimen_{i}", arm, step, reason, count))
+                    left -= count
+                rows.append((f"specimen_{i}", arm, step, "", left))
+    return pd.DataFrame(rows, columns=list(pairs_flow.COLUMNS))
 
 
 @functools.cache
@@ -214,6 +298,40 @@ CASES = {
     "slopes": lambda s: slopes.draw(*followed(46, "two", 4), simulated=s),
     "slopes, many": lambda s: slopes.draw(*followed(600, "odd", 20, LONG), simulated=s),
     "slopes, one arm": lambda s: slopes.draw(*followed(46, "one", 3), simulated=s),
+    "spaghetti": lambda s: spaghetti.draw(
+        followed(46, "two", 4)[0], course_means(46, "two", 4), drug="palbociclib", simulated=s
+    ),
+    "spaghetti, many": lambda s: spaghetti.draw(
+        followed(600, "odd", 20, LONG)[0],
+        course_means(600, "odd", 20, LONG),
+        drug="+ Palbociclib $x_1$ with a long name",
+        simulated=s,
+    ),
+    "spaghetti, one arm, no model": lambda s: spaghetti.draw(
+        followed(46, "one", 5)[0], drug="palbociclib", simulated=s
+    ),
+    "landmark": lambda s: km_landmark.draw(
+        changed(120, "two", 2)[0], "PFS", changed(120, "two", 2)[1], simulated=s
+    ),
+    "landmark, many": lambda s: km_landmark.draw(
+        changed(600, "odd", 9)[0], "PFS", changed(600, "odd", 9)[1], simulated=s
+    ),
+    "landmark, one arm": lambda s: km_landmark.draw(
+        changed(60, "one", 3)[0], "PFS", changed(60, "one", 3)[1], simulated=s
+    ),
+    "concordance": lambda s: concordance.draw(*compared(46, tuple(GENES)), simulated=s),
+    "concordance, many": lambda s: concordance.draw(
+        *compared(300, tuple(f"GENE{i}" for i in range(60))), simulated=s
+    ),
+    "agreement": lambda s: agreement.draw(*measured(46, 1), simulated=s),
+    "agreement, many": lambda s: agreement.draw(*measured(600, 6), simulated=s),
+    "pairs": lambda s: pairs_flow.draw(make_pairs(ARMS), arms=ARMS, simulated=s),
+    "pairs, many": lambda s: pairs_flow.draw(make_pairs(ODD, 7), arms=ODD, simulated=s),
+    "pairs, one arm": lambda s: pairs_flow.draw(
+        pair_flow(with_genes(some(46, "one"), GENES), "baseline", "progression"),
+        arms=ALONE,
+        simulated=s,
+    ),
     "rates": lambda s: response_rates.draw(make_rates(), RATES, arms=ARMS, simulated=s),
     "rates, odd names": lambda s: response_rates.draw(
         make_rates(ODD), RATES, arms=ODD, simulated=s
@@ -294,6 +412,11 @@ EMPTIES = {
     "acquired": lambda: acquired.draw(make_acquired()[0].iloc[:0], None, arms=ARMS),
     "alluvial": lambda: alluvial.draw(make_acquired()[0].iloc[:0], arms=ARMS),
     "slopes": lambda: slopes.draw(EMPTY_COHORT, followed(46, "two", 4)[1].iloc[:0]),
+    "spaghetti": lambda: spaghetti.draw(EMPTY_COHORT, None, drug="palbociclib"),
+    "landmark": lambda: km_landmark.draw(EMPTY_COHORT, "PFS", changed(120, "two", 2)[1].iloc[:0]),
+    "concordance": lambda: concordance.draw(compared(46, tuple(GENES))[0].iloc[:0]),
+    "agreement": lambda: agreement.draw(EMPTY_COHORT, measured(46, 1)[1].iloc[:0]),
+    "pairs": lambda: pairs_flow.draw(make_pairs(ARMS).iloc[:0], arms=ARMS),
     "rates": lambda: response_rates.draw(make_rates().iloc[:0], arms=ARMS),
     "roc": lambda: roc.draw(make_predictions().iloc[:0], "ORR"),
     "calibration": lambda: calibration.draw(make_predictions().iloc[:0], "ORR"),

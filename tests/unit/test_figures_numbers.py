@@ -18,28 +18,38 @@ from figures_inputs import (
 from test_figures_all import (
     CONTRAST,
     RATES,
+    changed,
+    compared,
+    course_means,
     followed,
     make_acquired,
     make_flow,
     make_inventory,
+    make_pairs,
     make_rates,
     make_subgroups,
+    measured,
 )
 
-from correlatives.cohort import Markers
+from correlatives.cohort import BELOW, MISSING, Markers
 from correlatives.figures import (
     acquired,
+    agreement,
     alluvial,
     calibration,
+    concordance,
     flow,
     forest_predictive,
     forest_subgroups,
     inventory,
     km,
+    km_landmark,
     oncoprint,
+    pairs_flow,
     response_rates,
     roc,
     slopes,
+    spaghetti,
     swimmer,
     volcano,
     waterfall,
@@ -49,6 +59,7 @@ from correlatives.figures.markers import rank
 from correlatives.figures.style import format_interval
 from correlatives.resistance.change import paired_change
 from correlatives.survival.kaplan_meier import KaplanMeier
+from correlatives.time_units import DAYS_A_MONTH
 
 
 def words(drawn):
@@ -722,3 +733,122 @@ def test_a_sample_when_treatment_stopped_for_toxicity_is_no_slope():
 )
 def test_a_change_is_written_as_its_scale_asks(transform, change, words):
     assert change_in_words(transform, change) == words
+
+
+def test_the_course_shows_every_value_and_the_means_of_the_model():
+    cohort, _ = followed(60, "two", 5)
+    means = course_means(60, "two", 5)
+    drawn = spaghetti.draw(cohort, means, drug="Palbociclib")
+    values = drawn.source[drawn.source["what"] == "subject"]
+    one = cohort.markers.where((cohort.markers.info["biomarker"] == "quantity 0").to_numpy())
+    here = values[values["biomarker"] == "quantity 0"]
+    assert len(here) == (one.state != MISSING).sum()
+    assert (here["limit"] == "below").sum() == (one.state == BELOW).sum()
+    # log2: the mean at the baseline is one for both arms, 2 ** 0.4.
+    model = drawn.source.query("what == 'model' and biomarker == 'quantity 0'")
+    baseline = model[model["timepoint"] == "baseline"]
+    assert len(baseline) == 2
+    assert baseline["value"].tolist() == pytest.approx([2**0.4] * 2)
+    assert baseline["value_low"].tolist() == pytest.approx([2**0.2] * 2)
+    assert len(model) == 8
+    # Drawn 15 to 19 days after the first dose, which is day 1.
+    assert here[here["timepoint"] == "C1D15"]["day"].between(16, 20).all()
+    assert "subject_id" not in drawn.source
+
+
+def test_days_on_the_drug_are_those_of_the_dose_intervals():
+    cohort, _ = followed(60, "two", 2)
+    drawn = spaghetti.draw(cohort, None, drug="palbociclib")
+    shaded = drawn.source[drawn.source["what"] == "drug"]
+    assert set(shaded["arm"]) == {ARMS["experimental"]}
+    days = sorted(set(shaded["day"]))
+    assert days[0] == 5
+    assert set(days) <= set(range(5, 19)) | set(range(26, 40))
+    assert (shaded["share_on_drug"] == 1).all()
+    assert (
+        "No dose intervals of trastuzumab are known"
+        in spaghetti.draw(cohort, None, drug="trastuzumab").caption
+    )
+
+
+def test_study_days_have_no_day_zero():
+    cohort, _ = followed(60, "two", 2)
+    early = cohort.samples.assign(months=cohort.samples["months"] - 2 / DAYS_A_MONTH)
+    drawn = spaghetti.draw(dataclasses.replace(cohort, samples=early), None, drug="")
+    days = drawn.source.loc[drawn.source["timepoint"] == "baseline", "day"].dropna()
+    assert {-2.0, -1.0, 1.0} <= set(np.round(days, 6))
+    assert 0.0 not in set(np.round(days, 6))
+
+
+def test_landmark_curves_are_of_the_subjects_in_the_table():
+    cohort, table = changed(120, "two", 2)
+    drawn = km_landmark.draw(cohort, "PFS", table)
+    key = ["biomarker", "specimen", "timepoint", "arm"]
+    known = table[table["endpoint"] == "PFS"].set_index(key)
+    start = drawn.source[drawn.source["months"] == 0].groupby(key)["at_risk"].sum()
+    assert len(start) == 8
+    for place, n in start.items():
+        assert n == known.loc[place, "n_at_landmark"]
+    # From the landmark: times are those of the subjects less the landmark.
+    later = drawn.source.loc[drawn.source["months"] > 0, "months"] + known["landmark"].iloc[0]
+    times = cohort.subjects["PFS_months"].to_numpy(dtype=float)
+    assert np.abs(later.to_numpy()[:, None] - times).min(axis=1).max() < 1e-9
+    excluded = known["excluded_before_landmark"].xs(ARMS["control"], level="arm").iloc[0]
+    assert excluded > 0
+    assert f"{ARMS['control']} {excluded}" in drawn.caption
+    line = known.loc[("ratio:marker 0:C1D15", "plasma", "C1D15", ARMS["control"])]
+    doubled = format_interval(*(line[f"hr{end}"] ** np.log(2) for end in ("", "_low", "_high")))
+    assert f"HR {doubled} per doubling" in words(drawn)
+
+
+def test_the_landmark_figure_of_a_single_arm_counts_the_excluded():
+    cohort, table = changed(60, "one", 3)
+    drawn = km_landmark.draw(cohort, "PFS", table)
+    n = int(table["excluded_before_landmark"].iloc[0])
+    assert f"left out before it {n} (" in drawn.caption
+    assert any(text.startswith("HR ") and "per doubling" in text for text in words(drawn))
+
+
+def test_the_matrix_of_tissue_and_plasma_is_the_table():
+    table, by_class = compared(46, ("TP53", "RB1", "KRAS"))
+    drawn = concordance.draw(table, by_class)
+    rows = drawn.source[drawn.source["by"] == "gene"]
+    cells = ["both", "tissue_only", "plasma_only", "neither"]
+    assert (rows[cells].sum(axis=1) == rows["pairs"]).all()
+    pd.testing.assert_frame_equal(
+        rows[["name", *cells]].sort_values("name").reset_index(drop=True),
+        table[["name", *cells]].sort_values("name").reset_index(drop=True),
+        check_dtype=False,
+    )
+    patches = [p for axes in drawn.figure.axes for p in axes.patches if p.get_gid() == "cell"]
+    assert len(patches) == 4 * len(drawn.source)
+    assert (drawn.source["by"] == "tumour fraction").any()
+
+
+def test_agreement_is_that_of_the_table():
+    cohort, table = measured(60, 2)
+    drawn = agreement.draw(cohort, table)
+    line = table[table["tissue_marker"] == table["blood_marker"]].iloc[0]
+    rows = drawn.source[drawn.source["tissue_marker"] == line["tissue_marker"]]
+    rows = rows[rows["blood_marker"] == line["blood_marker"]]
+    assert len(rows) == line["pairs"]
+    assert (rows["blood"] - rows["tissue"]).mean() == pytest.approx(line["bias"])
+    (drawn_bias,) = lines_called(drawn.figure, "bias")
+    assert drawn_bias.get_ydata()[0] == pytest.approx(line["bias"])
+    assert f"bias {format_interval(line['bias'], line['bias_low'], line['bias_high'])}" in words(
+        drawn
+    )
+    rho = format_interval(*(line[f"spearman{end}"] for end in ("", "_low", "_high")))
+    assert f"n {int(line['pairs'])}, ρ {rho}" in words(drawn)
+
+
+def test_the_flow_into_pairs_counts_everybody():
+    table = make_pairs(ARMS)
+    drawn = pairs_flow.draw(table, arms=ARMS)
+    for _, part in drawn.source.groupby(["specimen", "arm"]):
+        left = part[part["reason"] == ""]["n"]
+        assert left.iloc[0] - part[part["reason"] != ""]["n"].sum() == left.iloc[-1]
+    text = words(drawn)
+    assert text.count("60") == 4
+    # Nine reasons do not fit: what has no room is added up, and none is lost.
+    assert any(re.fullmatch(r"4 for other reasons", line) for line in text)

@@ -19,12 +19,30 @@ RESISTANCE_TABLES = {
     "evidence": "Evidence, gene by gene",
 }
 RESISTANCE_FIGURES = {
+    "pairs_flow": "From the subjects to pairs of samples",
     "oncoprint": "Alterations at baseline and progression",
     "alluvial": "Alterations kept, gained and lost",
     "acquired": "Acquired alterations by arm",
     "slopes": "Biomarkers at baseline and progression",
+    "spaghetti": "Biomarkers over the course of treatment",
+    **{
+        f"km_landmark_{endpoint}": f"{endpoint} from the landmark, by early change"
+        for endpoint in of_type("time_to_event")
+    },
+    "concordance": "Tissue against plasma",
+    "agreement": "Tissue against blood, numbers",
 }
-DRAWN_TABLES = ["acquired", "acquired_by_arm", "paired_change"]
+DRAWN_TABLES = [
+    "pairs",
+    "acquired",
+    "acquired_by_arm",
+    "paired_change",
+    "longitudinal",
+    "dynamics",
+    "concordance",
+    "concordance_by_class",
+    "concordance_continuous",
+]
 
 INTRINSIC = ["<results>/predictive/PFS.tsv"] if RANDOMISED and "PFS" in SCREENED else []
 
@@ -84,6 +102,7 @@ rule draw_resistance:
     params:
         **digests("draw_resistance"),
         tables=DRAWN_TABLES,
+        endpoints=of_type("time_to_event"),
         settings=lookup(dpath="resistance", within=config),
         timepoints=config["timepoints"],
         subject_level=config["report"]["subject_level"],

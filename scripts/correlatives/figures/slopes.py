@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
+from matplotlib.collections import LineCollection
 from matplotlib.lines import Line2D
 
 from correlatives.figures.courses import SYMBOLS, Course, change_in_words, courses, number_axis
@@ -243,8 +244,17 @@ def _draw_panel(
         # From the lowest start up, so that the number of a line says nothing of who it is.
         here = here[np.lexsort((course.value[1, here], course.value[0, here]))]
         alpha = float(np.clip(8 / max(len(here), 1), 0.18, 0.7))
-        for i in here:
-            axes.plot(x, height[:, i], color=style.colour, linewidth=0.5, alpha=alpha, zorder=1)
+        axes.add_collection(
+            LineCollection(
+                [np.column_stack([x, height[:, i]]) for i in here],
+                colors=style.colour,
+                linewidths=0.5,
+                alpha=alpha,
+                zorder=1,
+                gid="subjects",
+            ),
+            autolim=False,
+        )
         for state, marker in SYMBOLS.items():
             for t in (0, 1):
                 of_state = here[course.state[t, here] == state]

@@ -251,10 +251,10 @@ def concordance_continuous(cohort: Cohort, timepoint: str) -> pd.DataFrame:
     Bonett DG, Wright TA. Psychometrika 2000;65:23-28. Bland JM, Altman DG. Lancet 1986;1:307-310.
     """
     pathways = pathway_order(cohort)
-    tissue = _quantities(cohort, TISSUE_NAME, timepoint)
+    tissue = compared_quantities(cohort, TISSUE_NAME, timepoint)
     rows = []
     for specimen in BLOOD:
-        for blood in _quantities(cohort, specimen, timepoint):
+        for blood in compared_quantities(cohort, specimen, timepoint):
             for other in tissue:
                 same_name = blood["name"] == other["name"]
                 shared = blood["pathway"] if blood["pathway"] == other["pathway"] else ""
@@ -288,7 +288,7 @@ def concordance_continuous(cohort: Cohort, timepoint: str) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=CONTINUOUS_COLUMNS)
 
 
-def _quantities(cohort: Cohort, specimen: str, timepoint: str) -> list[dict]:
+def compared_quantities(cohort: Cohort, specimen: str, timepoint: str) -> list[dict]:
     """Return name, pathway, scale, value (n,) and note of a specimen's quantities: those of a pathway, or copy numbers."""
     markers = of_specimen(quantities(cohort.markers), specimen, timepoint)
     stated = markers.info["pathway"].fillna("").astype(str).ne("").to_numpy()

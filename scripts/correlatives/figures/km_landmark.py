@@ -1,0 +1,412 @@
+"""Survival from the landmark by early change and arm: never from baseline."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+from matplotlib.lines import Line2D
+
+from correlatives.figures.km import NAMES
+from correlatives.figures.style import (
+    BLACK,
+    DIM,
+    DOUBLE,
+    LARGE,
+    SMALL,
+    Drawn,
+    arm_styles,
+    canvas,
+    caption,
+    finite,
+    format_interval,
+    format_number,
+    month_ticks,
+    new_figure,
+    no_data,
+    p_equals,
+    place,
+    rst_escape,
+    shorten,
+    styled,
+)
+from correlatives.pairing import sample_months
+from correlatives.resistance.dynamics import TOLERANCE_MONTHS, change_markers
+from correlatives.resistance.pairs import arm_masks
+from correlatives.survival.kaplan_meier import KaplanMeier
+
+if TYPE_CHECKING:
+    from correlatives.cohort import Cohort
+
+#: Changes drawn at most, two a line.
+MOST = 8
+
+#: Subjects that each of the two levels needs.
+LEAST = 5
+
+#: Inches: head with the key, a line of panels, a panel, a line of the risk table.
+HEAD, LINE, PANEL, RISK = 0.36, 1.88, 0.86, 0.105
+
+#: Left edges of the four panels, and their width.
+LEFTS, WIDTH = (0.42, 2.04, 4.04, 5.66), 1.42
+
+COLUMNS = [
+    "biomarker",
+    "specimen",
+    "timepoint",
+    "landmark",
+    "arm",
+    "level",
+    "months",
+    "survival",
+    "at_risk",
+    "events",
+    "censored",
+]
+
+
+class Change(NamedTuple):
+    """An early change that divides the subjects at its landmark.
+
+    Attributes
+    ----------
+    biomarker, specimen, timepoint : str
+        As in ``resistance/dynamics.tsv``.
+    landmark : float
+        Months from randomisation.
+    low : np.ndarray of float, shape (n,)
+        1 cleared, or ratio below the arm's median; 0 the others; NaN who is not in the analysis.
+    words : tuple of str
+        What 1 and 0 mean.
+    cuts : dict
+        Arm -> its median ratio to baseline; empty for a clearance.
+    title : str
+    """
+
+    biomarker: str
+    specimen: str
+    timepoint: str
+    landmark: float
+    low: np.ndarray
+    words: tuple[str, str]
+    cuts: dict[str, float]
+    title: str
+
+
+@styled
+def draw(
+    cohort: Cohort, endpoint: str, dynamics: pd.DataFrame, *, simulated: bool = False
+) -> Drawn:
+    """Draw a panel an arm for every early change: those who cleared it, or fell most, against the others.
+
+    Parameters
+    ----------
+    cohort : Cohort
+        With the derived markers of early change.
+    endpoint : str
+        A time to event.
+    dynamics : pd.DataFrame
+        ``resistance/dynamics.tsv``: landmarks, hazard ratios and tests printed. None is computed here.
+    simulated : bool
+
+    Returns
+    -------
+    Drawn
+        Source: every step of every curve, in months from the landmark; at_risk just before, events and censored at
+        that time.
+    """
+    name = NAMES.get(endpoint, f"{endpoint}: event-free")
+    title = f"{rst_escape(name)} from the landmark, by early change and arm."
+    part = cohort.analysed()
+    table = dynamics[dynamics["endpoint"] == endpoint]
+    found = _changes(part, endpoint, table)
+    shown = found[:MOST]
+    if not shown:
+        return no_data(
+            f"no early change divides the subjects with {endpoint} beyond the landmark "
+            f"(at least {LEAST} on either side)",
+            title=title,
+            columns=COLUMNS,
+            simulated=simulated,
+            width=DOUBLE,
+        )
+    time = part.subjects[f"{endpoint}_months"].to_numpy(dtype=float)
+    event = part.subjects[f"{endpoint}_event"].to_numpy(dtype=float)
+    styles = arm_styles(cohort.arms)
+    masks = arm_masks(part)
+    across = 4 // max(len(masks), 1) if len(masks) <= 2 else 1
+    lines = -(-len(shown) // across)
+    figure, top = new_figure(DOUBLE, HEAD + LINE * lines + 0.06, simulated=simulated)
+    page = canvas(figure)
+    _write_key(page, styles, top, name)
+    longest = max(float((time - c.landmark)[np.isfinite(c.low)].max()) for c in shown)
+    ticks = month_ticks(longest, most=6)
+    by_key = table.set_index(["biomarker", "specimen", "timepoint", "arm"])
+    rows: list[dict[str, Any]] = []
+    for k, change in enumerate(shown):
+        ceiling = top - HEAD - LINE * (k // across)
+        bottom = ceiling - 0.58 - PANEL
+        first = len(masks) * (k % across)
+        left = LEFTS[first]
+        room = len(masks) * (WIDTH + 0.2) - 0.1
+        page.text(
+            left - 0.36,
+            ceiling - 0.01,
+            shorten(change.title, room, LARGE, "bold"),
+            fontsize=LARGE,
+            fontweight="bold",
+            va="top",
+        )
+        page.text(
+            left - 0.36,
+            ceiling - 0.14,
+            shorten(_of_all(change, by_key), room + 0.3, SMALL),
+            fontsize=SMALL,
+            color=DIM,
+            va="top",
+        )
+        for j, (label, mask) in enumerate(masks):
+            axes = place(figure, LEFTS[first + j], bottom, WIDTH, PANEL)
+            here = mask & np.isfinite(change.low)
+            words = _of_arm(
+                change,
+                by_key,
+                label,
+                "all" if len(masks) == 1 else label,
+                int(here.sum()),
+                int(event[here].sum()),
+            )
+            for line, text in enumerate(words):
+                page.text(
+                    LEFTS[first + j],
+                    bottom + PANEL + 0.17 - 0.105 * line,
+                    shorten(text, WIDTH + 0.08, SMALL),
+                    fontsize=SMALL,
+                    va="center_baseline",
+                    color=styles[label].colour,
+                )
+            axes.set_xlim(0, max(longest * 1.02, ticks[-1]))
+            axes.set_ylim(0, 1.04)
+            axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks], fontsize=SMALL)
+            axes.set_yticks([0, 0.5, 1], ["", "", ""] if j else ["0", "50", "100"], fontsize=SMALL)
+            axes.tick_params(pad=1.5)
+            for i, level in enumerate((1, 0)):
+                member = here & (change.low == level)
+                curve = KaplanMeier(time[member] - change.landmark, event[member])
+                months = np.append(0.0, curve.times)
+                survival = np.append(1.0, curve.survival)
+                if member.any():
+                    axes.plot(
+                        months,
+                        survival,
+                        drawstyle="steps-post",
+                        color=styles[label].colour if level else BLACK,
+                        linestyle="-" if level else (0, (3, 1.2)),
+                        linewidth=1.1 if level else 0.9,
+                        clip_on=False,
+                        gid=f"curve-{change.words[1 - level]}",
+                    )
+                    lost = np.append(False, curve.censored > 0)
+                    axes.plot(
+                        months[lost],
+                        survival[lost],
+                        linestyle="none",
+                        marker="|",
+                        markersize=3,
+                        markeredgewidth=0.4,
+                        color=styles[label].colour if level else BLACK,
+                    )
+                for tick, number in zip(ticks, curve.at_risk_at(ticks), strict=True):
+                    page.text(
+                        LEFTS[first + j] + WIDTH * tick / axes.get_xlim()[1],
+                        bottom - 0.21 - RISK * i,
+                        f"{int(number)}",
+                        fontsize=SMALL,
+                        ha="center",
+                        va="center",
+                        color=styles[label].colour if level else BLACK,
+                    )
+                rows += [
+                    {
+                        "biomarker": change.biomarker,
+                        "specimen": change.specimen,
+                        "timepoint": change.timepoint,
+                        "landmark": change.landmark,
+                        "arm": label,
+                        "level": change.words[1 - level],
+                        "months": months[m],
+                        "survival": survival[m],
+                        "at_risk": int(member.sum() if m == 0 else curve.at_risk[m - 1]),
+                        "events": int(0 if m == 0 else curve.events[m - 1]),
+                        "censored": int(0 if m == 0 else curve.censored[m - 1]),
+                    }
+                    for m in range(len(months))
+                ]
+    drawn = table[table["timepoint"].isin({c.timepoint for c in shown})]
+    # A single arm's rows are those of all subjects.
+    table_arms = {label: label if len(styles) > 1 else "all" for label in styles}
+    excluded = drawn[drawn["arm"].isin(table_arms.values())].drop_duplicates(["timepoint", "arm"])
+    landmarks = "; ".join(
+        f"{rst_escape(timepoint)}: landmark {format_number(lines['landmark'].iloc[0])} months after randomisation, left out "
+        "before it "
+        + ", ".join(
+            (f"{rst_escape(arm)} " if len(styles) > 1 else "") + f"{int(n)}"
+            for arm, n in zip(lines["arm"], lines["excluded_before_landmark"], strict=True)
+        )
+        for timepoint, lines in excluded.groupby("timepoint", sort=False)
+    )
+    return Drawn(
+        figure,
+        pd.DataFrame(rows, columns=COLUMNS),
+        caption(
+            title,
+            f"{landmarks} (an event, or the end of follow-up, by then). Every panel says its subjects and events.",
+            "Time runs from the landmark, by which the samples of the timepoint had been drawn; counted from baseline, any change "
+            "would look protective, since who has the sample has lived to give it. Solid: cleared (there at baseline, not "
+            "found at the timepoint), or a ratio to baseline below the arm's median; dashed: the others. The median "
+            "serves the drawing only.",
+            "Hazard ratios (95 % profile limits, within the arm) are those of the table: cleared against not cleared, or per "
+            "doubling of the ratio; above each pair the likelihood-ratio p of arm × change, not adjusted for the number of "
+            "changes looked at.",
+            f"Shown are {len(shown)} of {len(found)} changes that leave at least {LEAST} subjects on either side: those of "
+            "confirmatory biomarkers first, then prespecified ones, tumour DNA, and those of a pathway."
+            if len(found) > len(shown)
+            else "",
+            "The figure does not show an effect of the change: it may mark a disease that fares better under any treatment.",
+            simulated=simulated,
+        ),
+    )
+
+
+def _changes(cohort: Cohort, endpoint: str, table: pd.DataFrame) -> list[Change]:
+    """Return the changes that divide the subjects, the foremost first."""
+    if not len(table) or f"{endpoint}_months" not in cohort.subjects:
+        return []
+    time = cohort.subjects[f"{endpoint}_months"].to_numpy(dtype=float)
+    event = cohort.subjects[f"{endpoint}_event"].to_numpy(dtype=float)
+    known = np.isfinite(time) & np.isfinite(event)
+    baseline = str(cohort.study.get("baseline", "baseline"))
+    names = cohort.markers.info[["biomarker", "label", "family", "prespecified", "pathway"]]
+    named = names.drop_duplicates("biomarker").set_index("biomarker")
+    masks = arm_masks(cohort)
+    found: list[tuple[tuple[object, ...], Change]] = []
+    for position, timepoint in enumerate(dict.fromkeys(table["timepoint"].astype(str))):
+        landmark = float(table.loc[table["timepoint"] == timepoint, "landmark"].iloc[0])
+        if not np.isfinite(landmark):
+            continue
+        markers = change_markers(cohort.markers, timepoint, baseline)
+        for row, (biomarker, specimen) in enumerate(
+            zip(markers.info["biomarker"].astype(str), markers.info["specimen"], strict=True)
+        ):
+            if (markers.info[["biomarker", "specimen"]] == [biomarker, specimen]).all(
+                axis=1
+            ).sum() > 1:
+                continue  # measured by several assays: the table has them apart
+            kind, base = biomarker.split(":", 1)[0], biomarker.split(":", 1)[1].rsplit(":", 1)[0]
+            gene = f"gene:{base}"
+            of = (
+                gene
+                if kind == "vaf_ratio" or (kind == "clearance" and gene in named.index)
+                else base
+            )
+            info = named.loc[of] if of in named.index else None
+            drawn = sample_months(cohort, specimen, timepoint)
+            value = markers.value[row]
+            with np.errstate(invalid="ignore"):
+                include = known & np.isfinite(value) & (time > landmark + TOLERANCE_MONTHS)
+                include &= ~(drawn > landmark + TOLERANCE_MONTHS)
+            if not include.any():
+                continue
+            label = base if info is None or of == gene else str(info["label"] or base)
+            cuts: dict[str, float] = {}
+            if kind == "clearance":
+                low = value == 1
+                words = ("cleared", "not cleared")
+                title = f"Clearance of {label} by {timepoint}"
+            else:
+                low = np.zeros(len(value), dtype=bool)
+                for arm, mask in masks:
+                    here = include & mask
+                    if here.any():
+                        middle = float(np.median(value[here]))
+                        low |= here & (value < middle)
+                        cuts[arm] = float(np.exp(middle))
+                words = ("ratio below the arm's median", "ratio at or above it")
+                title = f"{label}, {timepoint} over {baseline}"
+            if min((include & low).sum(), (include & ~low).sum()) < LEAST:
+                continue
+            order = (
+                info is None or info["family"] != "confirmatory",
+                info is None or info["prespecified"] != "yes",
+                base not in ("tumour_fraction", "max_vaf"),
+                info is None or not info["pathway"],
+                position,
+                biomarker,
+                specimen,
+            )
+            split = np.where(include, low.astype(float), np.nan)
+            found.append(
+                (
+                    order,
+                    Change(
+                        biomarker, str(specimen), timepoint, landmark, split, words, cuts, title
+                    ),
+                )
+            )
+    return [change for _, change in sorted(found, key=lambda pair: pair[0])]
+
+
+def _of_all(change: Change, by_key: pd.DataFrame) -> str:
+    """Return what is written over a pair of panels: specimen, split, and the test of arm × change."""
+    split = "split at the arm's median" if change.cuts else "cleared v not cleared"
+    words = f"{change.specimen.replace('_', ' ')}; {split}"
+    key = (change.biomarker, change.specimen, change.timepoint, "all")
+    if key in by_key.index and finite(by_key.loc[key, "p_interaction_lrt"]):
+        words += f"; arm × change p {p_equals(by_key.loc[key, 'p_interaction_lrt'])}"
+    return words
+
+
+def _of_arm(
+    change: Change, by_key: pd.DataFrame, arm: str, row: str, n: int, events: int
+) -> tuple[str, str]:
+    """Return what is written over a panel: subjects, events and the median; the table's hazard ratio."""
+    words = f"n {n}, {events} events"
+    if arm in change.cuts:
+        words += f"; median {format_number(change.cuts[arm])}"
+    key = (change.biomarker, change.specimen, change.timepoint, row)
+    if key not in by_key.index or not finite(by_key.loc[key, "hr"]):
+        return words, "HR not estimable"
+    ratio = np.array([by_key.loc[key, f"hr{end}"] for end in ("", "_low", "_high")], dtype=float)
+    if not change.cuts:
+        return words, f"HR {format_interval(*ratio)}"
+    # The table's unit is that of the natural logarithm.
+    return words, f"HR {format_interval(*ratio ** np.log(2.0))} per doubling"
+
+
+def _write_key(page: Any, styles: dict[str, Any], top: float, name: str) -> None:  # noqa: ANN401
+    """Write what the lines mean."""
+    width, height = page.figure.get_size_inches()
+    handles = [Line2D([], [], color=style.colour) for style in styles.values()]
+    names = [shorten(f"{label}: cleared, or low ratio", 2.6, SMALL) for label in styles]
+    handles.append(Line2D([], [], color=BLACK, linestyle=(0, (3, 1.2)), linewidth=0.9))
+    names.append("not cleared, or high ratio")
+    page.legend(
+        handles,
+        names,
+        loc="upper left",
+        bbox_to_anchor=(0.06 / width, (top - 0.02) / height),
+        bbox_transform=page.figure.transFigure,
+        ncols=len(handles),
+        fontsize=SMALL,
+        borderpad=0,
+        columnspacing=1.2,
+    )
+    page.text(
+        0.06,
+        top - 0.18,
+        f"{shorten(name, 3.0, SMALL)} (%) by months from the landmark; below, subjects at risk in that order",
+        fontsize=SMALL,
+        color=DIM,
+        va="top",
+    )
