@@ -89,6 +89,21 @@ SUBGROUP_COUNTS = [
     "events_control",
     "events_experimental",
 ]
+EVALUABLE = [
+    "endpoint",
+    "subjects",
+    "arm",
+    "n",
+    "events",
+    "estimate",
+    "estimate_low",
+    "estimate_high",
+    "effect_measure",
+    "treatment_effect",
+    "treatment_effect_low",
+    "treatment_effect_high",
+    "p_evaluable_lrt",
+]
 HISTORICAL = [
     "endpoint",
     "measure",
@@ -503,6 +518,63 @@ def biomarker_evaluable(cohort: Cohort, domain: str) -> np.ndarray:
     """Return which subjects have an evaluable baseline result of any marker of a domain, shape (n,)."""
     markers = cohort.markers.select(timepoint=cohort.study["baseline"], domain=domain)
     return np.isin(markers.state, (MEASURED, BELOW, ABOVE)).any(axis=0)
+
+
+def evaluable(cohort: Cohort) -> pd.DataFrame:
+    """Return the outcomes of who is evaluable for each kind of biomarker beside those of everybody.
+
+    Parameters
+    ----------
+    cohort : Cohort
+        With the markers of every domain. Their baseline characteristics are in `table_one`.
+
+    Returns
+    -------
+    pd.DataFrame
+        Columns `EVALUABLE`, a row an endpoint × ``subjects`` (``all``; ``blood``, ``tissue``, ``alterations``: with an evaluable
+        baseline result of any marker of it; domains without markers have no row) × arm (``all`` first, where there are
+        two). ``estimate`` is the median in months (log-log limits) or the response rate (Clopper–Pearson);
+        ``treatment_effect`` of the rows of both arms is the hazard or odds ratio of the endpoint's model;
+        ``p_evaluable_lrt`` compares those evaluable with the others, within strata and beside the arm.
+    """
+    cohort = cohort.analysed()
+    measured = [name for name in DOMAINS if cohort.markers.info["domain"].eq(name).any()]
+    groups = {"all": np.ones(len(cohort.subjects), bool)}
+    groups |= {name: biomarker_evaluable(cohort, name) for name in measured}
+    rows: list[list[Any]] = []
+    for name, endpoint in _endpoints(cohort, "time_to_event", "response"):
+        survival = endpoint["type"] != "response"
+        for group, inside in groups.items():
+            subjects = cohort.subjects.assign(inside=inside)
+            whole = _timed(subjects, name) if survival else _answered(subjects, name)
+            part = whole[whole["inside"].to_numpy(dtype=bool)]
+            effect = NOTHING
+            if cohort.randomised and len(part):
+                effect, _ = _effect(part, _strata(cohort, part), survival)
+            p = _evaluable_p(cohort, whole, survival)
+            arms = _by_arm(cohort, part)
+            for label, arm in [("all", part), *arms] if cohort.randomised else arms:
+                first = len(arms) == 1 or label == "all"
+                n, events = len(arm), int(arm["event"].sum())
+                if survival:
+                    estimate = KaplanMeier(arm["time"].to_numpy(), arm["event"].to_numpy()).median()
+                else:
+                    estimate = clopper_pearson(events, n)
+                ends = [*effect, p] if first else [*NOTHING, NAN]
+                measure = "hazard_ratio" if survival else "odds_ratio"
+                rows.append([name, group, label, n, events, *estimate, measure, *ends])
+    return _table(rows, EVALUABLE)
+
+
+def _evaluable_p(cohort: Cohort, whole: pd.DataFrame, survival: bool) -> float:
+    """Return the likelihood-ratio p of being evaluable beside the arm; NaN where everybody is, or nobody."""
+    inside = whole["inside"].to_numpy(dtype=float)
+    if not len(inside) or len(np.unique(inside)) < 2:
+        return NAN
+    columns = [inside, whole["arm_code"].to_numpy(dtype=float)] if cohort.randomised else [inside]
+    strata = _strata(cohort, whole)
+    fit, position = _fit(whole, np.column_stack(columns), strata, survival, firth=False)
+    return float(fit.test(position, "lrt").p)
 
 
 def standardised_difference(first: np.ndarray, second: np.ndarray) -> float:

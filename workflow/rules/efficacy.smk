@@ -4,6 +4,7 @@ EFFICACY_TABLES = {
     "survival_by_arm": "Survival by arm",
     "milestones": "Survival at milestones",
     "response_by_arm": "Response by arm",
+    "evaluable": "Evaluable for biomarkers, and everybody",
 }
 if RANDOMISED:
     EFFICACY_TABLES |= {

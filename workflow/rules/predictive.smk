@@ -146,6 +146,43 @@ rule draw_biomarkers:
         "../../scripts/draw_biomarkers.py"
 
 
+rule impute_missing_markers:
+    input:
+        tables=rules.screen_biomarkers.output.tables,
+        outcomes=cohort("outcomes"),
+        markers=cohort("blood", "tissue", "alterations"),
+        code=code("impute_missing_markers"),
+    output:
+        tables=[
+            table(
+                f"<results>/{SCREEN}/sensitivity_{endpoint}.tsv",
+                SCREEN_CATEGORY,
+                "sensitivity",
+                f"Missing markers imputed, {endpoint}",
+            )
+            for endpoint in SCREENED
+        ],
+    log:
+        f"<logs>/{SCREEN}/impute_missing_markers.log",
+    benchmark:
+        f"<benchmarks>/{SCREEN}/impute_missing_markers.tsv"
+    conda:
+        "../../envs/statistics.yaml"
+    resources:
+        mem_mb=lambda wildcards, attempt: 1500 * attempt,
+        runtime=lambda wildcards, attempt: 20 * attempt,
+    params:
+        **digests("impute_missing_markers"),
+        endpoints=SCREENED,
+        covariates=lookup(dpath="predictive/covariates", within=config),
+        clinical_markers=lookup(dpath="predictive/clinical_markers", within=config),
+        seed=config["seed"],
+    message:
+        "Imputing missing markers to see whether they matter"
+    script:
+        "../../scripts/impute_missing_markers.py"
+
+
 # What needs two arms: a job an endpoint, each a rule since a report's captions know no wildcards.
 for endpoint in SCREENED if RANDOMISED else []:
 
@@ -207,6 +244,7 @@ rule predictive:
         rules.admit_cohort.output,
         rules.screen_biomarkers.output,
         rules.draw_biomarkers.output,
+        rules.impute_missing_markers.output,
         EXPLORED,
     message:
         (
