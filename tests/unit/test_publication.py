@@ -100,6 +100,22 @@ def test_the_screen_is_described_with_its_draws_level_and_counts():
     assert "family-wise" not in exploratory
 
 
+def test_values_beyond_limits_are_described_as_they_were_handled():
+    table = pd.concat([screened(), screened()], ignore_index=True)
+    table["biomarker"] = ["A", "B", "C", "D"]
+    table["fraction_censored"] = [0.0, 0.1, 0.3, 0.7]
+    table.loc[2, "method"] = "Cox; 20 imputations beyond limits, Rubin's rules, Wald limits"
+    text = methods(RECORD, SUBJECTS, {"predictive/PFS": table})
+    assert (
+        "less than 15 % of a marker's results, they stood at the limit over √2 if below it (1 marker)"
+        in text
+    )
+    assert "pooled by Rubin's rules (1 marker)" in text
+    assert "more than 50 %, the marker was analysed as detected or not (1 marker)" in text
+    table["fraction_censored"], table["method"] = 0.0, "Cox"
+    assert "limit of quantification" not in methods(RECORD, SUBJECTS, {"predictive/PFS": table})
+
+
 def test_what_has_no_table_is_not_claimed():
     text = methods(RECORD, SUBJECTS, {})
     for word in ("Kaplan", "Predictive", "McNemar", "cross-validation", "Biomarkers"):

@@ -11,6 +11,8 @@ from typing import Any
 
 import pandas as pd
 
+from correlatives.tables.limits import FEW_CENSORED, MOST_CENSORED
+
 #: Libraries that a methods section names, as they call themselves.
 NAMED = {
     "numpy": "NumPy",
@@ -210,7 +212,30 @@ def _biomarkers(settings: Mapping[str, Any], tables: Mapping[str, pd.DataFrame])
                     else "."
                 )
             )
+    if beyond := _limits(table.drop_duplicates(key)):
+        said.append(beyond)
     return " ".join(said)
+
+
+def _limits(markers: pd.DataFrame) -> str:
+    """Say what was done with values beyond limits of quantification, and to how many markers."""
+    share = markers.get("fraction_censored", pd.Series(dtype=float)).astype(float)
+    imputed = markers["method"].astype(str).str.contains("Rubin")
+    ways = (
+        (
+            (share > 0) & (share < FEW_CENSORED),
+            f"less than {100 * FEW_CENSORED:.0f} % of a marker's results, they stood at the limit over √2 if below it",
+        ),
+        (imputed, "more, they were imputed several times and pooled by Rubin's rules"),
+        (
+            share > MOST_CENSORED,
+            f"more than {100 * MOST_CENSORED:.0f} %, the marker was analysed as detected or not",
+        ),
+    )
+    said = [f"{words} ({_count(int(who.sum()), 'marker')})" for who, words in ways if who.any()]
+    if not said:
+        return ""
+    return f"Where values beyond a limit of quantification were {'; '.join(said)}."
 
 
 def _screen(settings: Mapping[str, Any], tables: Mapping[str, pd.DataFrame]) -> str:
