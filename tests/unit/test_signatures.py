@@ -1,13 +1,19 @@
 """Scores of expression signatures: worked out by hand, missing genes counted, one sample at a time."""
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
 from resistance_cohorts import UNREADABLE, marker, trial
 from scipy import stats
 
+from correlatives.assembly import build_cohort
 from correlatives.markers import MEASURED, MISSING, NOT_EVALUABLE
+from correlatives.simulate import simulate_trial
+from correlatives.tables.config import load
 from correlatives.tables.dictionary import Dictionary
+from correlatives.tables.load import load_study
 from correlatives.tables.problems import Problems
 from correlatives.tables.signatures import (
     correlation_score,
@@ -15,6 +21,8 @@ from correlatives.tables.signatures import (
     rank_score,
     signature_markers,
 )
+
+ROOT = Path(__file__).parents[2]
 
 
 def test_rank_score_by_hand():
@@ -133,6 +141,33 @@ def test_a_correlation_centres_genes_at_their_median_at_baseline():
     assert blocks[0].value[0] == pytest.approx(expected)
 
 
+def test_later_biopsies_are_centred_at_the_archival_baseline():
+    random = np.random.default_rng(4)
+    values, later = random.normal(size=(8, 4)) * 3, random.normal(size=(8, 4)) * 3
+    weight = np.arange(1.0, 9.0)
+    rows = [("S", gene, w, "correlation", "") for gene, w in zip(GENES, weight, strict=True)]
+    more = [
+        marker(gene, "biopsy", "progression", row, kind="continuous", assay="rnaseq")
+        for gene, row in zip(GENES, later.tolist(), strict=True)
+    ]
+    blocks, _, _ = scored(values.tolist(), rows, more=more)
+    centred = later - np.median(values, axis=1)[:, None]
+    expected = [stats.spearmanr(centred[:, s], weight).statistic for s in range(4)]
+    assert blocks[1].info["specimen"].tolist() == ["biopsy"]
+    assert blocks[1].value[0] == pytest.approx(expected)
+
+
+def test_an_assay_that_shares_a_name_or_two_scores_nothing():
+    """Interferon and a chemokine in serum are two of a signature's ten genes."""
+    values = np.tile(np.arange(8.0)[:, None], 4).tolist()
+    more = [marker("G1", "serum", "baseline", [1.0] * 4, "continuous", assay="cytokines")]
+    rows = [("S", gene, 1.0, "rank", "") for gene in GENES[:6]]
+    blocks, account, problems = scored(values, rows, more=more)
+    assert [block.info["specimen"].iloc[0] for block in blocks] == ["archival_tissue"]
+    assert len(account) == 1
+    assert not problems.found
+
+
 def test_a_signature_nobody_measured_and_one_of_two_minds_are_told():
     values = np.ones((8, 4)).tolist()
     _, account, problems = scored(values, [("NONE", "ABSENT", 1.0, "rank", "")])
@@ -142,3 +177,21 @@ def test_a_signature_nobody_measured_and_one_of_two_minds_are_told():
         values, [("S", "G1", 1.0, "rank", ""), *(("S", g, 1.0, "mean", "") for g in GENES[2:5])]
     )
     assert "signature_contradicts_itself" in [p.rule for p in problems.found]
+
+
+def test_the_simulated_transcriptome_gives_the_laboratorys_scores_back(tmp_path):
+    """From files to markers: the laboratory's score is a mean of standardised genes, ours of ranks."""
+    simulate_trial(seed=5, per_arm=(25, 25), genes=400).write(tmp_path)
+    study = load_study(load(ROOT / "config" / "config.yaml"), tmp_path)
+    built = build_cohort(study)
+    assert not study.problems.errors
+    markers = built.cohort.markers.select(specimen="archival_tissue", timepoint="baseline")
+    for name in ("E2F_targets", "luminal", "T_effector"):
+        (own,) = markers.select(biomarker=f"signature:{name}").value
+        (laboratory,) = markers.select(biomarker=name).value
+        both = np.isfinite(own) & np.isfinite(laboratory)
+        assert both.sum() > 25
+        assert stats.spearmanr(own[both], laboratory[both]).statistic > 0.75, name
+    assert set(built.signatures["genes_missing"]) == {""}
+    (pathway,) = set(markers.select(biomarker="signature:RBsig").info["pathway"])
+    assert pathway == "RB"

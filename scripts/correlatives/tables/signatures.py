@@ -11,7 +11,7 @@ Three scores, none of which learns anything from outcome or arm:
     a rank among few genes says little.
 ``correlation``
     Spearman's correlation of the genes with their weights, each gene centred at its median over the baseline samples
-    (as for intrinsic subtypes: Parker 2009). It depends on who is in the study.
+    of the assay, in tissue or in blood (as for intrinsic subtypes: Parker 2009). It depends on who is in the study.
 
 Libraries were looked at: decoupler holds pandas below 3 (by anndata); gseapy's ssGSEA scales by the range over
 samples, so that a score would change with the study's other samples.
@@ -29,7 +29,7 @@ import numpy as np
 import pandas as pd
 
 from correlatives.markers import ABOVE, BELOW, MEASURED, MISSING, NOT_EVALUABLE, Markers
-from correlatives.tables.dictionary import Dictionary, info_frame
+from correlatives.tables.dictionary import DOMAIN_OF, Dictionary, info_frame
 from correlatives.tables.limits import analysis_values
 from correlatives.tables.problems import Problems
 from correlatives.tables.values import QUANTITIES, Block
@@ -75,6 +75,11 @@ class Signature:
     genes: np.ndarray
     weight: np.ndarray
 
+    @property
+    def needed(self) -> float:
+        """Genes that must be measured for a score."""
+        return max(LEAST_GENES, LEAST_SHARE * len(self.genes))
+
 
 def signatures_of(table: pd.DataFrame, problems: Problems) -> list[Signature]:
     """Return the signatures of the table, in its order; one with two scores or pathways is a problem."""
@@ -114,7 +119,7 @@ def signature_markers(
     dictionary: Dictionary,
     problems: Problems,
 ) -> tuple[list[Block], pd.DataFrame]:
-    """Return ``signature:{name}`` of every specimen, timepoint and assay that measures its genes.
+    """Return ``signature:{name}`` of every specimen, timepoint and assay that measures half of its genes.
 
     Parameters
     ----------
@@ -140,59 +145,69 @@ def signature_markers(
     quantity = info["kind"].isin(QUANTITIES).to_numpy(bool)
     gene = words(info["biomarker"])
     place = pd.MultiIndex.from_arrays([words(info[c]) for c in ("specimen", "assay")])
-    blocks, account, told = [], [], set()
-    for specimen, assay in sorted(set(place)):
-        here = quantity & (place == (specimen, assay))
-        for signature in signatures:
-            listed = here & np.isin(gene, signature.genes)
-            if not listed.any():
-                continue
-            background = here & np.isin(gene, list(wide)) if (set(gene[listed]) & wide) else here
-            scored = _scored(markers, np.flatnonzero(background | listed), signature, baseline)
-            missing = [name for name in signature.genes if name not in set(gene[listed])]
+    blocks, account = [], []
+    for signature in signatures:
+        most, told = 0, set()
+        for specimen, assay in sorted(set(place)):
+            here = quantity & (place == (specimen, assay))
+            measured = set(gene[here]) & set(signature.genes)
+            most = max(most, len(measured))
+            if len(measured) < signature.needed:
+                continue  # an assay of other things that shares a name or two
+            members = here & np.isin(gene, list(wide)) if measured & wide else here
+            members |= here & np.isin(gene, list(measured))
+            missing = [name for name in signature.genes if name not in measured]
+            entry = dictionary.entry(
+                PREFIX + signature.name,
+                specimen,
+                assay,
+                kind="continuous",
+                unit="score",
+                label=f"{signature.name.replace('_', ' ')} signature",
+                pathway=signature.pathway,
+            ) | {"transform": "none"}
+            centre = {}
+            if signature.score == "correlation":
+                of_kind = DOMAIN_OF.get(specimen, specimen)
+                related = np.array(
+                    [DOMAIN_OF.get(s, s) == of_kind and a == assay for s, a in place]
+                )
+                at_baseline = quantity & related & np.isin(gene, list(measured))
+                at_baseline &= words(info["timepoint"]) == baseline
+                centre = _medians(markers.where(at_baseline))
+            scored = _scored(markers.where(members), signature, centre)
             rows, values, states = [], [], []
             for timepoint, (value, state) in scored.items():
-                entry = dictionary.entry(
-                    PREFIX + signature.name,
-                    specimen,
-                    assay,
-                    kind="continuous",
-                    unit="score",
-                    label=f"{signature.name.replace('_', ' ')} signature",
-                    pathway=signature.pathway,
-                )
-                rows.append(entry | {"timepoint": timepoint, "transform": "none"})
+                rows.append(entry | {"timepoint": timepoint})
                 values.append(value)
                 states.append(state)
                 account.append(
                     (
                         *(signature.name, signature.score, signature.pathway),
                         *(specimen, timepoint, assay),
-                        *(len(signature.genes), len(signature.genes) - len(missing)),
-                        ", ".join(missing),
+                        *(len(signature.genes), len(measured), ", ".join(missing)),
                         int((state == MEASURED).sum()),
                         int((state == NOT_EVALUABLE).sum()),
                     )
                 )
             order = np.zeros(len(markers.subjects), dtype=np.int64)
             blocks.append(Block(info_frame(rows), np.array(values), np.array(states), order))
-            if missing and (signature.name, assay) not in told:
-                told.add((signature.name, assay))
+            if missing and assay not in told:
+                told.add(assay)
                 problems.add(
                     "signature_genes_missing",
                     f"{len(missing)} of {len(signature.genes)} genes of signature {signature.name} are not measured by "
                     f"{assay or 'the assay'}: {', '.join(missing[:10])}{' …' if len(missing) > 10 else ''}. It is scored "
-                    "from the others where at least half are there.",
+                    "from the others.",
                     table="signatures",
                     column="gene",
                     value=signature.name,
                 )
-    measured = {row[0] for row in account}
-    for signature in signatures:
-        if signature.name not in measured:
+        if most < signature.needed:
             problems.add(
                 "signature_genes_missing",
-                f"No gene of signature {signature.name} is measured: it is not scored.",
+                f"No assay measures more than {most} of the {len(signature.genes)} genes of signature {signature.name}: it "
+                f"is not scored (at least {LEAST_GENES}, and half of them, are needed).",
                 table="signatures",
                 column="gene",
                 value=signature.name,
@@ -200,38 +215,47 @@ def signature_markers(
     return blocks, pd.DataFrame(account, columns=COLUMNS)
 
 
+def _analysed(markers: Markers) -> np.ndarray:
+    """Return values on the scale of the dictionary's transform, NaN where there is none."""
+    analysed = analysis_values(markers)
+    same = analysed.kind == markers.info["kind"].to_numpy(dtype=object)
+    return np.where(analysed.usable & same[:, None], analysed.value, np.nan)
+
+
+def _medians(markers: Markers) -> dict[str, float]:
+    """Return each gene's median over all of its values."""
+    value = _analysed(markers)
+    gene = words(markers.info["biomarker"])
+    found = {}
+    for name in dict.fromkeys(gene):
+        known = value[gene == name]
+        known = known[np.isfinite(known)]
+        if len(known):
+            found[name] = float(np.median(known))
+    return found
+
+
 def _scored(
-    markers: Markers, rows: np.ndarray, signature: Signature, baseline: str
+    part: Markers, signature: Signature, centre: dict[str, float]
 ) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """Return timepoint -> score and state of every subject."""
-    part = markers.where(np.isin(np.arange(len(markers)), rows))
     weight_of = dict(zip(signature.genes, signature.weight, strict=True))
     gene, timepoint = words(part.info["biomarker"]), words(part.info["timepoint"])
-    result = np.isin(part.state, (MEASURED, BELOW, ABOVE))
-    if signature.score == "rank":
-        value = np.where(result, part.value, np.nan)
-    else:
-        analysed = analysis_values(part)
-        same = analysed.kind == part.info["kind"].to_numpy(dtype=object)
-        value = np.where(analysed.usable & same[:, None], analysed.value, np.nan)
     weight = np.array([weight_of.get(name, np.nan) for name in gene])
     listed = ~np.isnan(weight)
+    if signature.score == "rank":
+        value = np.where(np.isin(part.state, (MEASURED, BELOW, ABOVE)), part.value, np.nan)
+    else:
+        value = _analysed(part)
     if signature.score == "correlation":
-        at_baseline = {
-            name: np.nanmedian(value[row])
-            for row, name in enumerate(gene)
-            if listed[row] and timepoint[row] == baseline and np.isfinite(value[row]).any()
-        }
-        centre = np.array([at_baseline.get(name, np.nan) for name in gene])
-        value = value - centre[:, None]
-    needed = max(LEAST_GENES, LEAST_SHARE * len(signature.genes))
+        value = value - np.array([centre.get(name, np.nan) for name in gene])[:, None]
     found = {}
     for when in sorted(set(timepoint)):
         here = timepoint == when
         if not (here & listed).any():
             continue
         scores = SCORES[signature.score](value[here], weight[here])
-        enough = np.isfinite(value[here & listed]).sum(axis=0) >= needed
+        enough = np.isfinite(value[here & listed]).sum(axis=0) >= signature.needed
         sampled = (part.state[here] != MISSING).any(axis=0)
         known = enough & np.isfinite(scores)
         state = np.where(known, MEASURED, np.where(sampled, NOT_EVALUABLE, MISSING))
