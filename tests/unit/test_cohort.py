@@ -1229,3 +1229,20 @@ def test_a_new_study_whose_tables_are_still_empty_is_told_so(design, tmp_path):
     assert len(read.subjects) == 0
     assert len(joined(read)) == 0
     assert list(built.flow) == list(Flow().frame())
+
+
+def test_several_words_beside_the_positive_ones_are_told():
+    """An unknown status is not silently negative; two levels make it an error of the check instead."""
+    samples = [sample(f"{s}-b", s, specimen="biopsy") for s in ("C1", "C2", "E1", "E2")]
+    results = [
+        result(f"{s}-b", "HER2", word)
+        for s, word in (("C1", "Positive"), ("C2", "Negative"), ("E1", "Unk/ND"), ("E2", "Unk/ND"))
+    ]
+    rows = [{"biomarker": "HER2", "specimen": "biopsy", "kind": "binary", "positive": "Positive"}]
+    made = study(two_arms(2, 2), samples=samples, measurements=results, biomarkers=rows)
+    build_cohort(made)
+    (told,) = [p.message for p in made.problems.found if p.rule == "words_taken_as_negative"]
+    assert "'Negative' (1), 'Unk/ND' (2)" in told
+    made = study(two_arms(2, 2), samples=samples, measurements=results[:2], biomarkers=rows)
+    build_cohort(made)
+    assert "words_taken_as_negative" not in rules_of(made)

@@ -217,6 +217,34 @@ def test_features_in_rows_are_the_same_table(sound: Sound) -> None:
         assert (matrix.value == before.value[:2]).all()
 
 
+def test_words_of_a_wide_table_are_recoded_by_biomarker(sound: Sound) -> None:
+    sound.write("wide.csv", "sample_id,LEVEL,OTHER\nP0002-0,1+ (focal),1+ (focal)\n")
+    sound.config["tables"]["measurements"].append(
+        {
+            "path": "wide.csv",
+            "layout": "wide",
+            "key": "sample_id",
+            "assay": "pathology",
+            "columns": {"grade": "LEVEL"},
+            "select": ["grade", "OTHER"],
+            "values": {"grade": {"1+ (focal)": "1+"}},
+            "defaults": {"kind": "ordinal", "levels": "0<1+<2+"},
+        }
+    )
+    study = sound.load()
+    (problem,) = [p for p in study.problems.found if p.severity == "error"]
+    assert (problem.rule, problem.column) == ("word_not_a_value", "OTHER")
+    assert study.matrices[-1].text[["biomarker", "value"]].to_numpy().tolist() == [["grade", "1+"]]
+
+
+def test_recoding_a_biomarker_that_a_wide_table_has_not_is_told(sound: Sound) -> None:
+    sound.write("wide.csv", "sample_id,LEVEL\nP0002-0,1\n")
+    sound.config["tables"]["measurements"].append(
+        {"path": "wide.csv", "layout": "wide", "key": "sample_id", "values": {"LEVLE": {"1": "2"}}}
+    )
+    assert "mapping_names_no_column" in rules(sound.load())
+
+
 def test_wide_by_subject_implies_samples(sound: Sound) -> None:
     lines = ["pid,ldh,albumin,sex"] + [f"{s},{200 + i},{40 + i},F" for i, s in enumerate(SUBJECTS)]
     lines[3] = "0003,,,F"

@@ -26,6 +26,10 @@ TIER[NOT_EVALUABLE] = 1
 TIER[MISSING] = 2
 
 
+#: What decides between samples of one day, or without a day, where ``choose.samples`` is first.
+FIRST = "the first of the table"
+
+
 def rank_samples(
     samples: pd.DataFrame, config: dict[str, Any], progression_day: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -33,7 +37,7 @@ def rank_samples(
 
     Tissue by ``choose.tissue`` first (metastasis before primary, or the reverse; not stated last), then
     by the distance from the nominal day (`timepoints.nominal_days`), the earlier of two equally near;
-    an unknown day last.
+    an unknown day last. With ``choose.samples: first`` the order of the table decides what days do not.
 
     Parameters
     ----------
@@ -81,6 +85,8 @@ def rank_samples(
             rule[here] = "nearest to the nominal day"
         elif earliness[before] != earliness[here]:
             rule[here] = "the earlier"
+        elif str(rules.get("samples")) == "first":
+            rule[here] = FIRST
     return place, rank, rule
 
 
@@ -340,6 +346,7 @@ def _between(
         "primary first",
         "nearest to the nominal day",
         "the earlier",
+        FIRST,
     ):
         if strongest in reasons:
             return strongest

@@ -454,6 +454,7 @@ class _Wide:
         if not self.assay:
             self.assays = self.runs.assays(run)
         told = set(self.assays[keep])
+        cells = self._recoded(cells)
         cells = self._corrected(cells)
         if cells.dtype.kind == "f":
             value = cells.astype(float)
@@ -491,12 +492,29 @@ class _Wide:
 
     # Layout
 
+    def _recoded(self, cells: np.ndarray) -> np.ndarray:
+        """Put our words for theirs where the entry's `values` name a biomarker (or every one, under ``value``)."""
+        said = {str(name): words for name, words in (self.entry.get("values") or {}).items()}
+        for name in said:
+            if name != "value" and name not in self.features:
+                self._no_column("values", name, list(self.features))
+        for row, feature in enumerate(self.features):
+            words = {**said.get("value", {}), **said.get(str(feature), {})}
+            if words and cells.dtype == object:
+                known = {str(theirs).strip(): str(ours) for theirs, ours in words.items()}
+                cells[row] = [
+                    known.get(cell.strip(), cell) if isinstance(cell, str) else cell
+                    for cell in cells[row]
+                ]
+        return cells
+
     def _cells(self, columns: Sequence[int], keep: np.ndarray) -> np.ndarray:
         """Return some of the sheet's columns, one a row of the result: float if all are, else object."""
         taken = [self.sheet.columns[index] for index in columns]
         if not taken:
             return np.empty((0, int(keep.sum())), dtype=object)
-        if all(column.dtype.kind in "fiu" for column in taken):
+        # What is to be recoded is looked at as it was written.
+        if not self.entry.get("values") and all(column.dtype.kind in "fiu" for column in taken):
             return np.stack([column[keep].astype(float) for column in taken])
         cells = np.empty((len(taken), int(keep.sum())), dtype=object)
         for position, index in enumerate(columns):

@@ -352,6 +352,10 @@ RULES: dict[str, tuple[str, str]] = {
         "warning",
         "calls without a significance where `alterations_count` lists which count: they count",
     ),
+    "words_taken_as_negative": (
+        "warning",
+        "a binary biomarker with several words beside its positive ones: all count as negative",
+    ),
     "signature_genes_missing": ("warning", "genes of a signature that are not measured: counted"),
     "copy_number_contradicts_kind": (
         "warning",

@@ -282,6 +282,26 @@ def from_long(
         spelling = word[members].copy()
         spelling[bare] = [spelled(v) for v in value[members][bare]]
         result[members], state[members] = encode_levels(entry, spelling, status[members])
+        if entry["kind"] == "binary" and not entry["levels"]:
+            measured = spelling[(state[members] == MEASURED) & (spelling != "")]
+            others, counts = np.unique(
+                measured[~np.isin(measured, positives_of(entry["positive"]))].astype(str),
+                return_counts=True,
+            )
+            if len(others) > 1:
+                shown = ", ".join(
+                    f"{str(other)!r} ({count})"
+                    for other, count in zip(others[:6], counts[:6], strict=True)
+                )
+                problems.add(
+                    "words_taken_as_negative",
+                    f"{entry['biomarker']} ({entry['specimen']}) has {len(others)} words that are not its positive "
+                    f"{entry['positive']!r}: {shown}. All of them count as negative: map those that are no result under "
+                    "`nonresults`, or give its two `levels`, and any other word is an error.",
+                    table="measurements",
+                    column="value",
+                    value=entry["biomarker"],
+                )
     rows = np.flatnonzero(quantity[key])
     lloq = np.array([entry["lloq"] for entry in entries])
     uloq = np.array([entry["uloq"] for entry in entries])
