@@ -11,6 +11,11 @@ with job(snakemake) as step:  # noqa: F821
     claim_results(Path(step.params.results), step.params.study["study"]["id"])
     study = load_study(step.params.study, Path(step.params.data))
     built = build_cohort(study)
+    if step.params.locked:
+        from correlatives.response.locked import report_misfits
+
+        files = {name: Path(path) for name, path in step.params.locked.items()}
+        report_misfits(files, built.cohort, study.problems)
     step.write(study.problems.frame(), step.output.problems)
     step.write(study.corrections, step.output.corrections)
     step.write(built.flow, step.output.flow)

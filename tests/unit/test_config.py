@@ -219,6 +219,21 @@ def test_a_whole_number_may_be_written_with_a_point(tmp_path):
     assert isinstance(seed, int)
 
 
+def test_new_samples_may_be_scored_before_their_outcomes_are_known(tmp_path):
+    text = """
+study: {id: site_b, design: single_arm}
+tables: {subjects: {path: subjects.csv}}
+"""
+    assert [line.split(":")[0] for line in problems(text, tmp_path)] == [
+        "study.yaml, endpoints",
+        "study.yaml line 3, tables.outcomes",
+        "study.yaml line 3, tables.measurements",
+    ]
+    study = loaded(text + "score: {cohort: b, locked: [PFS.json]}\n", tmp_path)
+    assert (study["endpoints"], study["tables"]["outcomes"]) == ({}, [])
+    assert study["response"]["endpoints"] == []
+
+
 def test_quoted_values_stay_text(tmp_path):
     text = STUDY.replace("NCT1", '"0012"').replace("[A]", '["NO"]')
     text = text.replace("subjects.csv}", 'subjects.csv, values: {arm: {"1": "NO", "02": B}}}')

@@ -34,6 +34,7 @@ from correlatives.figures import (
     calibration,
     concordance,
     continuous,
+    external_calibration,
     flow,
     forest_predictive,
     forest_prognostic,
@@ -211,6 +212,34 @@ def make_pathways(arms, pathways, specimens):
     )
 
 
+def make_scored(n, *, survival, spread=1.0, seed=9):
+    """Return predictions, the locked model and its performance in samples with outcomes."""
+    rng = np.random.default_rng(seed)
+    score = rng.normal(0, spread, n)
+    predicted = 1 / (1 + np.exp(-score))
+    time = rng.exponential(10, n) if survival else np.full(n, np.nan)
+    predictions = pd.DataFrame(
+        {
+            "predicted": predicted,
+            "outcome": (rng.random(n) < predicted).astype(float),
+            "time_months": time,
+        }
+    )
+    model = {
+        "endpoint": "PFS" if survival else "ORR",
+        "type": "time_to_event" if survival else "response",
+        "digest": "sha256:0123456789abcdef",
+        "data_freeze": {"study": "a *first* study", "subjects": 132},
+    } | ({"horizon_months": 6.0} if survival else {})
+    metrics = ["c_index_ipcw", "brier"] if survival else ["auc", "brier", "calibration_intercept"]
+    metrics += ["calibration_slope"]
+    performance = pd.DataFrame(
+        [(metric, 0.61, -0.52, 0.71) for metric in metrics],
+        columns=["metric", "estimate", "low", "high"],
+    )
+    return predictions, model, performance if n else performance.iloc[:0]
+
+
 def make_rates(arms=ARMS):
     rows = [(e, arm, 30, 12, 0.4, 0.23, 0.59) for e in ("ORR", "CBR") for arm in arms.values()]
     return pd.DataFrame(rows, columns=list(response_rates.COLUMNS))
@@ -343,6 +372,15 @@ CASES = {
     "calibration, odd names": lambda s: calibration.draw(
         make_predictions(46, models=[LONG, "a", "b", "c"]), "ORR", simulated=s
     ),
+    "external calibration": lambda s: external_calibration.draw(
+        *make_scored(60, survival=True), simulated=s
+    ),
+    "external calibration, response": lambda s: external_calibration.draw(
+        *make_scored(46, survival=False), simulated=s
+    ),
+    "external calibration, alike": lambda s: external_calibration.draw(
+        *make_scored(20, survival=True, spread=0.01), simulated=s
+    ),
     "waterfall": lambda s: waterfall.draw(some(46, "two"), simulated=s),
     "waterfall, large": lambda s: waterfall.draw(some(600, "odd"), simulated=s),
     "waterfall, one arm": lambda s: waterfall.draw(some(46, "one"), simulated=s),
@@ -420,6 +458,9 @@ EMPTIES = {
     "rates": lambda: response_rates.draw(make_rates().iloc[:0], arms=ARMS),
     "roc": lambda: roc.draw(make_predictions().iloc[:0], "ORR"),
     "calibration": lambda: calibration.draw(make_predictions().iloc[:0], "ORR"),
+    "external calibration": lambda: external_calibration.draw(
+        *make_scored(0, survival=True), notes=["PFS: no outcomes are known."]
+    ),
     "waterfall": lambda: waterfall.draw(EMPTY_COHORT),
     "swimmer": lambda: swimmer.draw(EMPTY_COHORT),
     "oncoprint": lambda: oncoprint.draw(EMPTY_COHORT),

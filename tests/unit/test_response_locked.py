@@ -15,6 +15,7 @@ from pytest import approx
 from correlatives.cohort import Cohort
 from correlatives.markers import ABOVE, BELOW, MEASURED, MISSING, Markers
 from correlatives.response.evaluation import PERFORMANCE, SAMPLE_SIZE
+from correlatives.response.external import judged
 from correlatives.response.locked import (
     LockedModelError,
     as_text,
@@ -202,7 +203,8 @@ def test_mean_predicted_risk_is_near_the_observed_one(cohort, models):
 def test_the_horizon_is_a_milestone_that_half_were_followed_to():
     time = np.arange(1.0, 21.0)
     assert horizon(time, [6, 12, 24]) == 6
-    assert horizon(time, [24]) == approx(10.5)
+    assert horizon(time, [24]) == 10.0
+    assert horizon(time / 20, []) == approx(10.5 / 20)
 
 
 # --- the file ---------------------------------------------------------------------------------------
@@ -466,3 +468,55 @@ def test_inputs_that_mean_something_else_are_told(cohort, models):
     age = {"name": "clinical:age", "table": "subjects", "column": "age", "kind": "number"}
     words = replace(cohort, subjects=subjects.assign(age="old"))
     assert "'old' is none" in told({**model, "inputs": [age]}, words)["locked_input_differs", "age"]
+
+
+# --- performance elsewhere --------------------------------------------------------------------------
+
+
+def test_scores_are_judged_by_the_outcomes_of_the_primary_population(cohort, models):
+    from sklearn.metrics import brier_score_loss, roc_auc_score
+
+    model = models["ORR"][0].content
+    new = study(n=120, seed=21, prefix="N")
+    outside = np.arange(120) < 20
+    unknown = new.subjects["ORR"].where(np.arange(120) < 110)
+    new = replace(new, subjects=new.subjects.assign(in_population=~outside, ORR=unknown))
+    table = score(model, new, "ORR.json")
+    external = judged(model, table, new, seed=1)
+    rows = external.performance.set_index("metric")
+    used = ~outside & unknown.notna().to_numpy()
+    outcome, probability = unknown[used], table["probability"][used]
+    assert set(rows["n"]) == {90}
+    assert set(rows["locked"]) == {"ORR.json"}
+    assert rows.loc["auc", "estimate"] == approx(roc_auc_score(outcome, probability))
+    assert rows.loc["brier", "estimate"] == approx(brier_score_loss(outcome, probability))
+    # the overall risk is not held fixed by the bootstrap: its spread alone is this wide
+    width = rows.loc["calibration_intercept", "high"] - rows.loc["calibration_intercept", "low"]
+    assert width > 3 * 0.9 * np.sqrt(1 / (90 * 0.25))
+    assert list(external.predictions["predicted"]) == list(probability)
+
+
+def test_uno_concordance_elsewhere_agrees_with_scikit_survival(models):
+    from sksurv.metrics import concordance_index_ipcw
+    from sksurv.util import Surv
+
+    model = models["PFS"][0].content
+    new = study(n=90, seed=22, prefix="N")
+    table = score(model, new, "PFS.json")
+    rows = judged(model, table, new, seed=1).performance.set_index("metric")
+    time, event = (new.subjects[f"PFS_{part}"].to_numpy() for part in ("months", "event"))
+    truth = Surv.from_arrays(event == 1, time)
+    tau = time[event == 1].max()
+    peer = concordance_index_ipcw(truth, truth, table["score"].to_numpy(), tau=tau)[0]
+    assert rows.loc["c_index_ipcw", "estimate"] == approx(peer, abs=1e-9)
+
+
+def test_without_outcomes_or_with_too_few_nothing_is_judged(models):
+    model = models["ORR"][0].content
+    new = study(n=15, seed=23, prefix="N")
+    table = score(model, new)
+    few = judged(model, table, new, seed=1)
+    assert len(few.performance) == 0
+    assert "fewer than 10" in few.notes[0]
+    none = replace(new, study=new.study | {"endpoints": {}})
+    assert "no outcomes are known" in judged(model, table, none, seed=1).notes[0]

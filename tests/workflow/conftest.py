@@ -83,7 +83,7 @@ def trial(tmp_path_factory: pytest.TempPathFactory) -> Path:
     study["predictive"]["randomisations"] = 99
     study["endpoints"] = {k: study["endpoints"][k] for k in ("PFS", "OS", "ORR")}
     study["predictive"]["endpoints"] = ["PFS", "ORR"]
-    study["response"]["endpoints"] = ["ORR"]
+    study["response"]["endpoints"] = ["ORR", "PFS"]
     del study["data_dir"]
     for entries in study["tables"].values():
         for entry in entries if isinstance(entries, list) else [entries]:

@@ -39,6 +39,7 @@ rule check_tables:
     input:
         tables=[ancient(shown(path)) for path in RAW_GIVEN if path.exists()],
         made=RAW_MADE,
+        locked=[ancient(shown(path)) for path in SCORED.values() if path.exists()],
         code=code("check_tables"),
     output:
         **{part: f"<results>/check/cohort/{part}.parquet" for part in PARTS},
@@ -83,6 +84,8 @@ rule check_tables:
             "population",
             "accept",
         ),
+        locked={name: shown(path) for name, path in SCORED.items()},
+        locked_digests={name: digest(path) for name, path in SCORED.items()},
         data=lambda wildcards: shown(DATA),
         results=lambda wildcards: RESULTS.as_posix(),
     message:

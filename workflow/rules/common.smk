@@ -5,6 +5,7 @@ import subprocess
 import sys
 import tarfile
 import tempfile
+import tomllib
 from io import BytesIO
 from pathlib import Path
 
@@ -39,6 +40,9 @@ def unpacked(folder):
 
 
 HOUSE = unpacked(workflow.current_basedir)
+VERSION = tomllib.loads((HOUSE / "pyproject.toml").read_text(encoding="utf-8"))[
+    "project"
+]["version"]
 sys.path.insert(0, str(HOUSE / "scripts"))
 
 from correlatives.tables import config as configuration  # noqa: E402
@@ -72,6 +76,10 @@ RESULTS = Path(config["results_dir"])
 DATA = configuration.data_folder(
     config, STUDY_FILES[-1] if STUDY_FILES else Path("study.yaml")
 )
+# New samples, to be scored by models that an earlier study locked: as configured -> file.
+SCORED = {
+    name: Path(DATA, name) for name in (config["score"] or {"locked": []})["locked"]
+}
 RANDOMISED = config["study"]["design"] == "randomised"
 
 
@@ -195,6 +203,18 @@ def figure(name, category, title):
         labels={"result": title, "form": "figure"},
     )
     return [picture, *(f"{stem}.{kind}" for kind in ("pdf", "svg", "csv", "rst"))]
+
+
+COHORT = config["score"]["cohort"] if SCORED else ""
+
+
+def scored_figure(name):
+    """The calibration figure of one locked model, named for the cohort and the model's file."""
+    stems = [Path(each).stem for each in SCORED]
+    stem = Path(name).stem
+    number = list(SCORED).index(name)
+    again = f"_{stems[: number + 1].count(stem)}" if stems.count(stem) > 1 else ""
+    return f"calibration_{COHORT}_{stem}{again}"
 
 
 def ending(config, failed=False):

@@ -1,9 +1,4 @@
 # The prespecified response model, written down so that it can be applied to new subjects without refitting.
-import tomllib
-
-VERSION = tomllib.loads((HOUSE / "pyproject.toml").read_text(encoding="utf-8"))[
-    "project"
-]["version"]
 
 
 rule lock_response_models:

@@ -62,15 +62,24 @@ rule record_provenance:
         "../../scripts/record_provenance.py"
 
 
-# The tables that a publication shows or supplements.
-PUBLISHED = {
-    "efficacy/table_one.tsv": "Table 1",
-    **{f"efficacy/{name}.tsv": title for name, title in EFFICACY_TABLES.items()},
-    **{f"{SCREEN}/{endpoint}.tsv": f"Biomarkers, {endpoint}" for endpoint in SCREENED},
-    **{f"resistance/{name}.tsv": title for name, title in RESISTANCE_TABLES.items()},
-    "response/performance.tsv": "Performance",
-    "response/sample_size.tsv": "Sample size",
-}
+# The tables that a publication shows or supplements. New samples that are scored are no publication.
+PUBLISHED = (
+    {}
+    if SCORED
+    else {
+        "efficacy/table_one.tsv": "Table 1",
+        **{f"efficacy/{name}.tsv": title for name, title in EFFICACY_TABLES.items()},
+        **{
+            f"{SCREEN}/{endpoint}.tsv": f"Biomarkers, {endpoint}"
+            for endpoint in SCREENED
+        },
+        **{
+            f"resistance/{name}.tsv": title for name, title in RESISTANCE_TABLES.items()
+        },
+        "response/performance.tsv": "Performance",
+        "response/sample_size.tsv": "Sample size",
+    }
+)
 
 
 rule write_publication:
@@ -102,15 +111,35 @@ rule write_publication:
 
 rule figures:
     input:
+        (
+            rules.score.input
+            if SCORED
+            else [
+                rules.describe_cohort.output,
+                rules.draw_efficacy.output,
+                rules.draw_biomarkers.output,
+                EXPLORED,
+                rules.draw_resistance.output,
+                rules.summarise_response_models.output,
+            ]
+        ),
+
+
+# Targets that the report shows, and what they give.
+if SCORED:
+    QUESTIONS = ["check", "score"]
+    ANSWERS = [rules.check.input, rules.score.input]
+else:
+    QUESTIONS = ["check", "efficacy", "predictive", "resistance", "response", "figures"]
+    ANSWERS = [
+        rules.check.input,
         rules.describe_cohort.output,
-        rules.draw_efficacy.output,
-        rules.draw_biomarkers.output,
-        EXPLORED,
-        rules.draw_resistance.output,
-        rules.summarise_response_models.output,
-
-
-QUESTIONS = ["check", "efficacy", "predictive", "resistance", "response", "figures"]
+        rules.efficacy.input,
+        rules.predictive.input,
+        rules.resistance.input,
+        rules.response.input,
+        rules.figures.input,
+    ]
 
 
 # The report is made by calling Snakemake again on this very study. What `--config` put on top goes through a
@@ -125,12 +154,7 @@ ON_TOP = (
 
 rule report:
     input:
-        rules.check.input,
-        rules.describe_cohort.output,
-        rules.efficacy.input,
-        rules.predictive.input,
-        rules.resistance.input,
-        rules.response.input,
+        ANSWERS,
         landing=ancient(shown(HOUSE / "workflow/report/workflow.rst")),
     output:
         html="<results>/report.html",

@@ -20,6 +20,7 @@ import pandas as pd
 from correlatives.cohort import GIVEN, Cohort
 from correlatives.markers import ABOVE, BELOW, MEASURED
 from correlatives.tables.limits import LOG_RATIOS, lowered, taken_by, transformed
+from correlatives.tables.problems import Problems
 from correlatives.tables.units import conversions, plain_unit
 
 FORMAT = "locked response model"
@@ -544,6 +545,28 @@ def definition(biomarker: str, cohort: Cohort) -> dict[str, Any]:
             f"{gene} {kind}" for gene, kind in zip(rows["gene"], rows["kind"], strict=True)
         )
     return said
+
+
+def report_misfits(paths: Mapping[str, Path], cohort: Cohort, problems: Problems) -> None:
+    """Tell what is wrong with the locked models, and what of the cohort does not fit them.
+
+    Parameters
+    ----------
+    paths : mapping of str to Path
+        What to call each model -> its file.
+    cohort : Cohort
+        The subjects to score.
+    problems : Problems
+        Where it is told.
+    """
+    for name, path in paths.items():
+        try:
+            model = read_locked(path)
+        except LockedModelError as error:
+            problems.add("locked_model_invalid", str(error), file=name)
+            continue
+        for found in findings(model, cohort, name):
+            problems.add(found.rule, found.message, table=found.table, column=found.column)
 
 
 def stacked(scores: Sequence[pd.DataFrame]) -> pd.DataFrame:

@@ -233,11 +233,12 @@ def breslow(
 def horizon(time: np.ndarray, milestones: Sequence[float]) -> float:
     """Return the month for which risks are printed.
 
-    The last milestone that at least half of the training subjects were followed to, event or not; the median
-    time without such a milestone.
+    The last milestone that at least half of the training subjects were followed to, event or not; without
+    such a milestone the median time, in whole months where it is one or more.
     """
     reached = [m for m in sorted(milestones) if (time >= m).mean() >= FOLLOWED]
-    return float(reached[-1]) if reached else float(np.median(time))
+    median = float(np.median(time))
+    return float(reached[-1]) if reached else float(math.floor(median)) if median >= 1 else median
 
 
 def _terms(

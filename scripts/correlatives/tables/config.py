@@ -864,11 +864,16 @@ def _check_arms(study: Mapping[str, Any]) -> Iterator[Finding]:
 def _check_tables(plain: Mapping[str, Any]) -> Iterator[Finding]:
     tables = plain.get("tables")
     if isinstance(tables, dict):
-        needed = (
-            ("subjects", "is missing. Every study needs a table with one row a subject."),
-            ("outcomes responses", "is missing. A study needs outcomes or responses."),
-            ("measurements alterations", "is missing. A study needs measurements or alterations."),
-        )
+        needed = [("subjects", "is missing. Every study needs a table with one row a subject.")]
+        # new samples may be scored before anybody knows how their subjects fared
+        if not plain.get("score"):
+            needed += [
+                ("outcomes responses", "is missing. A study needs outcomes or responses."),
+                (
+                    "measurements alterations",
+                    "is missing. A study needs measurements or alterations.",
+                ),
+            ]
         for names, message in needed:
             if not any(tables.get(name) for name in names.split()):
                 yield Finding(("tables", names.split()[0]), message)
@@ -937,6 +942,9 @@ _KEYS_BY_TYPE = {
 
 
 def _check_endpoints(plain: Mapping[str, Any]) -> Iterator[Finding]:
+    if "endpoints" not in plain and not plain.get("score"):
+        description = _schema()["properties"]["endpoints"]["description"]
+        yield Finding(("endpoints",), f"is missing. {description.split('. ')[0]}.")
     endpoints = _dict(plain.get("endpoints"))
     seen: dict[str, str] = {}
     for name in endpoints:
@@ -1147,7 +1155,7 @@ def _filled(plain: dict[str, Any]) -> dict[str, Any]:
         for name, given in plain["tables"].items()
     }
     schema = _schema()
-    filled = _fill({**plain, "tables": tables}, schema)
+    filled = _fill({"endpoints": {}, **plain, "tables": tables}, schema)
     filled["tables"] = {
         name: [
             _leave_to_preset(entry, given) for entry, given in zip(full, tables[name], strict=True)

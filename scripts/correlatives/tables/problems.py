@@ -300,6 +300,31 @@ RULES: dict[str, tuple[str, str]] = {
     "correction_invalid": ("error", "a correction that names no table, key, row or column"),
     "correction_old_differs": ("error", "a correction whose `old` is not what the file holds"),
     "accept_names_no_warning": ("error", "an `accept` entry that names no warning"),
+    # locked models (`score`)
+    "locked_model_invalid": (
+        "error",
+        "a file of `score.locked` that is no locked model, or was changed after it was written",
+    ),
+    "locked_endpoint_differs": (
+        "error",
+        "an endpoint that is of another type in the locked model than in the configuration",
+    ),
+    "locked_input_missing": (
+        "error",
+        "a column that the locked model takes and the subjects table has not",
+    ),
+    "locked_input_differs": (
+        "error",
+        "an input that means something else in the locked model: words or numbers, levels, what counts as altered",
+    ),
+    "locked_input_ambiguous": (
+        "error",
+        "an input of the locked model with results of several assays, none of them the model's",
+    ),
+    "locked_unit_differs": (
+        "error",
+        "an input in another unit than the locked model takes, and no conversion",
+    ),
     # warnings
     "pfs_after_os": ("warning", "progression-free survival longer than overall survival"),
     "censored_at_event": (
@@ -360,6 +385,18 @@ RULES: dict[str, tuple[str, str]] = {
     "copy_number_contradicts_kind": (
         "warning",
         "an amplification with less than two copies, or a deletion with two or more",
+    ),
+    "locked_input_unmeasured": (
+        "warning",
+        "an input of the locked model that no subject has a result of: imputed for all",
+    ),
+    "locked_assay_differs": (
+        "warning",
+        "an input measured by another assay than the locked model was trained on",
+    ),
+    "locked_model_simulated": (
+        "warning",
+        "a locked model made from simulated data, on subjects that are real",
     ),
     "words_without_order": (
         "warning",
