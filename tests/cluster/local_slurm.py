@@ -45,13 +45,14 @@ class Cluster:
     folder : Path
         State, sockets and logs. Unix sockets lie in it: its path must be short.
     nodes, cpus, memory_mb : int
-        Number of nodes, and what each of them offers. They share this machine's cores.
+        Number of nodes, and what each of them offers. They share this machine's cores. The second half of
+        them is a partition of its own (``spare``), whose nodes a test may break.
     port : int
         Of slurmctld; the nodes take those after it.
     """
 
     folder: Path = Path("/tmp/correlatives-slurm")
-    nodes: int = 2
+    nodes: int = 4
     cpus: int = 2
     memory_mb: int = 6000
     port: int = 17817
@@ -65,6 +66,11 @@ class Cluster:
         """Return the names of the nodes."""
         return [f"n{number}" for number in range(1, self.nodes + 1)]
 
+    @property
+    def spare(self) -> list[str]:
+        """Return the names of the nodes that may be broken."""
+        return self.names[self.nodes // 2 :]
+
     # --- up -----------------------------------------------------------------------------------------
 
     def up(self) -> None:
@@ -76,6 +82,8 @@ class Cluster:
             Without root or Debian's packages, or when a daemon does not start.
         """
         self._refuse()
+        if self.conf.exists() and self.conf.read_text() != self._settings():
+            self.down()
         for name in ("log", "run", "state", "spool"):
             (self.folder / name).mkdir(parents=True, exist_ok=True)
         self._install()
@@ -147,11 +155,8 @@ class Cluster:
                 if done.returncode:
                     raise ClusterError(f"apt-get {command[0]} failed, see {log}")
 
-    def _configure(self) -> None:
-        key = self.folder / "run" / "munge.key"
-        if not key.exists():
-            key.touch(mode=0o600)
-            key.write_bytes(secrets.token_bytes(1024))
+    def _settings(self) -> str:
+        """Return what stands in slurm.conf."""
         host = socket.gethostname()
         settings = {
             "ClusterName": "tests",
@@ -190,9 +195,17 @@ class Cluster:
         lines += [
             f"NodeName=n[1-{self.nodes}] NodeHostname={host} NodeAddr={host} Port=[{first}-{last}]"
             f" CPUs={self.cpus} RealMemory={self.memory_mb}",
-            "PartitionName=main Default=YES Nodes=ALL",
+            f"PartitionName=main Default=YES Nodes=n[1-{self.nodes // 2}]",
+            f"PartitionName=spare Nodes=n[{self.nodes // 2 + 1}-{self.nodes}]",
         ]
-        self.conf.write_text("\n".join(lines) + "\n")
+        return "\n".join(lines) + "\n"
+
+    def _configure(self) -> None:
+        key = self.folder / "run" / "munge.key"
+        if not key.exists():
+            key.touch(mode=0o600)
+            key.write_bytes(secrets.token_bytes(1024))
+        self.conf.write_text(self._settings())
         DEFAULT_CONF.parent.mkdir(parents=True, exist_ok=True)
         if not self._ours():
             DEFAULT_CONF.symlink_to(self.conf)
@@ -240,13 +253,14 @@ class Cluster:
         if self._ours() and self._pid("slurmctld") is not None:
             # the jobs of a node that went away end only when it is back
             for node in self.names:
-                self.start_node(node)
+                with contextlib.suppress(ClusterError):
+                    self.start_node(node)
             subprocess.run(["scancel", "--quiet", "--user=root"], check=False)
             self.wait_for(
                 lambda: not _said("squeue", "-h").strip(), 30, "the jobs to end", must=False
             )
         for name, node in [
-            *(("slurmd", node) for node in self.names),
+            *(("slurmd", path.suffixes[0][1:]) for path in self.folder.glob("run/slurmd.*.pid")),
             ("slurmctld", None),
             ("munged", None),
         ]:

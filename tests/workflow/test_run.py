@@ -49,14 +49,6 @@ def again(folder: Path, *arguments: str) -> Run:
     return snakemake("--configfile", "study.yaml", *arguments, cwd=folder)
 
 
-@pytest.fixture
-def copy(finished: Path, tmp_path: Path) -> Path:
-    """Return a copy of the finished study with its history, dates kept."""
-    folder = tmp_path / "study"
-    shutil.copytree(finished, folder)
-    return folder
-
-
 def test_one_command_writes_every_table_of_the_contract(finished: Path):
     for folder, names in CONTRACT.items():
         for name in names:
