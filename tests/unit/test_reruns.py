@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import dataclasses
+import re
 import sys
 from importlib import metadata
+from pathlib import Path
 
 import pytest
+from small_runs import ROOT, write_small_study
 
 from correlatives import workflow
+from correlatives.assembly import build_cohort
 from correlatives.reruns import changes, listed
+from correlatives.tables import config
+from correlatives.tables.load import load_study
 
 
 def between(before: dict[str, object], now: dict[str, object]) -> list[str]:
@@ -139,3 +146,35 @@ def test_where_jobs_have_their_own_environment_what_is_installed_here_does_not_c
     assert not any(
         key.startswith("library_") for key in workflow.digests("check_tables", installed=False)
     )
+
+
+def test_the_check_of_the_tables_is_given_every_setting_that_it_reads(tmp_path: Path):
+    """What is not among its parameters would be read as not set, and a change of it would rerun nothing."""
+    write_small_study(tmp_path)
+    filled = config.load(tmp_path / "study.yaml")
+    rule = (ROOT / "workflow/rules/check.smk").read_text().partition("rule check_tables:")[2]
+    given = set(re.findall(r'"([a-z_.]+)"', rule.partition("study=settings(")[2].partition(")")[0]))
+    read: set[str] = set()
+
+    class Noted(dict):
+        def __init__(self, values: dict, path: str = "") -> None:
+            super().__init__(values)
+            self.path = path
+
+        def __getitem__(self, key: str) -> object:
+            read.add(f"{self.path}{key}")
+            return super().__getitem__(key)
+
+        def get(self, key: str, default: object = None) -> object:
+            read.add(f"{self.path}{key}")
+            return super().get(key, default)
+
+    for section in ("predictive", "response", "resistance"):
+        filled[section] = Noted(filled[section], f"{section}.")
+    # as check_tables.py does; the assembly reads the configuration that the study keeps
+    study = dataclasses.replace(load_study(filled, tmp_path), config=Noted(filled))
+    build_cohort(study)
+    sections = {name.partition(".")[0] for name in given if "." in name}
+    missing = {name for name in read if name not in given and name not in sections}
+    assert missing == set()
+    assert {"predictive.covariates", "response.clinical", "resistance.from"} <= read

@@ -132,9 +132,16 @@ def digests(script):
     return code_digests(script, installed=INSTALLED)
 
 
-def settings(*sections):
-    """The sections of the configuration that a job depends on, as one parameter."""
-    return {section: config[section] for section in sections}
+def settings(*names):
+    """The sections (or keys of sections, with a dot) that a job depends on, as one parameter."""
+    chosen = {}
+    for name in names:
+        section, _, key = name.partition(".")
+        if key:
+            chosen.setdefault(section, {})[key] = config[section][key]
+        else:
+            chosen[section] = config[section]
+    return chosen
 
 
 def cohort(*parts):

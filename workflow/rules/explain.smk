@@ -19,7 +19,7 @@ def why(dag, job):
     if reason.forced:
         phrases.append("it was asked for, whatever its results are")
     missing = list(map(shown, reason._missing_output or ()))
-    if missing and len(missing) == len(job.output):
+    if missing and not any(map(os.path.exists, job.output)):
         phrases.append("its results are not there yet")
     elif missing:
         phrases.append(f"of its results there is no {listed(sorted(missing), 3)}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import gzip
 import io
+import os
 import re
 import zipfile
 import zlib
@@ -118,7 +119,16 @@ def read_sheet(path: Path, entry: Mapping[str, Any], tell: Tell) -> Sheet | None
             else []
         )
         there = f" The folder holds: {', '.join(near)}." if near else ""
-        tell("file_missing", f"There is no file {path}. Give the right path.{there}")
+        if path.is_dir():
+            what = f"{path} is a folder, not a file."
+        elif path.is_symlink():
+            what = f"{path} is a link to {path.readlink()}, and there is no such file."
+        else:
+            what = f"There is no file {path}."
+        tell("file_missing", f"{what} Give the right path.{there}")
+        return None
+    if not os.access(path, os.R_OK):
+        tell("file_unreadable", f"You may not read {path}. Ask its owner for leave to read it.")
         return None
     if path.stat().st_size == 0:
         tell(
