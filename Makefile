@@ -19,12 +19,14 @@ export PATH := $(abspath $(BIN)):$(PATH)
 export OMP_NUM_THREADS ?= 1
 export OPENBLAS_NUM_THREADS ?= 1
 
-.PHONY: help setup wheels demo test lint format bench calibration study freeze compare clean
+.PHONY: help setup wheels demo check test test-cluster lint format bench calibration study freeze compare clean
 
 help:
 	@echo "make demo              set up, run the shipped study on a simulated trial, say where the report is"
 	@echo "make wheels            fetch the libraries for a machine without a network, where make setup takes them"
+	@echo "make check STUDY=...   read a study's configuration and tables, and say what is wrong with them"
 	@echo "make test              set up, run every test"
+	@echo "make test-cluster      install a Slurm of four nodes on this machine (root, Debian), and test on it"
 	@echo "make study NAME=mine   write a commented configuration and empty tables for a new study"
 	@echo "make freeze NAME=2026-11           keep the results as they are, read-only (STUDY=... for another study)"
 	@echo "make compare FROM=2026-05 TO=2026-11  what moved between two freezes, and why"
@@ -57,6 +59,14 @@ demo: setup
 
 test: setup
 	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+# The configuration is read before Snakemake reads it: a slip of YAML is told with its line.
+check: setup
+	@$(BIN)/python scripts/check_configuration.py "$(STUDY)"
+	$(BIN)/snakemake check --configfile "$(STUDY)"
+
+test-cluster: setup
+	$(BIN)/python -m pytest tests/cluster
 
 lint: setup
 	$(BIN)/ruff check scripts tests
