@@ -1,30 +1,55 @@
-"""Put the endpoints' performance together, and draw it."""
+"""Judge the models of all endpoints by their out-of-fold predictions, and draw them."""
 
 import pandas as pd
 
 from correlatives.cohort import Cohort
 from correlatives.figures import calibration, roc
-from correlatives.response.evaluation import PERFORMANCE, SAMPLE_SIZE
+from correlatives.response.evaluation import TABLES, Share, judge, together
 from correlatives.workflow import job
 
 
-def together(paths: list[str], columns: list[str]) -> pd.DataFrame:
-    """Stack the tables of the endpoints."""
-    filled = [table for path in paths if len(table := pd.read_csv(path, sep="\t"))]
-    return pd.concat(filled, ignore_index=True) if filled else pd.DataFrame(columns=columns)
+def share(predictions: str, coefficients: str, permutations: str) -> Share:
+    """Return what one job did."""
+    return Share(*map(pd.read_parquet, (predictions, coefficients, permutations)))
 
 
 with job(snakemake) as step:  # noqa: F821
     simulated = Cohort.read(step.input.outcomes).study["simulated"]
-    performance = together(step.input.performance, PERFORMANCE)
-    step.write(performance, step.output.performance)
-    step.write(together(step.input.sample_size, SAMPLE_SIZE), step.output.sample_size)
-    for endpoint, path in zip(step.params.endpoints, step.input.predictions, strict=True):
+    parts = step.params.parts
+    judged = {}
+    for place, endpoint in enumerate(step.params.endpoints):
+        files = slice(place * parts, (place + 1) * parts)
+        judged[endpoint] = judge(
+            endpoint,
+            pd.read_csv(step.input.models[files][0], sep="\t"),
+            together(
+                [
+                    share(*paths)
+                    for paths in zip(
+                        step.input.predictions[files],
+                        step.input.coefficients[files],
+                        step.input.permutations[files],
+                        strict=True,
+                    )
+                ]
+            ),
+        )
+        for note in judged[endpoint].notes:
+            print(note)
+    tables = {}
+    for name, columns in TABLES.items():
+        filled = [table for one in judged.values() if len(table := getattr(one, name))]
+        tables[name] = (
+            pd.concat(filled, ignore_index=True) if filled else pd.DataFrame(columns=columns)
+        )
+        step.write(tables[name], step.output[name])
+    for endpoint, one in judged.items():
         if endpoint not in step.params.responses:
             continue
-        predictions = pd.read_parquet(path)
-        shared = {"performance": performance, "simulated": simulated}
-        roc.draw(predictions, endpoint, **shared).write(step.stem(step.output[f"roc_{endpoint}"]))
-        calibration.draw(predictions, endpoint, **shared).write(
+        shared = {"performance": tables["performance"], "simulated": simulated}
+        roc.draw(one.predictions, endpoint, **shared).write(
+            step.stem(step.output[f"roc_{endpoint}"])
+        )
+        calibration.draw(one.predictions, endpoint, **shared).write(
             step.stem(step.output[f"calibration_{endpoint}"])
         )

@@ -78,7 +78,15 @@ def test_defaults_are_those_of_the_contract(tmp_path):
         "randomisations": 10000,
         "alpha": 0.05,
     }
-    assert study["response"] == {"endpoints": ["PFS", "ORR"], "clinical": []}
+    assert study["response"] == {
+        "endpoints": ["PFS", "ORR"],
+        "clinical": [],
+        "repeats": 20,
+        "folds": 5,
+        "permutations": 100,
+        "permute_forest": False,
+        "jobs": 1,
+    }
     assert study["resistance"] == {
         "drug": "B",
         "from": "baseline",

@@ -579,7 +579,7 @@ def test_an_area_below_one_half_is_explained():
     around = make_performance([("clinical + biomarkers", "auc", 0.48, 0.41, 0.53)])
     drawn = roc.draw(predictions, "ORR", performance=around)
     assert "harm" not in drawn.caption
-    assert "hold the fitted models fixed" in drawn.caption
+    assert "refitting on other subjects" in drawn.caption
 
 
 def test_predictions_that_hardly_differ_are_one_group():

@@ -14,6 +14,7 @@ from pytest import approx
 
 from correlatives.cohort import Cohort
 from correlatives.markers import ABOVE, BELOW, MEASURED, MISSING, Markers
+from correlatives.response.baseline import horizon
 from correlatives.response.evaluation import PERFORMANCE, SAMPLE_SIZE
 from correlatives.response.external import judged
 from correlatives.response.locked import (
@@ -25,7 +26,7 @@ from correlatives.response.locked import (
     risk,
     score,
 )
-from correlatives.response.locking import breslow, horizon, lock
+from correlatives.response.locking import breslow, lock
 
 SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
 

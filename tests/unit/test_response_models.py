@@ -6,88 +6,25 @@ import pytest
 from biomarker_cohorts import cohort_of, identifiers, markers_of, trial
 from pytest import approx
 
+from correlatives.response.blocks import Blocks, concordance
 from correlatives.response.design_matrix import candidate_predictors
-from correlatives.response.elastic_net import (
-    CoxLoss,
-    LogisticLoss,
-    fit_paths,
-    strongest_penalty,
+from correlatives.response.elastic_net import Outcome
+from correlatives.response.evaluation import (
+    PERFORMANCE,
+    PREDICTIONS,
+    SAMPLE_SIZE,
+    TABLES,
+    evaluate,
+    judged,
+    models_table,
+    resampled,
+    task_of,
+    together,
 )
-from correlatives.response.evaluation import PERFORMANCE, PREDICTIONS, SAMPLE_SIZE, evaluate
-from correlatives.response.nested_cv import PENALTIES, deal, repeats_of
-from correlatives.response.performance import concordance, concordance_parts, response_pairs
+from correlatives.response.models import Model, models_of
+from correlatives.response.nested_cv import deal, resample
+from correlatives.response.performance import response_pairs
 from correlatives.response.preparation import Design, Preparation
-
-
-def training_sets(n=90, k=20, sets=4, seed=1):
-    """Standardised columns of some training sets, two of them almost equal."""
-    rng = np.random.default_rng(seed)
-    x = rng.standard_normal((n, k))
-    x[:, 1] = x[:, 0] + 0.3 * x[:, 1]
-    weight = (rng.random((sets, n)) < 0.7).astype(float)
-    columns = np.empty((sets, n, k))
-    for s in range(sets):
-        rows = weight[s] > 0
-        columns[s] = (x - x[rows].mean(axis=0)) / x[rows].std(axis=0)
-    return x, columns, weight
-
-
-def test_elastic_net_agrees_with_scikit_learn():
-    from sklearn.linear_model import LogisticRegression
-
-    x, columns, weight = training_sets()
-    outcome = (np.random.default_rng(2).random(90) < 1 / (1 + np.exp(-x[:, 0]))).astype(float)
-    penalties = np.full((len(weight), 1), 0.3) * PENALTIES
-    intercept, beta = fit_paths(
-        columns, weight, LogisticLoss(outcome), penalties, tolerance=1e-10, most_steps=20000
-    )
-    for s, which in ((0, 2), (1, 5), (3, 9)):
-        rows = weight[s] > 0
-        peer = LogisticRegression(
-            l1_ratio=0.5,
-            solver="saga",
-            C=1 / (penalties[s, which] * rows.sum()),
-            tol=1e-10,
-            max_iter=100_000,
-        ).fit(columns[s][rows], outcome[rows])
-        # saga's own stopping rule leaves about 1e-8
-        assert beta[s, :, which] == approx(peer.coef_[0], abs=1e-6)
-        assert intercept[s, which] == approx(peer.intercept_[0], abs=1e-6)
-
-
-@pytest.mark.parametrize("tied", [False, True])
-def test_cox_net_agrees_with_scikit_survival(tied):
-    from sksurv.linear_model import CoxnetSurvivalAnalysis
-    from sksurv.util import Surv
-
-    x, columns, weight = training_sets(sets=2)
-    rng = np.random.default_rng(3)
-    time = rng.exponential(np.exp(-x[:, 0])) + 0.01
-    time = np.ceil(time * 5) / 5 if tied else time
-    event = (rng.random(90) < 0.7).astype(float)
-    penalties = np.full((2, 1), 0.5) * PENALTIES
-    _, beta = fit_paths(
-        columns, weight, CoxLoss(time, event), penalties, tolerance=1e-10, most_steps=50000
-    )
-    for s in range(2):
-        rows = weight[s] > 0
-        peer = CoxnetSurvivalAnalysis(
-            l1_ratio=0.5, alphas=penalties[s], tol=1e-14, max_iter=1_000_000
-        ).fit(columns[s][rows], Surv.from_arrays(event[rows] > 0, time[rows]))
-        # its coordinate descent stops at about 1e-4 of a coefficient for the smallest penalties
-        assert beta[s] == approx(peer.coef_, abs=2e-4)
-
-
-def test_at_the_strongest_penalty_nothing_is_left():
-    _, columns, weight = training_sets()
-    outcome = (np.arange(90) % 3 == 0).astype(float)
-    loss = LogisticLoss(outcome)
-    start = np.repeat(loss.start(weight)[:, None, None], 90, axis=1)
-    gradient = np.einsum("snk,sn->sk", columns, loss.slope(start, weight)[:, :, 0])
-    strongest = strongest_penalty(gradient)[:, None]
-    _, beta = fit_paths(columns, weight, loss, strongest * np.array([1.001, 0.9]))
-    assert (beta[:, :, 0] == 0).all()
-    assert (beta[:, :, 1] != 0).any(axis=1).all()
 
 
 def design_of(value, always=0, discrete=None):
@@ -107,44 +44,52 @@ def test_preparation_learns_from_the_training_rows_only():
     value[:, 5] = rng.random(60) < 0.4
     value[rng.random((60, 40)) < 0.15] = np.nan
     discrete = np.arange(40) == 5
-    training = rng.random((3, 60)) < 0.7
+    rows = rng.random(60) < 0.7
     outcome = (rng.random(60) < 0.4).astype(float)
-    residual = np.stack([np.where(t, outcome - outcome[t].mean(), 0.0) for t in training])
-    columns, chosen = Preparation(design_of(value, 3, discrete), selected=10).columns(
-        training, residual
-    )
-    for s, rows in enumerate(training):
-        for place, j in enumerate(chosen[s]):
-            known = value[rows, j][np.isfinite(value[rows, j])]
-            ordered = np.sort(known)
-            middle = ordered[(len(ordered) - 1) // 2] if discrete[j] else np.median(known)
-            filled = np.where(np.isfinite(value[:, j]), value[:, j], middle)
-            expected = (filled - filled[rows].mean()) / filled[rows].std()
-            assert columns[s, :, place] == approx(expected, rel=1e-9, abs=1e-9)
-        assert {0, 1, 2} <= set(chosen[s])
-        score = np.abs(residual[s] @ columns[s])
-        assert (np.diff(score[3:]) <= 1e-9).all(), "markers by their univariate score"
+    residual = np.where(rows, outcome - outcome[rows].mean(), 0.0)
+    everyone = np.arange(60)
+
+    def prepared(value):
+        preparation = Preparation(design_of(value, 3, discrete), selected=10)
+        learnt = preparation.learn(rows, residual)
+        chosen = preparation.choose(learnt)
+        return learnt, chosen, preparation.filled(learnt, chosen, everyone)
+
+    learnt, chosen, columns = prepared(value)
+    for place, j in enumerate(chosen):
+        known = value[rows, j][np.isfinite(value[rows, j])]
+        ordered = np.sort(known)
+        middle = ordered[(len(ordered) - 1) // 2] if discrete[j] else np.median(known)
+        assert learnt.median[j] == middle
+        filled = np.where(np.isfinite(value[:, j]), value[:, j], middle)
+        expected = (filled - filled[rows].mean()) / filled[rows].std()
+        assert columns[place] == approx(expected, rel=1e-9, abs=1e-9)
+    assert chosen[:3].tolist() == [0, 1, 2]
+    assert len(chosen) == 13
+    score = np.abs(columns @ residual)
+    assert (np.diff(score[3:]) <= 1e-9).all(), "markers by their univariate score"
     # held-out rows may hold anything
     other = value.copy()
-    other[~training[0]] = rng.standard_normal(((~training[0]).sum(), 40)) * 5 + 100
-    again, chosen_again = Preparation(design_of(other, 3, discrete), selected=10).columns(
-        training[:1], residual[:1]
-    )
-    assert (chosen_again == chosen[:1]).all()
-    assert again[0][training[0]] == approx(columns[0][training[0]], abs=1e-9)
+    other[~rows] = rng.standard_normal(((~rows).sum(), 40)) * 5 + 100
+    again, chosen_again, columns_again = prepared(other)
+    assert (chosen_again == chosen).all()
+    assert (again.median == learnt.median).all()
+    assert columns_again[:, rows] == approx(columns[:, rows], abs=1e-9)
 
 
 def test_columns_without_information_are_not_chosen():
     rng = np.random.default_rng(0)
-    value = rng.standard_normal((50, 4))
-    value[:, 0] = 7.0
+    value = rng.standard_normal((50, 5))
+    value[:, 0] = 7.1
     value[:, 1] = np.nan
     value[:, 2] = np.arange(50) == 3
-    training = np.ones((1, 50), dtype=bool)
-    residual = rng.standard_normal((1, 50))
-    columns, chosen = Preparation(design_of(value)).columns(training, residual)
-    assert sorted(chosen[0]) == [-1, -1, -1, 3]
-    assert (columns[0][:, chosen[0] == -1] == 0).all()
+    value[:, 3] += 1e9
+    preparation = Preparation(design_of(value))
+    learnt = preparation.learn(np.ones(50, dtype=bool), rng.standard_normal(50))
+    assert sorted(preparation.choose(learnt)) == [3, 4]
+    assert (learnt.scale[:3] == 0).all()
+    only = preparation.choose(learnt, np.arange(5) == 4)
+    assert only.tolist() == [4]
 
 
 def test_folds_are_balanced_over_arm_and_outcome():
@@ -155,11 +100,13 @@ def test_folds_are_balanced_over_arm_and_outcome():
         assert np.ptp(np.bincount(fold[groups == group], minlength=5)) <= 1
 
 
-def out_of_fold_auc(runs, outcome, model="all"):
-    pairs = response_pairs(outcome)
-    return concordance(
-        *concordance_parts(pairs, [r.fold for r in runs], [r.predictor[model] for r in runs])
-    )
+def repeats_of(design, outcome, groups, seed, numbers):
+    """Run some repeats of the fullest penalised model."""
+    preparation = Preparation(design)
+    model = Model("all", np.ones(len(design.names), dtype=bool))
+    return [
+        resample(preparation, [model], outcome, groups, seed=[seed, number]) for number in numbers
+    ]
 
 
 def noise_trials(trials, make):
@@ -171,14 +118,16 @@ def noise_trials(trials, make):
         outcome = (rng.permutation(46) < 17).astype(float)
         design = make(value, outcome)
         groups = (2 * rng.integers(0, 2, 46) + outcome).astype(int)
-        runs = repeats_of({"all": design}, LogisticLoss(outcome), groups, seed=seed, numbers=[0, 1])
-        found.append(out_of_fold_auc(runs, outcome))
+        runs = repeats_of(design, Outcome(outcome), groups, seed, [0, 1])
+        blocks = Blocks(np.stack([run.fold for run in runs]))
+        predictor = np.stack([run.predictor["all"] for run in runs])
+        found.append(concordance(response_pairs(outcome), blocks, predictor).estimate)
     return np.mean(found), np.std(found) / np.sqrt(trials)
 
 
 def test_noise_is_not_predicted():
-    mean, error = noise_trials(25, lambda value, outcome: design_of(value))
-    assert error < 0.04
+    mean, error = noise_trials(40, lambda value, outcome: design_of(value))
+    assert error < 0.03
     assert abs(mean - 0.5) < 3 * error
 
 
@@ -193,16 +142,28 @@ def test_the_test_of_noise_notices_a_leak():
     assert mean - 0.5 > 6 * error
 
 
-def test_a_repeat_does_not_depend_on_the_job_it_runs_in():
-    rng = np.random.default_rng(1)
-    outcome = (rng.random(60) < 0.4).astype(float)
-    designs = {"all": design_of(rng.standard_normal((60, 30)))}
-    together = repeats_of(
-        designs, LogisticLoss(outcome), outcome.astype(int), seed=3, numbers=[0, 1]
-    )
-    alone = repeats_of(designs, LogisticLoss(outcome), outcome.astype(int), seed=3, numbers=[1])
-    assert (together[1].predictor["all"] == alone[0].predictor["all"]).all()
-    assert (together[0].fold != together[1].fold).any()
+def test_a_few_clinical_factors_are_not_drowned_by_noise():
+    """Beside 500 biomarkers that know nothing, a clinical factor keeps most of what it foretells."""
+    found = []
+    for seed in range(12):
+        rng = np.random.default_rng(seed)
+        value = rng.standard_normal((120, 504))
+        outcome = (rng.random(120) < 1 / (1 + np.exp(-1.2 * value[:, 0]))).astype(float)
+        design = design_of(value, always=4)
+        models = models_of(design, forest=False)
+        run = resample(
+            Preparation(design), models, Outcome(outcome), outcome.astype(int), seed=[seed]
+        )
+        blocks = Blocks(run.fold[None])
+        found.append(
+            [
+                concordance(response_pairs(outcome), blocks, run.predictor[m.name][None]).estimate
+                for m in models
+            ]
+        )
+    clinical, both = np.mean(found, axis=0)
+    assert clinical > 0.72
+    assert both > clinical - 0.05
 
 
 def responding(n=160, seed=2, effect=1.5):
@@ -252,9 +213,9 @@ def test_evaluation_finds_what_was_planted(endpoint):
     if endpoint == "ORR":
         assert 0.3 < table.loc[("clinical + biomarkers", "calibration_slope"), "estimate"] < 3
         assert abs(table.loc[("clinical + biomarkers", "calibration_intercept"), "estimate"]) < 0.5
-        assert any("1 subjects without ORR" in note for note in result.notes)
+        assert any("1 subject is without ORR" in note for note in result.notes)
     assert list(result.predictions.columns) == PREDICTIONS
-    assert len(result.predictions) == n * 3 * 2
+    assert len(result.predictions) == n * 3 * 3
     size = result.sample_size.set_index("model")
     assert list(result.sample_size.columns) == SAMPLE_SIZE
     assert size.loc["clinical", "candidate_parameters"] == 2
@@ -268,7 +229,7 @@ def test_evaluation_finds_what_was_planted(endpoint):
 
 def test_without_clinical_columns_there_is_no_gain():
     result = evaluate(responding(n=80), "ORR", repeats=1)
-    assert set(result.performance["model"]) == {"biomarkers"}
+    assert set(result.performance["model"]) == {"biomarkers", "biomarkers (random forest)"}
     assert not result.performance["metric"].str.contains("gain").any()
 
 
@@ -334,11 +295,142 @@ def test_constants_say_what_a_training_set_did_to_its_columns():
     )
     training = rng.random(40) < 0.8
     preparation = Preparation(design)
-    columns, chosen = preparation.columns(training[None], rng.standard_normal((1, 40)) * training)
-    imputed, centre, scale = preparation.constants(training, chosen[0])
-    by_hand = (np.where(np.isnan(value), 0, value)[:, chosen[0]] - centre) / scale
-    missing = np.isnan(value)[:, chosen[0]]
+    learnt = preparation.learn(training, rng.standard_normal(40) * training)
+    chosen = preparation.choose(learnt)
+    columns = preparation.filled(learnt, chosen, np.arange(40)).T
+    imputed, centre, scale = preparation.constants(training, chosen)
+    by_hand = (np.where(np.isnan(value), 0, value)[:, chosen] - centre) / scale
+    missing = np.isnan(value)[:, chosen]
     by_hand = np.where(missing, (imputed - centre) / scale, by_hand)
-    assert columns[0] == approx(by_hand, abs=1e-12)
-    binary = list(chosen[0]).index(1)
+    assert columns == approx(by_hand, abs=1e-12)
+    # a new subject may miss what no subject here misses
+    assert imputed[list(chosen).index(2)] == np.median(value[training, 2])
+    binary = list(chosen).index(1)
     assert imputed[binary] in (0.0, 1.0)
+
+
+def blood_and_tissue(n=90, seed=5):
+    """A trial with markers of two specimens, of which one sample each was lost here and there."""
+    rng = np.random.default_rng(seed)
+    names = identifiers(n)
+    arm = np.arange(n) % 2
+
+    def matrix(prefix, lost):
+        return {f"{prefix}{j}": np.where(lost, np.nan, rng.standard_normal(n)) for j in range(12)}
+
+    blood = markers_of(names, matrix("b", rng.random(n) < 0.1), specimen="plasma")
+    tissue = markers_of(names, matrix("t", rng.random(n) < 0.2), specimen="archival_tissue")
+    score = 1.6 * np.nan_to_num(tissue.value[0])
+    time = rng.exponential(8 * np.exp(-score))
+    censored = rng.uniform(6, 30, n)
+    return cohort_of(
+        type(blood).concatenate([blood, tissue]),
+        arm=arm,
+        endpoints={
+            "ORR": (rng.random(n) < 1 / (1 + np.exp(-score))).astype(float),
+            "PFS": (np.minimum(time, censored), (time <= censored).astype(float)),
+        },
+        age=rng.normal(60, 8, n),
+    )
+
+
+def test_the_value_of_each_specimen_is_seen():
+    cohort = blood_and_tissue()
+    task = task_of(cohort, "ORR", ["age"], forest=False)
+    members = {
+        model.name: {
+            name for name, kept in zip(task.design.names, model.members, strict=True) if kept
+        }
+        for model in task.models
+    }
+    assert list(members) == [
+        "clinical",
+        "clinical + blood",
+        "clinical + tissue",
+        "clinical + biomarkers",
+    ]
+    assert members["clinical"] == {"clinical:age"}
+    blood = {name for name in task.design.names if "plasma:b" in name}
+    tissue = {name for name in task.design.names if "archival_tissue:t" in name}
+    assert {"missing:plasma:b0", "missing:archival_tissue:t0"} <= blood | tissue
+    assert members["clinical + blood"] == {"clinical:age"} | blood
+    assert members["clinical + tissue"] == {"clinical:age"} | tissue
+    assert members["clinical + biomarkers"] == {"clinical:age"} | blood | tissue
+    assert models_table(task)["candidate_parameters"].tolist() == [1, 13, 13, 25]
+    auc = (
+        evaluate(cohort, "ORR", ["age"], repeats=3, forest=False)
+        .performance.query("metric == 'auc'")
+        .set_index("model")["estimate"]
+    )
+    assert auc["clinical + tissue"] > auc["clinical + blood"] + 0.15
+
+
+@pytest.mark.parametrize("endpoint", ["ORR", "PFS"])
+def test_how_the_work_is_split_does_not_matter(endpoint):
+    task = task_of(blood_and_tissue(), endpoint, ["age"])
+
+    def shared(jobs):
+        return together(
+            [
+                resampled(
+                    task,
+                    seed=11,
+                    repeats=range(job, 4, jobs),
+                    permutations=range(job, 5, jobs),
+                )
+                for job in range(jobs)
+            ]
+        )
+
+    alone, split = shared(1), shared(3)
+    for name in ("predictions", "coefficients", "permutations"):
+        pd.testing.assert_frame_equal(getattr(alone, name), getattr(split, name), check_exact=True)
+    one, other = judged(task, alone), judged(task, split)
+    for name, columns in TABLES.items():
+        table = getattr(one, name)
+        assert list(table.columns) == columns
+        assert len(table)
+        pd.testing.assert_frame_equal(table, getattr(other, name), check_exact=True)
+
+
+@pytest.mark.parametrize("endpoint", ["ORR", "PFS"])
+def test_tables_hang_together(endpoint):
+    result = evaluate(
+        blood_and_tissue(), endpoint, ["age"], repeats=2, permutations=19, forest=False
+    )
+    performance = result.performance.set_index(["model", "metric"])["estimate"]
+    behind = "" if endpoint == "ORR" else "_at_8_months"
+    months = result.calibration_by_arm["horizon_months"].unique()
+    if endpoint == "PFS":
+        assert len(months) == 1
+        behind = f"_at_{months[0]:g}_months"
+        assert performance["clinical + tissue", f"auc{behind}"] > 0.6
+    assert performance["clinical + tissue", f"brier{behind}"] < 0.25
+    gain = (
+        performance["clinical + tissue", f"brier{behind}"]
+        - performance["clinical", f"brier{behind}"]
+    )
+    assert performance["clinical + tissue", f"brier{behind}_gain"] == approx(gain)
+    # the planted marker: found always, in the right direction
+    stable = result.stability.query("model == 'clinical + tissue'").iloc[0]
+    assert stable["predictor"] == "archival_tissue:t0"
+    assert stable["selected"] == 1
+    assert stable["fits"] == 10
+    assert stable["positive"] == 1
+    p = result.permutation.set_index("model")
+    assert p.loc["clinical + tissue", "p_permutation"] == approx(1 / 20)
+    assert (p["permutations"] == 19).all()
+    arms = result.calibration_by_arm.query("model == 'clinical + tissue'").set_index("arm")
+    assert arms.loc["all", "n"] == arms.loc["control", "n"] + arms.loc["experimental", "n"]
+    curve = result.calibration_curve.query("model == 'clinical + tissue'")
+    for arm, rows in curve.groupby("arm"):
+        assert rows["n"].sum() == arms.loc[arm, "n"]
+        assert rows["predicted"].is_monotonic_increasing
+    assert np.average(
+        curve.query("arm == 'all'")["predicted"], weights=curve.query("arm == 'all'")["n"]
+    ) == approx(arms.loc["all", "predicted"])
+    decisions = result.decision_curve.query("model == 'clinical + tissue'")
+    low = decisions.iloc[0]
+    # at a threshold of 1 % everybody is above it
+    assert low["net_benefit"] == approx(low["net_benefit_all"], abs=0.02)
+    assert result.sample_size["note"].str.contains("too small to trust").any()

@@ -15,20 +15,48 @@ RESPONSE_FIGURES = {
 }
 
 
+# Repeats and permutations are dealt to this many jobs an endpoint: the results do not depend on it.
+SHARES = range(1, config["response"]["jobs"] + 1)
+SHARED = "<results>/response/parts/{endpoint}/{part}"
+
+RESPONSE_TABLES = {
+    "performance": "Performance",
+    "sample_size": "Sample size",
+    "permutation": "Permutation of the outcome",
+    "stability": "Which predictors are chosen",
+    "calibration_by_arm": "Calibration by arm",
+    "calibration_curve": "Calibration curves",
+    "decision_curve": "Decision curves",
+}
+
+
+SHARE_FILES = {
+    file: expand(f"{SHARED}/{file}", endpoint=LEARNED, part=SHARES)
+    for file in (
+        "models.tsv",
+        "out_of_fold.parquet",
+        "coefficients.parquet",
+        "permutations.parquet",
+    )
+}
+
+
 rule evaluate_response_model:
     input:
         cohort=cohort("outcomes", "blood", "tissue", "alterations"),
         code=code("evaluate_response_model"),
     output:
-        performance="<results>/response/parts/{endpoint}/performance.tsv",
-        sample_size="<results>/response/parts/{endpoint}/sample_size.tsv",
-        predictions="<results>/response/parts/{endpoint}/out_of_fold.parquet",
+        models=f"{SHARED}/models.tsv",
+        predictions=f"{SHARED}/out_of_fold.parquet",
+        coefficients=f"{SHARED}/coefficients.parquet",
+        permutations=f"{SHARED}/permutations.parquet",
     log:
-        "<logs>/response/{endpoint}.log",
+        "<logs>/response/{endpoint}_{part}.log",
     benchmark:
-        "<benchmarks>/response/{endpoint}.tsv"
+        "<benchmarks>/response/{endpoint}_{part}.tsv"
     wildcard_constraints:
         endpoint="|".join(LEARNED) or "none",
+        part=r"\d+",
     conda:
         "../../envs/statistics.yaml"
     resources:
@@ -37,24 +65,24 @@ rule evaluate_response_model:
     params:
         **digests("evaluate_response_model"),
         clinical=lookup(dpath="response/clinical", within=config),
+        repeats=lookup(dpath="response/repeats", within=config),
+        folds=lookup(dpath="response/folds", within=config),
+        permutations=lookup(dpath="response/permutations", within=config),
+        forest_permuted=lookup(dpath="response/permute_forest", within=config),
+        parts=len(SHARES),
         seed=config["seed"],
     message:
-        "Predicting {wildcards.endpoint} in samples the model has not seen"
+        "Predicting {wildcards.endpoint} in samples the model has not seen (job {wildcards.part})"
     script:
         "../../scripts/evaluate_response_model.py"
 
 
 rule summarise_response_models:
     input:
-        performance=expand(
-            "<results>/response/parts/{endpoint}/performance.tsv", endpoint=LEARNED
-        ),
-        sample_size=expand(
-            "<results>/response/parts/{endpoint}/sample_size.tsv", endpoint=LEARNED
-        ),
-        predictions=expand(
-            "<results>/response/parts/{endpoint}/out_of_fold.parquet", endpoint=LEARNED
-        ),
+        models=SHARE_FILES["models.tsv"],
+        predictions=SHARE_FILES["out_of_fold.parquet"],
+        coefficients=SHARE_FILES["coefficients.parquet"],
+        permutations=SHARE_FILES["permutations.parquet"],
         outcomes=cohort("outcomes"),
         code=code("summarise_response_models"),
     output:
@@ -62,18 +90,10 @@ rule summarise_response_models:
             name: figure(name, "Response", title)
             for name, title in RESPONSE_FIGURES.items()
         },
-        performance=table(
-            "<results>/response/performance.tsv",
-            "Response",
-            "performance",
-            "Performance",
-        ),
-        sample_size=table(
-            "<results>/response/sample_size.tsv",
-            "Response",
-            "sample_size",
-            "Sample size",
-        ),
+        **{
+            name: table(f"<results>/response/{name}.tsv", "Response", name, title)
+            for name, title in RESPONSE_TABLES.items()
+        },
     log:
         "<logs>/response/summary.log",
     benchmark:
@@ -87,8 +107,9 @@ rule summarise_response_models:
         **digests("summarise_response_models"),
         endpoints=LEARNED,
         responses=RESPONSES,
+        parts=len(SHARES),
     message:
-        "Summarising and drawing how well response is predicted"
+        "Judging and drawing how well response is predicted"
     script:
         "../../scripts/summarise_response_models.py"
 

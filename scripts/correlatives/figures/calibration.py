@@ -126,9 +126,8 @@ def draw(
             f"subject. Points: groups of equal size (at most {GROUPS}, of at least {GROUP} subjects where there are "
             "as many), with Wilson 95 % limits; line: locally weighted regression; ticks: subjects, responders "
             "above and others below; diagonal: perfect calibration. Brier score, calibration intercept (0 is "
-            "right) and slope (1 is right; less is overfitted) with 95 % limits as in the performance table. The limits "
-            "hold the fitted models fixed: how much the models would change with other subjects to learn from is not in "
-            "them, so they are too narrow.",
+            "right) and slope (1 is right; less is overfitted) with 95 % limits as in the performance table, "
+            "which allow for what refitting on other subjects would change (Nadeau & Bengio 2003).",
             f"Predictions hardly differ for: {', '.join(rst_escape(name) for name in alike)}. The central 95 % of them lie "
             f"within {NARROW}: such a model tells subjects hardly apart, and its calibration is one number, the mean "
             "predicted against the share of responders. That is no evidence that biomarkers harm: a model that found no "

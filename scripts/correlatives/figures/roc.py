@@ -105,9 +105,8 @@ def draw(
             f"{counts(known)}.",
             "Every prediction is of a subject whom the model had not seen. Thin lines: one repeat, all folds pooled; "
             "thick lines: their mean at equal false positive rates. AUC with 95 % limits as in the performance "
-            "table, which is not the area under a line of folds pooled. The limits hold the fitted models fixed and "
-            "resample the subjects predicted: how much the models would change with other subjects to learn from is not "
-            "in them, so they are too narrow.",
+            "table, which is not the area under a line of folds pooled. The limits allow for what refitting on other "
+            "subjects would change (Nadeau & Bengio 2003).",
             below_chance(performance, endpoint, list(model_styles(known))),
             "The figure does not show whether the probabilities are right (calibration does), nor performance in "
             "another hospital's patients.",
@@ -132,7 +131,7 @@ def below_chance(performance: pd.DataFrame | None, endpoint: str, models: list[s
     return (
         f"The limits of the AUC lie below 0.5 for: {names}. That is no evidence that biomarkers harm, nor that the "
         "predictions would be right if turned round: models that have found no signal scatter around 0.5, on either "
-        "side of it, and limits that hold the fitted models fixed do not show how far. It means that no signal was found."
+        "side of it. It means that no signal was found."
     )
 
 

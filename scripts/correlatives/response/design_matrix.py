@@ -11,18 +11,18 @@ from correlatives.cohort import Cohort
 from correlatives.markers import Markers
 from correlatives.predictive.covariates import numeric_columns
 from correlatives.response.preparation import Design
+from correlatives.tables.dictionary import DOMAIN_OF
 from correlatives.tables.limits import analysis_values
 
 
-def _missing_indicators(names: Sequence[str], value: np.ndarray) -> tuple[list[str], np.ndarray]:
-    """One 0/1 column a pattern of missing values: a lost sample loses all its markers together."""
+def _missing_patterns(value: np.ndarray) -> list[np.ndarray]:
+    """Columns that share a pattern of missing values, a group each: a lost sample loses all its markers together."""
     missing = ~np.isfinite(value)
-    found: dict[bytes, int] = {}
+    found: dict[bytes, list[int]] = {}
     for j in range(value.shape[1]):
         if missing[:, j].any() and not missing[:, j].all():
-            found.setdefault(missing[:, j].tobytes(), j)
-    picked = list(found.values())
-    return [f"missing:{names[j]}" for j in picked], missing[:, picked].astype(float)
+            found.setdefault(missing[:, j].tobytes(), []).append(j)
+    return [np.array(columns) for columns in found.values()]
 
 
 def baseline_markers(cohort: Cohort) -> Markers:
@@ -75,14 +75,24 @@ def candidate_predictors(cohort: Cohort, clinical: Sequence[str]) -> Design:
     )
     discrete[len(columns) :] |= info["kind"].isin(["binary", "ordinal"]).to_numpy(dtype=bool)
     parameters = len(names)
-    indicator_names, indicators = _missing_indicators(names, value)
-    of_clinical = np.array(
-        [name.startswith("missing:clinical:") for name in indicator_names], dtype=bool
+    # one 0/1 column a pattern of missing values, named after the first column that has it
+    patterns = _missing_patterns(value)
+    firsts = [int(columns[0]) for columns in patterns]
+    indicators = (~np.isfinite(value[:, firsts])).astype(float)
+    clinical_too = np.array(is_clinical, dtype=bool)
+    domain = np.array(
+        ["clinical"] * len(columns) + [DOMAIN_OF.get(specimen, "") for specimen in info["specimen"]]
     )
     return Design(
-        names=names + indicator_names,
+        names=names + [f"missing:{names[j]}" for j in firsts],
         value=np.hstack([value, indicators]),
-        discrete=np.concatenate([discrete, np.ones(len(indicator_names), dtype=bool)]),
-        always=np.concatenate([np.array(is_clinical, dtype=bool), of_clinical]),
+        discrete=np.concatenate([discrete, np.ones(len(firsts), dtype=bool)]),
+        always=np.concatenate([clinical_too, clinical_too[firsts]]),
         parameters=parameters,
+        domains={
+            name: np.concatenate(
+                [domain == name, [bool((domain[group] == name).any()) for group in patterns]]
+            ).astype(bool)
+            for name in ("blood", "tissue")
+        },
     )

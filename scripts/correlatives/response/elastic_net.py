@@ -1,8 +1,4 @@
-"""Elastic net for logistic and Cox models, many training sets and penalties at once.
-
-Nested resampling fits thousands of small models. Each alone is too small to keep a processor busy, so
-all training sets of a repeat and the whole path of penalties are fitted together, as matrix products.
-"""
+"""Elastic net for logistic and Cox models along a path of penalties."""
 
 from __future__ import annotations
 
@@ -10,215 +6,294 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from correlatives.response.coordinate_descent import COX, LOGISTIC, cox_terms, terms
+from correlatives.response.coordinate_descent import fit_path as _fit_path
+
 #: Share of the penalty that is L1; the rest is ridge, which keeps correlated markers together.
 L1_RATIO = 0.5
 
 
 @dataclass(frozen=True)
-class LogisticLoss:
-    """Mean negative log-likelihood of a binary outcome.
+class Outcome:
+    """What is predicted: a response, or a right-censored time.
 
     Attributes
     ----------
-    outcome : np.ndarray, shape (n,)
-        0 or 1.
+    event : np.ndarray, shape (n,)
+        Response or event, 0 or 1.
+    time : np.ndarray, shape (n,), optional
+        Time to event or censoring; None for a response.
+    stratum : np.ndarray of int, shape (n,), optional
+        Strata of a Cox model, each with a baseline hazard of its own.
     """
 
-    outcome: np.ndarray
-    intercept: bool = True
+    event: np.ndarray
+    time: np.ndarray | None = None
+    stratum: np.ndarray | None = None
 
-    def value(self, predictor: np.ndarray, weight: np.ndarray) -> np.ndarray:
-        """Mean negative log-likelihood of the rows with weight."""
-        y = self.outcome[None, :, None]
-        losses = np.logaddexp(0.0, predictor) - y * predictor
-        return np.einsum("sn,snl->sl", weight, losses) / weight.sum(axis=1)[:, None]
+    @property
+    def survival(self) -> bool:
+        """Whether times are predicted."""
+        return self.time is not None
 
-    def slope(self, predictor: np.ndarray, weight: np.ndarray) -> np.ndarray:
-        """Fitted probability less outcome, over the number of training rows."""
-        # tanh neither overflows nor warns where exp(-predictor) would
-        fitted = 0.5 * (1.0 + np.tanh(0.5 * predictor))
-        share = weight / weight.sum(axis=1)[:, None]
-        return share[:, :, None] * (fitted - self.outcome[None, :, None])
+    @property
+    def family(self) -> int:
+        """COX or LOGISTIC."""
+        return COX if self.survival else LOGISTIC
 
-    def start(self, weight: np.ndarray) -> np.ndarray:
-        """Intercept of the model without markers, shape (sets,)."""
-        total = weight.sum(axis=1)
-        # half a subject keeps the logit finite where a training set holds one class only
-        positive = np.clip(weight @ self.outcome, 0.5, total - 0.5)
-        return np.log(positive / (total - positive))
+    def order(self) -> np.ndarray:
+        """Return the order in which the fits want the rows: by stratum, then latest time first."""
+        if self.time is None:
+            return np.arange(len(self.event))
+        stratum = np.zeros(len(self.event)) if self.stratum is None else self.stratum
+        return np.lexsort((-self.time, stratum))
+
+    def of(self, rows: np.ndarray) -> Outcome:
+        """Return the outcome of some rows, in their order."""
+        return Outcome(
+            self.event[rows],
+            None if self.time is None else self.time[rows],
+            None if self.stratum is None else self.stratum[rows],
+        )
+
+    def ends(self) -> tuple[np.ndarray, np.ndarray]:
+        """For rows in `order`: one past the last row of the same time, and of the same stratum."""
+        n = len(self.event)
+        if self.time is None:
+            return np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64)
+        stratum = np.zeros(n) if self.stratum is None else self.stratum
+        new_stratum = np.r_[stratum[1:] != stratum[:-1], True]
+        new_time = np.r_[self.time[1:] != self.time[:-1], True] | new_stratum
+        return _next(new_time), _next(new_stratum)
+
+    def null_residual(self) -> np.ndarray:
+        """Residual of the model without predictors, in the order of the rows: what a univariate score sees."""
+        if self.time is None:
+            return self.event - self.event.mean()
+        order = self.order()
+        r, h = np.empty(len(order)), np.empty(len(order))
+        here = self.of(order)
+        cox_terms(np.zeros(len(order)), here.event, *here.ends(), r, h)
+        residual = np.empty(len(order))
+        residual[order] = r
+        return residual
+
+    def loss(self, predictor: np.ndarray) -> float:
+        """Negative log-likelihood, or partial log-likelihood with Breslow ties, of linear predictors."""
+        if self.time is None:
+            return float((np.logaddexp(0.0, predictor) - self.event * predictor).sum())
+        order = self.order()
+        here = self.of(order)
+        scratch = np.empty((2, len(order)))
+        return cox_terms(
+            np.ascontiguousarray(predictor[order]), here.event, *here.ends(), scratch[0], scratch[1]
+        )
+
+    def saturated(self) -> float:
+        """Log partial likelihood of a Cox model with a parameter a subject: tied events share theirs."""
+        stratum = np.zeros(len(self.event)) if self.stratum is None else self.stratum
+        some = self.event > 0
+        _, tied = np.unique(np.column_stack([stratum, self.time])[some], axis=0, return_counts=True)
+        return -float((tied * np.log(tied)).sum())
+
+
+def _next(last: np.ndarray) -> np.ndarray:
+    """For each row, one past the next row (itself included) that is the last of its group."""
+    ends = np.flatnonzero(last) + 1
+    return ends[np.searchsorted(ends, np.arange(len(last)), side="right")]
 
 
 @dataclass(frozen=True)
-class CoxLoss:
-    """Mean negative partial log-likelihood (Breslow ties) of right-censored times.
-
-    Ties are Breslow's, as in the other implementations of a penalised Cox model (glmnet, scikit-survival).
+class Path:
+    """Fits at falling penalties.
 
     Attributes
     ----------
-    time, event : np.ndarray, shape (n,)
-        Time and 1 for an event, 0 for a censored time.
+    penalty : np.ndarray, shape (L,)
+    intercept : np.ndarray, shape (L,)
+        0 for a Cox model.
+    coefficient : np.ndarray, shape (L, k)
+        On the scale of the columns given.
+    loglik : np.ndarray, shape (L,)
+        Log-likelihood, or log partial likelihood.
     """
 
-    time: np.ndarray
-    event: np.ndarray
-    intercept: bool = False
+    penalty: np.ndarray
+    intercept: np.ndarray
+    coefficient: np.ndarray
+    loglik: np.ndarray
 
-    def __post_init__(self) -> None:
-        order = np.argsort(-self.time, kind="stable")
-        falling = -self.time[order]
-        object.__setattr__(self, "_order", order)
-        object.__setattr__(self, "_rank", np.argsort(order))
-        object.__setattr__(self, "_last_tied", np.searchsorted(falling, falling, side="right") - 1)
-        object.__setattr__(self, "_first_tied", np.searchsorted(falling, falling, side="left"))
-        object.__setattr__(self, "_tied", len(np.unique(falling)) < len(falling))
-
-    def _sorted(
-        self, predictor: np.ndarray, weight: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        """Shifted predictor, its risk, the sum over those at risk, and events, latest time first."""
-        shifted = predictor[:, self._order]
-        shifted = shifted - shifted.max(axis=1, keepdims=True)
-        risk = weight[:, self._order, None] * np.exp(shifted)
-        at_risk = np.cumsum(risk, axis=1)
-        if self._tied:
-            at_risk = at_risk[:, self._last_tied]
-        events = (weight * self.event)[:, self._order, None]
-        return shifted, risk, np.maximum(at_risk, 1e-300), events
-
-    def value(self, predictor: np.ndarray, weight: np.ndarray) -> np.ndarray:
-        """Mean negative partial log-likelihood of the rows with weight."""
-        shifted, _, at_risk, events = self._sorted(predictor, weight)
-        terms = events * (np.log(at_risk) - shifted)
-        return terms.sum(axis=1) / weight.sum(axis=1)[:, None]
-
-    def slope(self, predictor: np.ndarray, weight: np.ndarray) -> np.ndarray:
-        """Negative martingale residual over the number of training rows."""
-        return self.value_and_slope(predictor, weight)[1]
-
-    def value_and_slope(
-        self, predictor: np.ndarray, weight: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """`value` and `slope` for the price of one."""
-        shifted, risk, at_risk, events = self._sorted(predictor, weight)
-        rows = weight.sum(axis=1)[:, None]
-        value = (events * (np.log(at_risk) - shifted)).sum(axis=1) / rows
-        jumps = events / at_risk
-        # the hazard up to a subject's time is the sum over everyone whose time is no later
-        hazard = np.cumsum(jumps[:, ::-1], axis=1)[:, ::-1]
-        if self._tied:
-            hazard = hazard[:, self._first_tied]
-        slope = (risk * hazard - events) / rows[:, :, None]
-        return value, slope[:, self._rank]
-
-    def start(self, weight: np.ndarray) -> np.ndarray:
-        """Zeros: a Cox model has no intercept."""
-        return np.zeros(len(weight))
+    def predictor(self, columns: np.ndarray) -> np.ndarray:
+        """Linear predictors (n, L) of rows (n, k)."""
+        used = np.flatnonzero((self.coefficient != 0).any(axis=0))
+        return columns[:, used] @ self.coefficient[:, used].T + self.intercept
 
 
-def strongest_penalty(gradient: np.ndarray, l1_ratio: float = L1_RATIO) -> np.ndarray:
-    """Return the smallest penalty at which no coefficient is left, from null gradients (sets, columns)."""
-    return np.abs(gradient).max(axis=-1) / l1_ratio
-
-
-def fit_paths(
+def fit_elastic_net(
     columns: np.ndarray,
-    weight: np.ndarray,
-    loss: LogisticLoss | CoxLoss,
-    penalties: np.ndarray,
+    outcome: Outcome,
+    penalties: np.ndarray | None = None,
     *,
-    l1_ratio: float = L1_RATIO,
-    tolerance: float = 1e-4,
-    most_steps: int = 2000,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Fit every training set at every penalty by accelerated proximal gradient with restarts.
+    alpha: float = L1_RATIO,
+    penalty_factor: np.ndarray | None = None,
+    standardise: bool = True,
+    count: int = 100,
+    smallest: float | None = None,
+    tolerance: float = 1e-10,
+) -> Path:
+    """Fit a logistic or Cox model with elastic net penalty along a path.
 
-    Minimises, for each set and penalty λ, the mean loss over the training rows
-    plus λ (l1_ratio |β|₁ + (1 − l1_ratio) / 2 |β|²).
+    Minimises the mean negative log-likelihood plus λ Σ f (alpha |β| + (1 − alpha) / 2 β²), as glmnet does.
 
     Parameters
     ----------
-    columns : np.ndarray, shape (sets, n, k)
-        Standardised columns; rows outside a training set may hold anything finite.
-    weight : np.ndarray, shape (sets, n)
-        1 for training rows, 0 for the others.
-    loss : LogisticLoss or CoxLoss
-        What is minimised.
-    penalties : np.ndarray, shape (sets, penalties)
-        λ of each set.
+    columns : np.ndarray, shape (n, k)
+        Predictors, without missing values.
+    outcome : Outcome
+        What is predicted.
+    penalties : np.ndarray, optional
+        λ, any order (the path is returned falling); by default `count` values from the smallest that leaves no
+        penalised coefficient down to `smallest` of it, cut off where the deviance explained no longer rises.
+    alpha : float
+        Share of the penalty that is L1.
+    penalty_factor : np.ndarray, shape (k,), optional
+        Multiplies the penalty of each column, brought to mean 1 as in glmnet; 0 is unpenalised.
+    standardise : bool
+        Penalise coefficients per standard deviation (n in the denominator).
+    smallest : float, optional
+        By default 0.01 with more columns than rows, else 0.0001.
     tolerance : float
-        Largest change of a coefficient in a step at which a fit counts as done.
+        See `coordinate_descent.fit_path`.
 
     Returns
     -------
-    intercept : np.ndarray, shape (sets, penalties)
-    coefficient : np.ndarray, shape (sets, k, penalties)
+    Path
 
     References
     ----------
-    Beck A, Teboulle M. SIAM Journal on Imaging Sciences 2009;2:183-202.
-    O'Donoghue B, Candès E. Foundations of Computational Mathematics 2015;15:715-732 (restart).
+    Simon N, Friedman J, Hastie T, Tibshirani R. Journal of Statistical Software 2011;39(5).
     """
-    sets, _, k = columns.shape
-    lasso = (penalties * l1_ratio)[:, None, :]
-    ridge = (penalties * (1.0 - l1_ratio))[:, None, :]
-    transposed = np.ascontiguousarray(np.swapaxes(columns, 1, 2))
-    share = weight / weight.sum(axis=1)[:, None]
-    gram = (transposed * share[:, None, :]) @ columns
-    curvature = np.linalg.eigvalsh(gram)[:, -1] if k else np.zeros(sets)
-    # logistic: p(1 - p) is at most a quarter. Cox: the expected events of a row have no such
-    # bound, so the step is checked and shortened where it was too long.
-    checked = isinstance(loss, CoxLoss)
-    scale = (np.maximum(curvature, 1.0) * (0.5 if checked else 0.25))[:, None, None] + ridge + 1e-12
+    n, k = columns.shape
+    order = outcome.order()
+    here = outcome.of(order)
+    x = np.ascontiguousarray(columns[order].T, dtype=float)
+    centre = x.mean(axis=1)
+    x -= centre[:, None]
+    spread = np.sqrt((x**2).mean(axis=1))
+    spread = np.where(spread > 1e-12 * (1.0 + np.abs(centre)), spread, np.inf)
+    scale = spread if standardise else np.where(np.isfinite(spread), 1.0, np.inf)
+    x /= scale[:, None]
+    factor = np.ones(k) if penalty_factor is None else np.asarray(penalty_factor, dtype=float)
+    factor = factor * (k / factor.sum())
+    if not outcome.survival:
+        x, factor = np.vstack([x, np.ones(n)]), np.r_[factor, 0.0]
+    event = np.ascontiguousarray(here.event, dtype=float)
+    arguments = (outcome.family, x, event, *here.ends())
+    stop = penalties is None
+    if penalties is None:
+        largest = strongest_penalty(arguments, alpha, factor, tolerance)
+        smallest = (0.01 if n < k else 1e-4) if smallest is None else smallest
+        penalties = largest * np.geomspace(1.0, smallest, count)
+    penalties = np.sort(np.asarray(penalties, dtype=float))[::-1].copy()
+    beta, loglik = _fit_path(
+        *arguments, penalties, alpha, factor, tolerance, stop, np.zeros(len(x))
+    )
+    done = np.isfinite(loglik)
+    slopes = beta[done, :k] / scale
+    intercept = np.zeros(len(slopes)) if outcome.survival else beta[done, k] - slopes @ centre
+    return Path(penalties[done], intercept, slopes, loglik[done])
 
-    beta = np.zeros((sets, k, penalties.shape[1]))
-    intercept = np.repeat(loss.start(weight)[:, None], penalties.shape[1], axis=1)
-    look, look_intercept = beta.copy(), intercept.copy()
-    momentum = np.ones((sets, 1, penalties.shape[1]))
-    predictor_beta = columns @ beta + intercept[:, None, :]
-    predictor = predictor_beta
-    for _ in range(most_steps):
-        if checked:
-            value, slope = loss.value_and_slope(predictor, weight)
+
+def strongest_penalty(
+    arguments: tuple, alpha: float, factor: np.ndarray, tolerance: float = 1e-10
+) -> float:
+    """Return the smallest penalty at which no penalised coefficient is left.
+
+    Parameters
+    ----------
+    arguments : tuple
+        Family, columns (k, n), event, and ends, as `coordinate_descent.fit_path` wants them.
+    """
+    family, x, event, group_end, stratum_end = arguments
+    n = x.shape[1]
+    free = factor == 0
+    predictor = np.zeros(n)
+    if free.any():
+        some = np.ascontiguousarray(x[free])
+        beta, _ = _fit_path(
+            family, some, event, group_end, stratum_end, np.ones(1), alpha, factor[free], tolerance, False, np.zeros(len(some))
+        )  # fmt: skip
+        predictor = beta[0] @ some
+    r, h = np.empty(n), np.empty(n)
+    terms(family, predictor, event, group_end, stratum_end, r, h)
+    gradient = np.abs(x @ r) / n
+    return float((gradient[~free] / factor[~free]).max(initial=0.0) / max(alpha, 1e-3))
+
+
+@dataclass(frozen=True)
+class CrossValidated:
+    """Held-out deviance along a path.
+
+    Attributes
+    ----------
+    penalty : np.ndarray, shape (L,)
+    deviance, error : np.ndarray, shape (L,)
+        Held-out deviance, an event of a Cox model, a subject of a logistic one, and its standard error over folds.
+    """
+
+    penalty: np.ndarray
+    deviance: np.ndarray
+    error: np.ndarray
+
+    @property
+    def best(self) -> int:
+        """Place of the smallest deviance."""
+        return int(np.argmin(self.deviance))
+
+
+def cross_validated(
+    columns: np.ndarray,
+    outcome: Outcome,
+    fold: np.ndarray,
+    *,
+    penalties: np.ndarray | None = None,
+    alpha: float = L1_RATIO,
+    penalty_factor: np.ndarray | None = None,
+    tolerance: float = 1e-10,
+) -> CrossValidated:
+    """Cross-validate a path of penalties, as glmnet does.
+
+    Parameters
+    ----------
+    columns, outcome, penalties, alpha, penalty_factor, tolerance
+        As for `fit_elastic_net`; the path is that of all rows.
+    fold : np.ndarray of int, shape (n,)
+        Fold of each row, from 0.
+
+    Returns
+    -------
+    CrossValidated
+    """
+    shared = {"alpha": alpha, "penalty_factor": penalty_factor, "tolerance": tolerance}
+    if penalties is None:
+        penalties = fit_elastic_net(columns, outcome, **shared).penalty
+    penalties = np.sort(np.asarray(penalties, dtype=float))[::-1]
+    raw, size = [], []
+    for held in np.unique(fold):
+        inside = fold != held
+        path = fit_elastic_net(columns[inside], outcome.of(inside), penalties, **shared)
+        predictor = path.predictor(columns)
+        if outcome.survival:
+            whole, part = outcome.saturated(), outcome.of(inside).saturated()
+            loss = [
+                outcome.loss(eta) + whole - outcome.of(inside).loss(eta[inside]) - part
+                for eta in predictor.T
+            ]
+            size.append(outcome.event[~inside].sum())
         else:
-            slope = loss.slope(predictor, weight)
-        gradient = transposed @ slope + ridge * look
-        moved = look - gradient / scale
-        new = np.sign(moved) * np.maximum(np.abs(moved) - lasso / scale, 0.0)
-        new_intercept = look_intercept
-        if loss.intercept:
-            new_intercept = look_intercept - slope.sum(axis=1) / scale[:, 0, :]
-        predictor_new = columns @ new + new_intercept[:, None, :]
-        if checked:
-            gap = new - look
-            bound = (
-                value
-                + 0.5 * (ridge * look**2).sum(axis=1)
-                + (gradient * gap).sum(axis=1)
-                + 0.5 * (scale * gap**2).sum(axis=1)
-            )
-            reached = loss.value(predictor_new, weight) + 0.5 * (ridge * new**2).sum(axis=1)
-            too_long = (reached > bound + 1e-10)[:, None, :]
-            if too_long.any():
-                scale = np.where(too_long, 2.0 * scale, scale)
-                new = np.where(too_long, look, new)
-                predictor_new = np.where(too_long, predictor, predictor_new)
-        step = new - beta
-        restart = ((look - new) * step).sum(axis=1, keepdims=True) > 0
-        larger = 0.5 * (1.0 + np.sqrt(1.0 + 4.0 * momentum**2))
-        ahead = np.where(restart, 0.0, (momentum - 1.0) / larger)
-        momentum = np.where(restart, 1.0, larger)
-        step_intercept = new_intercept - intercept
-        change = max(
-            float(np.abs(new - look).max(initial=0.0)),
-            float(np.abs(new_intercept - look_intercept).max(initial=0.0)),
-        )
-        beta, intercept = new, new_intercept
-        look = new + ahead * step
-        look_intercept = new_intercept + ahead[:, 0, :] * step_intercept
-        # linear in the coefficients, so the point looked at next needs no product of its own
-        predictor = predictor_new + ahead * (predictor_new - predictor_beta)
-        predictor_beta = predictor_new
-        if change < tolerance and not (checked and too_long.any()):
-            break
-    return intercept, beta
+            loss = [outcome.of(~inside).loss(eta[~inside]) for eta in predictor.T]
+            size.append((~inside).sum())
+        raw.append(2.0 * np.array(loss) / size[-1])
+    deviance = np.average(raw, axis=0, weights=size)
+    spread = np.average((np.array(raw) - deviance) ** 2, axis=0, weights=size)
+    return CrossValidated(penalties, deviance, np.sqrt(spread / (len(size) - 1)))

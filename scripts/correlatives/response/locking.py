@@ -12,25 +12,19 @@ import pandas as pd
 
 from correlatives.cohort import Cohort
 from correlatives.markers import ABOVE, BELOW
+from correlatives.response.baseline import baseline_hazard, horizon
 from correlatives.response.design_matrix import baseline_markers, candidate_predictors, names_of
-from correlatives.response.elastic_net import L1_RATIO, CoxLoss, LogisticLoss
-from correlatives.response.evaluation import (
-    BOTH,
-    CLINICAL,
-    LEAST_EVENTS,
-    MARKERS,
-    known_outcomes,
-)
+from correlatives.response.elastic_net import L1_RATIO, Outcome
+from correlatives.response.evaluation import LEAST_EVENTS, known_outcomes
 from correlatives.response.locked import FORMAT, FORMAT_VERSION, Content, definition
-from correlatives.response.nested_cv import inner_folds, tuned
+from correlatives.response.models import BOTH, CLINICAL, MARKERS
+from correlatives.response.nested_cv import CLINICAL_PENALTY, inner_folds, tuned
 from correlatives.response.preparation import Design, Preparation
 from correlatives.tables.limits import LOG_RATIOS, analysis_values, lowered
 
 #: Sets the folds of the locked model apart from those of the repeats that judge it.
 LOCKED_STREAM = 0x10CED
 
-#: Share of the training subjects still in follow-up at the time for which risks are printed.
-FOLLOWED = 0.5
 
 HOW = {
     "response": (
@@ -133,20 +127,14 @@ def lock(
         )
         refused = {**head, "version": version, "refused": why}
         return Locked(refused, np.array([], dtype=object), np.array([]))
-    design = Design(
-        candidates.names,
-        candidates.value[known],
-        candidates.discrete,
-        candidates.always,
-        candidates.parameters,
-    )
+    design = candidates.of_subjects(known)
     arm = cohort.subjects["arm_code"].to_numpy(dtype=float)[known]
     groups = (2 * np.nan_to_num(arm) + outcome).astype(int)
-    loss = CoxLoss(time, outcome) if survival else LogisticLoss(outcome)
+    target = Outcome(outcome, time if survival else None)
     preparation = Preparation(design)
     rng = np.random.default_rng(np.random.SeedSequence([seed, LOCKED_STREAM]))
     sets = inner_folds(np.ones((1, n), dtype=bool), groups, folds, rng)
-    fit = tuned(preparation, loss, sets)
+    fit = tuned(preparation, target, sets)
     kept = np.flatnonzero((fit.coefficient[0] != 0) & (fit.chosen[0] >= 0))
     # in the design's order, which is that of the tables
     kept = kept[np.argsort(fit.chosen[0][kept], kind="stable")]
@@ -183,6 +171,7 @@ def lock(
         "candidate_parameters": design.parameters,
         "inputs_used": len(inputs),
         "l1_ratio": L1_RATIO,
+        "clinical_penalty": CLINICAL_PENALTY,
         "penalty": float(fit.penalty[0]),
         "inner_folds": folds,
         "seed": int(seed),
@@ -223,22 +212,8 @@ def breslow(
     ----------
     Breslow NE. Journal of the Royal Statistical Society B 1972;34:216-217.
     """
-    months = np.unique(time[event == 1])
-    relative = np.exp(log_hazard)
-    at_risk = np.array([relative[time >= month].sum() for month in months])
-    died = np.array([(event[time == month] == 1).sum() for month in months])
-    return [float(m) for m in months], [float(s) for s in np.exp(-np.cumsum(died / at_risk))]
-
-
-def horizon(time: np.ndarray, milestones: Sequence[float]) -> float:
-    """Return the month for which risks are printed.
-
-    The last milestone that at least half of the training subjects were followed to, event or not; without
-    such a milestone the median time, in whole months where it is one or more.
-    """
-    reached = [m for m in sorted(milestones) if (time >= m).mean() >= FOLLOWED]
-    median = float(np.median(time))
-    return float(reached[-1]) if reached else float(math.floor(median)) if median >= 1 else median
+    months, hazard = baseline_hazard(time, event, log_hazard)
+    return [float(m) for m in months], [float(s) for s in np.exp(-hazard)]
 
 
 def _terms(

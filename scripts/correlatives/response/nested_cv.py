@@ -1,4 +1,4 @@
-"""Repeated nested cross-validation of penalised models.
+"""Repeated nested cross-validation of penalised models and a tree ensemble.
 
 An outer loop judges, an inner loop tunes. Imputation, scaling, selection and the penalty are learnt
 anew from every training set. A repeat depends on the seed and its own number only, so repeats may be
@@ -12,39 +12,26 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from correlatives.response.elastic_net import (
-    CoxLoss,
-    LogisticLoss,
-    fit_paths,
-    strongest_penalty,
-)
-from correlatives.response.preparation import Design, Preparation
+from correlatives.response.baseline import baseline_hazard, survival_at
+from correlatives.response.coordinate_descent import fit_path, held_out_losses
+from correlatives.response.elastic_net import L1_RATIO, Outcome, strongest_penalty
+from correlatives.response.forest import grown
+from correlatives.response.models import ELASTIC_NET, FOREST, Model
+from correlatives.response.preparation import Learnt, Preparation
 
 #: Penalties tried, as shares of the smallest one that leaves no coefficient in the training set.
-PENALTIES = np.geomspace(0.95, 0.05, 10)
+PENALTIES = np.geomspace(0.95, 0.025, 15)
 
+#: Penalty of a clinical column beside biomarkers, as a share of a biomarker's: with one penalty for all, thousands of
+#: biomarkers that know nothing drown a few clinical factors that do (Boulesteix et al., Computational and Mathematical
+#: Methods in Medicine 2017:7691937). See docs/response_calibration.md for what it changes.
+CLINICAL_PENALTY = 0.25
 
-@dataclass(frozen=True)
-class Repeat:
-    """Out-of-fold predictions of one repeat.
+#: Penalties tried before it is asked whether smaller ones are worth it.
+TRIED = 3
 
-    Attributes
-    ----------
-    fold : np.ndarray of int, shape (n,)
-        Fold in which the subject was held out.
-    predictor : dict of str to np.ndarray, shape (n,)
-        Model -> linear predictor of each subject while held out: log odds, or log hazard relative
-        to the mean training subject.
-    size : dict of str to np.ndarray, shape (folds,)
-        Model -> number of predictors with a coefficient in each outer fold.
-    training : np.ndarray of bool, shape (folds, n)
-        Training rows of each outer fold.
-    """
-
-    fold: np.ndarray
-    predictor: dict[str, np.ndarray]
-    size: dict[str, np.ndarray]
-    training: np.ndarray
+#: Precision of a fit; see `coordinate_descent.fit_path`.
+TOLERANCE = 1e-8
 
 
 def deal(groups: np.ndarray, folds: int, rng: np.random.Generator) -> np.ndarray:
@@ -73,54 +60,6 @@ def deal(groups: np.ndarray, folds: int, rng: np.random.Generator) -> np.ndarray
         fold[members] = (dealt + np.arange(len(members))) % folds
         dealt += len(members)
     return fold
-
-
-def _null_residual(loss: LogisticLoss | CoxLoss, weight: np.ndarray) -> np.ndarray:
-    """Residual of the model without predictors, per training row."""
-    n = weight.shape[1]
-    start = np.repeat(loss.start(weight)[:, None, None], n, axis=1)
-    return -loss.slope(start, weight)[:, :, 0]
-
-
-def resample(
-    designs: dict[str, Preparation],
-    loss: LogisticLoss | CoxLoss,
-    groups: np.ndarray,
-    *,
-    seed: int,
-    repeat: int,
-    folds: int = 5,
-) -> Repeat:
-    """Run one repeat of nested cross-validation for every model on the same folds.
-
-    Parameters
-    ----------
-    designs : dict of str to Preparation
-        Model -> its candidate predictors.
-    loss : LogisticLoss or CoxLoss
-        The outcome.
-    groups : np.ndarray of int, shape (n,)
-        Folds are balanced over these groups (arm × outcome).
-    seed, repeat : int
-        Seed of the analysis and 0-based number of the repeat.
-    folds : int
-        Outer folds, and inner folds of every outer training set.
-
-    Returns
-    -------
-    Repeat
-        Predictions of each subject by models that never saw it.
-    """
-    rng = np.random.default_rng(np.random.SeedSequence([seed, repeat]))
-    fold = deal(groups, folds, rng)
-    sets = inner_folds(np.stack([fold != f for f in range(folds)]), groups, folds, rng)
-    fits = {model: tuned(preparation, loss, sets) for model, preparation in designs.items()}
-    return Repeat(
-        fold,
-        {model: fit.linear[fold, np.arange(len(groups))] for model, fit in fits.items()},
-        {model: (fit.coefficient != 0).sum(axis=1) for model, fit in fits.items()},
-        sets.training,
-    )
 
 
 @dataclass(frozen=True)
@@ -166,9 +105,9 @@ class Tuned:
     intercept : np.ndarray, shape (sets,)
         0 in a Cox model.
     coefficient : np.ndarray, shape (sets, k)
-        Of the standardised columns.
+        Of the standardised columns; k is the largest number chosen in any set.
     chosen : np.ndarray of int, shape (sets, k)
-        Which columns of the design these are, -1 for one without information.
+        Which columns of the design these are, -1 where a set has fewer.
     penalty : np.ndarray, shape (sets,)
     """
 
@@ -179,81 +118,262 @@ class Tuned:
     penalty: np.ndarray
 
 
-def tuned(preparation: Preparation, loss: LogisticLoss | CoxLoss, sets: TrainingSets) -> Tuned:
+def learn_all(preparation: Preparation, outcome: Outcome, rows: np.ndarray) -> list[Learnt]:
+    """Learn from every training set (sets, n)."""
+    learnt = []
+    for training in rows:
+        residual = np.zeros(len(training))
+        residual[training] = outcome.of(training).null_residual()
+        learnt.append(preparation.learn(training, residual))
+    return learnt
+
+
+def tuned(
+    preparation: Preparation,
+    outcome: Outcome,
+    sets: TrainingSets,
+    *,
+    members: np.ndarray | None = None,
+    learnt: Sequence[Learnt] | None = None,
+) -> Tuned:
     """Learn imputation, scaling, selection, penalty and coefficients from each training set.
 
     Parameters
     ----------
     preparation : Preparation
         Candidate predictors.
-    loss : LogisticLoss or CoxLoss
-        The outcome.
+    outcome : Outcome
+        What is predicted.
     sets : TrainingSets
+    members : np.ndarray of bool, shape (p,), optional
+        Candidates of this model; by default all columns of the design.
+    learnt : sequence of Learnt, optional
+        Of ``sets.training`` and then ``sets.inner``, where several models share them.
 
     Returns
     -------
     Tuned
+
+    Notes
+    -----
+    The penalty is that with the smallest held-out loss; see `coordinate_descent.held_out_losses`.
     """
-    count = len(sets.training)
+    count, n = sets.training.shape
     folds = len(sets.inner) // count
-    rows = np.concatenate([sets.training, sets.inner])
-    weight = rows.astype(float)
-    residual = _null_residual(loss, weight)
-    columns, chosen = preparation.columns(rows, residual)
-    null_gradient = np.einsum("snk,sn->sk", columns, residual, optimize=True)
-    strongest = strongest_penalty(null_gradient[:count])
-    path = np.maximum(strongest, 1e-8)[:, None] * PENALTIES
-    penalties = np.concatenate([path, np.repeat(path, folds, axis=0)])
-    intercept, beta = fit_paths(columns, weight, loss, penalties)
-    linear = columns @ beta + intercept[:, None, :]
-    held = _held_out_loss(loss, linear[count:], sets.inner, sets.validation, folds)
-    best = np.argmin(held, axis=1)
-    which = np.arange(count)
+    if learnt is None:
+        learnt = learn_all(preparation, outcome, np.concatenate([sets.training, sets.inner]))
+    order = outcome.order()
+    linear, intercepts, penalty = np.empty((count, n)), np.zeros(count), np.empty(count)
+    coefficients, chosen = [], []
+    for s in range(count):
+        rows = order[sets.training[s][order]]
+        fit = _Fit(preparation, outcome, learnt[s], members, rows, sets.training[s])
+        path = fit.penalties()
+        inner = [
+            _Fit(preparation, outcome, learnt[count + i], members, rows, sets.inner[i])
+            for i in range(s * folds, (s + 1) * folds)
+        ]
+        best = _best_penalty(inner, path)
+        used = fit.along(path[: best + 1])[best]
+        everyone = preparation.filled(learnt[s], fit.chosen, np.arange(n))
+        if not outcome.survival:
+            intercepts[s], used = used[-1], used[:-1]
+        linear[s] = used @ everyone + intercepts[s]
+        penalty[s] = path[best]
+        coefficients.append(used)
+        chosen.append(fit.chosen)
+    width = max(map(len, chosen), default=0)
     return Tuned(
-        linear[which, :, best],
-        intercept[which, best],
-        beta[which, :, best],
-        chosen[:count],
-        path[which, best],
+        linear,
+        intercepts,
+        np.stack([np.pad(b, (0, width - len(b))) for b in coefficients]),
+        np.stack([np.pad(c, (0, width - len(c)), constant_values=-1) for c in chosen]),
+        penalty,
     )
 
 
-def _held_out_loss(
-    loss: LogisticLoss | CoxLoss,
-    linear: np.ndarray,
-    training: np.ndarray,
-    validation: np.ndarray,
-    folds: int,
-) -> np.ndarray:
-    """Held-out loss of each outer fold and penalty, summed over its inner folds.
+def _best_penalty(inner: Sequence[_Fit], path: np.ndarray) -> int:
+    """Return which penalty has the smallest held-out loss.
 
-    Cox: the partial likelihood of everyone less that of the training rows (Verweij & van
-    Houwelingen, Statistics in Medicine 1993;12:2305-2314), since the held-out rows alone have hardly
-    a risk set.
+    Penalties are tried a few at a time, and no smaller ones where all of the last few were worse than the best: they
+    would only fit noise more closely, and cost the most.
     """
-    if isinstance(loss, CoxLoss):
-        both = (training | validation).astype(float)
-        inside = training.astype(float)
-        held = loss.value(linear, both) * both.sum(axis=1)[:, None]
-        held -= loss.value(linear, inside) * inside.sum(axis=1)[:, None]
-    else:
-        outside = validation.astype(float)
-        held = loss.value(linear, outside) * outside.sum(axis=1)[:, None]
-    return held.reshape(-1, folds, held.shape[1]).sum(axis=1)
+    held = np.full(len(path), np.inf)
+    for first in range(0, len(path), TRIED):
+        some = slice(first, first + TRIED)
+        held[some] = sum(fit.held_out(fit.along(path[some])) for fit in inner)
+        best = int(np.argmin(held))
+        if best < first:
+            break
+    return best
 
 
-def repeats_of(
-    designs: dict[str, Design],
-    loss: LogisticLoss | CoxLoss,
+class _Fit:
+    """Fits of one training set along a path of penalties."""
+
+    def __init__(
+        self,
+        preparation: Preparation,
+        outcome: Outcome,
+        learnt: Learnt,
+        members: np.ndarray | None,
+        rows: np.ndarray,
+        training: np.ndarray,
+    ) -> None:
+        self.chosen = preparation.choose(learnt, members)
+        self._inside = training[rows]
+        columns = preparation.filled(learnt, self.chosen, rows)
+        if not outcome.survival:
+            columns = np.vstack([columns, np.ones(len(rows))])
+        here = outcome.of(rows)
+        self._everyone = self._arguments = (outcome.family, columns, here.event, *here.ends())
+        if not self._inside.all():
+            inner = here.of(self._inside)
+            self._arguments = (
+                outcome.family, np.compress(self._inside, columns, axis=1), inner.event, *inner.ends()
+            )  # fmt: skip
+        clinical = preparation.design.always[self.chosen]
+        self._factor = np.ones(len(columns))
+        if not clinical.all():
+            self._factor[: len(clinical)][clinical] = CLINICAL_PENALTY
+        if not outcome.survival:
+            self._factor[-1] = 0.0
+        self._start = np.zeros(len(columns))
+
+    def penalties(self) -> np.ndarray:
+        """Return the penalties to try."""
+        largest = strongest_penalty(self._arguments, L1_RATIO, self._factor)
+        return max(largest, 1e-8) * PENALTIES
+
+    def along(self, penalties: np.ndarray) -> np.ndarray:
+        """Return coefficients (L, k), for a response with the intercept as the last; goes on from the last call."""
+        if not len(self._factor):
+            return np.zeros((len(penalties), 0))
+        beta, loglik = fit_path(
+            *self._arguments, penalties, L1_RATIO, self._factor, TOLERANCE, False, self._start
+        )
+        if not np.isfinite(loglik).all():
+            raise ArithmeticError("a penalised model did not come to an end")
+        self._start = beta[-1]
+        return beta
+
+    def held_out(self, beta: np.ndarray) -> np.ndarray:
+        """Return the held-out loss (L,) of the rows outside the training set."""
+        return held_out_losses(*self._everyone, self._inside, beta)
+
+
+@dataclass(frozen=True)
+class Repeat:
+    """Out-of-fold predictions of one repeat.
+
+    Attributes
+    ----------
+    fold : np.ndarray of int, shape (n,)
+        Fold in which the subject was held out, from 0.
+    predictor : dict of str to np.ndarray, shape (n,)
+        Model -> predictor of each subject while held out: log odds, or log hazard relative
+        to the mean training subject; see `forest.grown` for forests.
+    probability : dict of str to np.ndarray, shape (n,)
+        Model -> probability of the response, or of the event until the horizon.
+    coefficients : list of tuple
+        Of penalised models: name, fold, column of the design, coefficient per standard deviation.
+    """
+
+    fold: np.ndarray
+    predictor: dict[str, np.ndarray]
+    probability: dict[str, np.ndarray]
+    coefficients: list[tuple[str, int, int, float]]
+
+
+def resample(
+    preparation: Preparation,
+    models: Sequence[Model],
+    outcome: Outcome,
     groups: np.ndarray,
     *,
-    seed: int,
-    numbers: Sequence[int],
+    seed: Sequence[int],
     folds: int = 5,
-) -> list[Repeat]:
-    """Run some repeats; see `resample`."""
-    prepared = {model: Preparation(design) for model, design in designs.items()}
-    return [
-        resample(prepared, loss, groups, seed=seed, repeat=number, folds=folds)
-        for number in numbers
-    ]
+    months: float = float("nan"),
+) -> Repeat:
+    """Run one repeat of nested cross-validation for every model on the same folds.
+
+    Parameters
+    ----------
+    preparation : Preparation
+        Candidate predictors.
+    models : sequence of Model
+        Models to judge.
+    outcome : Outcome
+        What is predicted.
+    groups : np.ndarray of int, shape (n,)
+        Folds are balanced over these groups (arm × outcome).
+    seed : sequence of int
+        Of this repeat.
+    folds : int
+        Outer folds, and inner folds of every outer training set.
+    months : float
+        Until when risks of an event are predicted.
+
+    Returns
+    -------
+    Repeat
+        Predictions of each subject by models that never saw it.
+    """
+    rng = np.random.default_rng(np.random.SeedSequence(list(seed)))
+    fold = deal(groups, folds, rng)
+    sets = inner_folds(np.stack([fold != f for f in range(folds)]), groups, folds, rng)
+    seeds = rng.integers(2**31, size=folds)
+    tuning = any(model.learner == ELASTIC_NET for model in models)
+    rows = np.concatenate([sets.training, sets.inner]) if tuning else sets.training
+    learnt = learn_all(preparation, outcome, rows)
+    everyone = np.arange(len(groups))
+    predictor, probability, coefficients = {}, {}, []
+    for model in models:
+        if model.learner == FOREST:
+            pair = np.empty((2, len(groups)))
+            for f in range(folds):
+                chosen = preparation.choose(learnt[f], model.members)
+                inside, held = np.flatnonzero(fold != f), np.flatnonzero(fold == f)
+                pair[:, held] = grown(
+                    preparation.filled(learnt[f], chosen, inside).T,
+                    outcome.of(inside),
+                    preparation.filled(learnt[f], chosen, held).T,
+                    months,
+                    int(seeds[f]),
+                )
+            predictor[model.name], probability[model.name] = pair
+            continue
+        fits = tuned(preparation, outcome, sets, members=model.members, learnt=learnt)
+        own = fits.linear[fold, everyone]
+        predictor[model.name] = own
+        if outcome.survival:
+            risk = np.empty(len(groups))
+            for f in range(folds):
+                inside, held = fold != f, fold == f
+                baseline = baseline_hazard(
+                    outcome.time[inside], outcome.event[inside], fits.linear[f][inside]
+                )
+                risk[held] = 1.0 - survival_at(months, baseline, own[held])
+            probability[model.name] = risk
+        else:
+            probability[model.name] = 0.5 * (1.0 + np.tanh(0.5 * own))
+        for f in range(folds):
+            for place in np.flatnonzero(fits.coefficient[f]):
+                coefficients.append(
+                    (
+                        model.name,
+                        f,
+                        int(fits.chosen[f, place]),
+                        float(fits.coefficient[f, place]),
+                    )
+                )
+    return Repeat(fold, predictor, probability, coefficients)
+
+
+def permuted_within(groups: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Return the rows in an order that permutes them within groups."""
+    order = np.arange(len(groups))
+    for group in np.unique(groups):
+        members = np.flatnonzero(groups == group)
+        order[members] = rng.permutation(members)
+    return order

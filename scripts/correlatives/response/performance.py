@@ -1,9 +1,8 @@
-"""How good out-of-fold predictions are, with intervals.
+"""How good predictions are: pairs, weights and metrics, and intervals of a model that is fixed.
 
-Discrimination compares two subjects only where one model predicted both, that is where they were held
-out together: pooling folds would compare models, and a model that knows nothing would score below one half.
-Intervals resample subjects (with all their out-of-fold predictions), within arm × outcome. They hold the fitted
-models fixed, and so leave out what refitting on other subjects would add: read them as the least uncertainty.
+Discrimination compares two subjects only where one model predicted both. The intervals here resample subjects and hold the
+model fixed, which is right for a model that was fitted on other subjects. For out-of-fold predictions, whose models
+would change with the subjects, see `correlatives.response.blocks`.
 """
 
 from __future__ import annotations
@@ -61,6 +60,21 @@ def response_pairs(outcome: np.ndarray) -> np.ndarray:
     return np.outer(outcome == 1, outcome == 0).astype(float)
 
 
+def uncensored(time: np.ndarray, event: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the Kaplan–Meier estimate of being uncensored just before, and at, each subject's time.
+
+    An event at a censoring time precedes it.
+    """
+    distinct, position = np.unique(time, return_inverse=True)
+    at_risk = np.cumsum(np.bincount(position, minlength=len(distinct))[::-1])[::-1]
+    events = np.bincount(position, weights=event, minlength=len(distinct))
+    censored = np.bincount(position, weights=1 - event, minlength=len(distinct))
+    left = np.maximum(at_risk - events, 1)
+    after = np.cumprod(1.0 - censored / left)
+    before = np.r_[1.0, after[:-1]]
+    return before[position], after[position]
+
+
 def survival_pairs(time: np.ndarray, event: np.ndarray, horizon: float | None = None) -> np.ndarray:
     """Weights (n, n) of the pairs of Uno's C-index.
 
@@ -79,21 +93,49 @@ def survival_pairs(time: np.ndarray, event: np.ndarray, horizon: float | None = 
     Uno H et al. Statistics in Medicine 2011;30:1105-1117.
     """
     horizon = float(time[event == 1].max()) if horizon is None else horizon
-    # Kaplan–Meier of the censoring time; an event at a censoring time precedes it
-    distinct, position = np.unique(time, return_inverse=True)
-    at_risk = (time[None, :] >= distinct[:, None]).sum(axis=1)
-    events = np.bincount(position, weights=event, minlength=len(distinct))
-    censored = np.bincount(position, weights=1 - event, minlength=len(distinct))
-    left = np.maximum(at_risk - events, 1)
-    uncensored = np.cumprod(1.0 - censored / left)[position]
+    _, free = uncensored(time, event)
     before = (time[:, None] < time[None, :]) | (
         (time[:, None] == time[None, :]) & (event[None, :] == 0)
     )
-    counted = (event == 1) & (time < horizon) & (uncensored > 0)
-    weight = np.where(counted, 1.0 / np.where(uncensored > 0, uncensored, 1.0) ** 2, 0.0)
+    counted = (event == 1) & (time < horizon) & (free > 0)
+    weight = np.where(counted, 1.0 / np.where(free > 0, free, 1.0) ** 2, 0.0)
     pairs = before * weight[:, None]
     np.fill_diagonal(pairs, 0.0)
     return pairs
+
+
+def horizon_weights(time: np.ndarray, event: np.ndarray, months: float) -> np.ndarray:
+    """Weights (n,) of subjects whose status at a time is known, by the inverse probability to be uncensored.
+
+    0 for those censored before; the others stand for them.
+
+    References
+    ----------
+    Graf E et al. Statistics in Medicine 1999;18:2529-2545.
+    """
+    before, _ = uncensored(time, event)
+    earlier = time <= months
+    # probability to be uncensored at the time asked for
+    distinct = np.unique(time[earlier])
+    at_horizon = uncensored(time, event)[1][time == distinct[-1]][0] if len(distinct) else 1.0
+    weight = np.zeros(len(time))
+    had = earlier & (event == 1)
+    weight[had] = 1.0 / before[had]
+    if at_horizon > 0:
+        weight[~earlier] = 1.0 / at_horizon
+    return weight
+
+
+def horizon_pairs(time: np.ndarray, event: np.ndarray, months: float) -> np.ndarray:
+    """Weights (n, n) of the pairs of a cumulative/dynamic AUC at a time: an event by then, and none.
+
+    References
+    ----------
+    Uno H et al. JASA 2007;102:527-537. Blanche P et al. Biometrical Journal 2013;55:687-704.
+    """
+    weight = horizon_weights(time, event, months)
+    had = (time <= months) & (event == 1)
+    return np.outer(weight * had, weight * (time > months))
 
 
 def concordance_parts(
@@ -180,19 +222,25 @@ def calibration(
         Why the slope is missing, else empty.
     """
     samples = np.vstack([np.ones(len(outcome)), counts])
-    intercepts = _weighted_logistic(outcome, log_odds, samples, slope=False)[:, 0]
+    intercepts = recalibrated(outcome, log_odds, samples, slope=False)[:, 0]
     intercept = percentile(intercepts[0], intercepts[1:])
     nothing = Interval(float("nan"), float("nan"), float("nan"))
     if log_odds.std() < LEAST_SPREAD:
         return intercept, nothing, "no calibration slope: the predictions hardly differ"
-    slopes = _weighted_logistic(outcome, log_odds, samples, slope=True)[:, 1]
+    slopes = recalibrated(outcome, log_odds, samples, slope=True)[:, 1]
     return intercept, percentile(slopes[0], slopes[1:]), ""
 
 
-def _weighted_logistic(
+def recalibrated(
     outcome: np.ndarray, log_odds: np.ndarray, weights: np.ndarray, *, slope: bool
 ) -> np.ndarray:
-    """Fit outcome ~ 1 + log_odds (or 1 + offset) under each row of weights, by Newton's method."""
+    """Fit outcome ~ 1 + log_odds (or 1 + offset) under each row of weights, by Newton's method.
+
+    Returns
+    -------
+    np.ndarray, shape (rows of weights, 2)
+        Intercept, and slope (or 1); NaN where there is no finite maximum.
+    """
     beta = np.zeros((len(weights), 2))
     beta[:, 1] = 0.0 if slope else 1.0
     done = np.zeros(len(weights), dtype=bool)
@@ -220,3 +268,48 @@ def _weighted_logistic(
             break
     beta[~done] = np.nan
     return beta
+
+
+def logit(probability: np.ndarray) -> np.ndarray:
+    """Log odds; probabilities of 0 and 1 are taken for one in a thousand from there."""
+    clipped = np.clip(probability, 1e-3, 1.0 - 1e-3)
+    return np.log(clipped / (1.0 - clipped))
+
+
+def net_benefit(
+    outcome: np.ndarray,
+    probability: np.ndarray,
+    thresholds: np.ndarray,
+    weight: np.ndarray | None = None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Net benefit of acting on those whose predicted risk reaches a threshold, and of acting on all.
+
+    True positives less false positives times the odds of the threshold, a subject; acting on nobody has 0.
+
+    Parameters
+    ----------
+    outcome : np.ndarray, shape (n,)
+        0 or 1: what the prediction is of.
+    probability : np.ndarray, shape (repeats, n)
+        Out-of-fold predictions, pooled over folds and averaged over repeats.
+    thresholds : np.ndarray, shape (t,)
+        Between 0 and 1.
+    weight : np.ndarray, shape (n,), optional
+        `horizon_weights` of a time to event.
+
+    Returns
+    -------
+    model, everyone : np.ndarray, shape (t,)
+
+    References
+    ----------
+    Vickers AJ, Elkin EB. Medical Decision Making 2006;26:565-574.
+    """
+    weight = np.ones(len(outcome)) if weight is None else weight
+    n = len(outcome)
+    odds = thresholds / (1.0 - thresholds)
+    had, had_not = weight * outcome, weight * (1.0 - outcome)
+    acted = probability[:, None, :] >= thresholds[None, :, None]
+    true = (acted * had).sum(axis=2).mean(axis=0) / n
+    false = (acted * had_not).sum(axis=2).mean(axis=0) / n
+    return true - odds * false, had.sum() / n - odds * had_not.sum() / n

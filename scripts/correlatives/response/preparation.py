@@ -6,11 +6,13 @@ of a held-out subject reaches the model that predicts it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
-#: Markers kept for the elastic net: those with the largest univariate score in the training set.
+from correlatives.response.training_sets import fill, learn
+
+#: Markers kept for a model: those with the largest univariate score in the training set.
 SELECTED = 100
 
 #: A column in which fewer than this share of the training subjects differ from the rest says nothing.
@@ -33,6 +35,8 @@ class Design:
         Columns that no selection drops (clinical).
     parameters : int
         Candidate parameters, indicators of missing values not counted.
+    domains : dict of str to np.ndarray of bool, shape (p,)
+        Domain of the specimen (blood, tissue) -> its columns, indicators included.
     """
 
     names: list[str]
@@ -40,17 +44,43 @@ class Design:
     discrete: np.ndarray
     always: np.ndarray
     parameters: int
+    domains: dict[str, np.ndarray] = field(default_factory=dict)
 
-    def only(self, keep: np.ndarray, parameters: int) -> Design:
-        """Return the columns that a mask keeps."""
-        names = [name for name, kept in zip(self.names, keep, strict=True) if kept]
+    def of_subjects(self, rows: np.ndarray) -> Design:
+        """Return the same columns of some subjects."""
         return Design(
-            names, self.value[:, keep], self.discrete[keep], self.always[keep], parameters
+            self.names, self.value[rows], self.discrete, self.always, self.parameters, self.domains
+        )
+
+    def parameters_of(self, members: np.ndarray) -> int:
+        """Count the candidate parameters among some columns, indicators of missing values left out."""
+        return sum(
+            kept and not name.startswith("missing:")
+            for name, kept in zip(self.names, members, strict=True)
         )
 
 
+@dataclass(frozen=True)
+class Learnt:
+    """What a training set says of every column of a design.
+
+    Attributes
+    ----------
+    median, centre, scale : np.ndarray, shape (p,)
+        A missing value becomes `median` (discrete columns: the lower of two middle values), a value x becomes
+        (x − centre) / scale; scale is 0 where the column has no information.
+    strength : np.ndarray, shape (p,)
+        Size of the univariate score, -1 where the column has no information.
+    """
+
+    median: np.ndarray
+    centre: np.ndarray
+    scale: np.ndarray
+    strength: np.ndarray
+
+
 class Preparation:
-    """Imputes, scales and selects columns, for many training sets at once.
+    """Imputes, scales and selects columns.
 
     Parameters
     ----------
@@ -58,107 +88,82 @@ class Preparation:
         Candidate predictors.
     selected : int
         Columns kept besides those that always stay.
-
-    Notes
-    -----
-    Columns are centred and scaled once over all subjects for numerical accuracy only: every training
-    set standardises them again, which undoes any such shift and scale exactly.
     """
 
     def __init__(self, design: Design, *, selected: int = SELECTED) -> None:
-        value = design.value
-        known = np.isfinite(value)
-        filled = np.where(known, value, 0.0)
-        count = np.maximum(known.sum(axis=0), 1)
-        centre = filled.sum(axis=0) / count
-        spread = np.sqrt((np.where(known, value - centre, 0.0) ** 2).sum(axis=0) / count)
-        self._spread = np.where(spread > 1e-12 * (1.0 + np.abs(centre)), spread, 0.0)
-        divisor = np.where(self._spread > 0, self._spread, 1.0)
-        self._given, self._centre, self._divisor = value, centre, divisor
-        self._value = np.where(known, (filled - centre) / divisor, 0.0)
-        self._square = self._value**2
-        self._known = known.astype(float)
-        sortable = np.where(known, self._value, np.inf)
-        self._order = np.argsort(sortable, axis=0, kind="stable")
-        self._sorted = np.take_along_axis(self._value, self._order, axis=0)
-        self._known_sorted = np.take_along_axis(known, self._order, axis=0)
-        self._two_valued = np.array(
-            [len(np.unique(value[known[:, j], j])) <= 2 for j in range(value.shape[1])], dtype=bool
-        )
-        self._lowest = np.where(known.any(axis=0), self._sorted[0] if len(value) else 0.0, 0.0)
-        self._discrete = design.discrete
-        self._always = design.always
-        self.width = min(
-            int(design.always.sum()) + selected,
-            value.shape[1],
-        )
+        value = np.ascontiguousarray(design.value.T, dtype=float)
+        self.design = design
+        self.selected = selected
+        self._value = value
+        # NaN sorts last, so that a column's known values come first
+        self._order = np.argsort(value, axis=1, kind="stable").astype(np.int32)
+        ordered = np.take_along_axis(value, self._order, axis=1)
+        known = np.isfinite(value).sum(axis=1)
+        self._complete = known == value.shape[1]
+        self._lowest, self._gap = np.zeros(len(value)), np.zeros(len(value))
+        for j in range(len(value)):
+            inside = ordered[j, : known[j]]
+            if len(inside):
+                steps = np.count_nonzero(np.diff(inside))
+                self._lowest[j] = inside[0]
+                self._gap[j] = inside[-1] - inside[0] if steps == 1 else 0.0
 
-    def _medians(self, training: np.ndarray) -> np.ndarray:
-        """Median of the known training values of each column; discrete columns: the lower of two."""
-        inside = training[self._order] & self._known_sorted
-        rank = np.cumsum(inside, axis=0, dtype=np.int32)
-        total = rank[-1]
-        lower = np.argmax(rank >= np.maximum((total + 1) // 2, 1), axis=0)
-        upper = np.argmax(rank >= np.maximum(total // 2 + 1, 1), axis=0)
-        column = np.arange(rank.shape[1])
-        low, high = self._sorted[lower, column], self._sorted[upper, column]
-        median = np.where(self._discrete, low, 0.5 * (low + high))
-        return np.where(total > 0, median, 0.0)
+    @property
+    def columns(self) -> int:
+        """Number of candidate columns."""
+        return len(self._value)
 
-    def columns(self, training: np.ndarray, residual: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Standardised columns chosen from each training set.
+    def learn(
+        self, training: np.ndarray, residual: np.ndarray, *, everywhere: bool = False
+    ) -> Learnt:
+        """Learn from one training set.
 
         Parameters
         ----------
-        training : np.ndarray of bool, shape (sets, n)
+        training : np.ndarray of bool, shape (n,)
             Rows from which to learn.
-        residual : np.ndarray, shape (sets, n)
+        residual : np.ndarray, shape (n,)
             Residual of the model without predictors, zero outside the training rows: the outcome as
             the univariate selection sees it.
-
-        Returns
-        -------
-        columns : np.ndarray, shape (sets, n, width)
-            Zero where a column has no information in the training set.
-        chosen : np.ndarray of int, shape (sets, width)
-            Which columns of the design, -1 for those without information.
+        everywhere : bool
+            Medians of columns too in which no subject of the design misses a value; else 0 stands there.
         """
-        sets, n = training.shape
-        weight = training.astype(float)
-        rows = weight.sum(axis=1)[:, None]
-        median = np.stack([self._medians(mask) for mask in training])
-        known = weight @ self._known
-        mean = (weight @ self._value + (rows - known) * median) / rows
-        square = (weight @ self._square + (rows - known) * median**2) / rows
-        variance = np.maximum(square - mean**2, 0.0)
-        score = residual @ self._value + (residual @ (1.0 - self._known)) * median
-        informative = (self._spread > 0) & (variance > 1e-8)
-        # a two-valued column on its own scale is lowest or lowest + gap: the mean gives the share
-        gap = np.where(self._two_valued, self._sorted_highest() - self._lowest, 1.0)
-        share = (mean - self._lowest) / np.where(gap > 0, gap, 1.0)
-        rare = self._two_valued & (np.minimum(share, 1.0 - share) < LEAST_SHARE)
-        informative &= ~rare | (self._always & (variance > 1e-8))
-        strength = np.where(
-            informative,
-            np.abs(score - residual.sum(axis=1)[:, None] * mean)
-            / np.sqrt(np.where(variance > 0, variance, 1.0)),
-            -1.0,
+        needless = self._complete & (not everywhere)
+        median, centre, scale, score = learn(
+            self._value, self._order, training, residual, self.design.discrete, needless
         )
-        strength = np.where(informative & self._always, np.inf, strength)
-        chosen = np.argsort(-strength, axis=1, kind="stable")[:, : self.width]
-        columns = np.empty((sets, n, self.width))
-        for s in range(sets):
-            pick = chosen[s]
-            imputed = np.where(self._known[:, pick] > 0, self._value[:, pick], median[s, pick])
-            spread = np.sqrt(np.where(informative[s, pick], variance[s, pick], 1.0))
-            columns[s] = np.where(informative[s, pick], (imputed - mean[s, pick]) / spread, 0.0)
-        chosen = np.where(np.take_along_axis(informative, chosen, axis=1), chosen, -1)
-        return columns, chosen
+        # rounding leaves a constant column a spread of about 1e-16 of its size
+        informative = scale > 1e-12 * (1.0 + np.abs(centre))
+        two_valued = self._gap > 0
+        share = (centre - self._lowest) / np.where(two_valued, self._gap, 1.0)
+        rare = two_valued & (np.minimum(share, 1.0 - share) < LEAST_SHARE)
+        informative &= ~rare | self.design.always
+        strength = np.where(informative, np.abs(score) / np.where(informative, scale, 1.0), -1.0)
+        return Learnt(median, centre, np.where(informative, scale, 0.0), strength)
+
+    def choose(self, learnt: Learnt, members: np.ndarray | None = None) -> np.ndarray:
+        """Return the columns kept, those that always stay first, then by falling strength.
+
+        Parameters
+        ----------
+        learnt : Learnt
+        members : np.ndarray of bool, shape (p,), optional
+            Columns from which to choose; by default all.
+        """
+        candidates = np.flatnonzero((learnt.scale > 0) & (True if members is None else members))
+        stays = self.design.always[candidates]
+        rest = candidates[~stays]
+        order = np.argsort(-learnt.strength[rest], kind="stable")[: self.selected]
+        return np.concatenate([candidates[stays], rest[order]])
+
+    def filled(self, learnt: Learnt, chosen: np.ndarray, rows: np.ndarray) -> np.ndarray:
+        """Return imputed and standardised columns (k, rows) of some subjects."""
+        return fill(self._value, learnt.median, learnt.centre, learnt.scale, chosen, rows)
 
     def constants(
         self, training: np.ndarray, chosen: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Return what `columns` does to some columns under one training set, on the design's own scale.
+        """Return what is done to some columns under one training set.
 
         Parameters
         ----------
@@ -171,20 +176,5 @@ class Preparation:
         imputed, centre, scale : np.ndarray, shape (k,)
             A missing value becomes `imputed`; a value x becomes (x - centre) / scale.
         """
-        rows = training.astype(float)
-        known = self._known[:, chosen] * rows[:, None]
-        median = self._medians(training)[chosen]
-        filled = np.where(known > 0, self._value[:, chosen], median)[training]
-        imputed = median * self._divisor[chosen] + self._centre[chosen]
-        for place, column in enumerate(chosen):
-            # a value that occurs is written as it is, not as what scaling back and forth left of it
-            given = self._given[training, column]
-            given = given[np.isfinite(given)]
-            nearest = given[np.argmin(np.abs(given - imputed[place]))]
-            if abs(nearest - imputed[place]) <= 1e-9 * self._divisor[column]:
-                imputed[place] = nearest
-        centre = filled.mean(axis=0) * self._divisor[chosen] + self._centre[chosen]
-        return imputed, centre, filled.std(axis=0) * self._divisor[chosen]
-
-    def _sorted_highest(self) -> np.ndarray:
-        return np.where(self._known > 0, self._value, -np.inf).max(axis=0, initial=-1e300)
+        learnt = self.learn(training, np.zeros(len(training)), everywhere=True)
+        return learnt.median[chosen], learnt.centre[chosen], learnt.scale[chosen]
