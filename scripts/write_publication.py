@@ -1,4 +1,4 @@
-"""Write the methods section and the workbook of tables."""
+"""Write the methods section, the REMARK checklist and the workbook of tables."""
 
 import json
 from pathlib import Path
@@ -7,6 +7,7 @@ import pandas as pd
 
 from correlatives.cohort import Cohort
 from correlatives.publish import workbook
+from correlatives.publish.checklists import remark
 from correlatives.publish.methods_text import methods
 from correlatives.workflow import job
 
@@ -18,15 +19,14 @@ with job(snakemake) as step:  # noqa: F821
         for (file, title), path in zip(step.params.titles.items(), step.input.tables, strict=True)
     }
     record = json.loads(Path(step.input.provenance).read_text(encoding="utf-8"))
-    text = methods(
-        record,
-        {arm: int(counts.get(arm, 0)) for arm in cohort.arms.values()},
-        {file.removesuffix(".tsv"): table for file, (_, table) in tables.items()},
-    )
-    Path(step.output.methods).write_text(text, encoding="utf-8")
+    arms = {arm: int(counts.get(arm, 0)) for arm in cohort.arms.values()}
+    named = {file.removesuffix(".tsv"): table for file, (_, table) in tables.items()}
+    Path(step.output.methods).write_text(methods(record, arms, named), encoding="utf-8")
+    checklist = remark(record, arms, named, step.params.figures)
+    step.write(checklist, step.output.remark)
     workbook.write(
         step.output.tables,
-        tables,
+        {**tables, "publish/remark.tsv": ("REMARK checklist", checklist)},
         title=cohort.study["title"],
         simulated=cohort.study["simulated"],
     )

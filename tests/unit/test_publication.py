@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 
 from correlatives.publish import workbook
+from correlatives.publish.checklists import remark
 from correlatives.publish.methods_text import listed, methods
 
 SETTINGS = {
@@ -181,6 +182,51 @@ def test_versions_seed_and_corrections_are_named():
 )
 def test_lists_read_as_prose(words: list[str], expected: str):
     assert listed(words) == expected
+
+
+def checklist(**changed: object) -> pd.DataFrame:
+    new = record(**changed)
+    new["configuration"]["settings"].setdefault("eligibility", [{}, {}])
+    new["decisions"]["left out"] = [
+        {"unit": "sample", "reason": "failed quality control", "n": 3},
+        {"unit": "sample", "reason": "failed quality control", "n": 4},
+        {"unit": "subject", "reason": "failed quality control", "n": 9},
+    ]
+    table = screened().assign(
+        prespecified=["yes", "no"],
+        contrast=["doubling", "1 SD"],
+        minimum_detectable_ratio=[2.34, 9.0],
+    )
+    survival = pd.DataFrame({"endpoint": ["PFS", "PFS"], "n": [20, 21], "events": [15, 12]})
+    tables = {"predictive/PFS": table, "efficacy/survival_by_arm": survival}
+    return remark(new, SUBJECTS, tables, ["flow", "km_marker_PFS"]).set_index("item")
+
+
+def test_the_checklist_has_all_twenty_items_and_says_what_is_known():
+    items = checklist()
+    assert list(items.index) == list(range(1, 21))
+    assert items.loc[1, "here"] == "1 confirmatory biomarker (TK1); 1 of 2 were prespecified"
+    assert items.loc[2, "here"].startswith("2 criteria")
+    assert items.loc[5, "here"] == "7 samples failed quality control and were left out"
+    assert items.loc[9, "here"].endswith("PFS 2.3 to 2.3")
+    assert items.loc[12, "here"] == "PFS: 27 events in 41 subjects"
+    assert "1 on a logarithmic scale" in items.loc[11, "here"]
+
+
+def test_the_checklist_points_only_at_what_there_is():
+    items = checklist()
+    assert items.loc[12, "where"] == "figures/flow, check/flow.tsv, efficacy/survival_by_arm.tsv"
+    assert items.loc[15, "where"] == "predictive/PFS.tsv, figures/km_marker_PFS"
+    assert items.loc[13, "where"] == ""
+
+
+def test_the_checklist_leaves_to_the_authors_what_is_theirs_and_claims_no_adjustment():
+    items = checklist()
+    assert items.loc[19, "authors"] == items.loc[20, "authors"] == "all of it"
+    assert items.loc[14, "here"] == ""
+    assert items.loc[17, "here"] == ""
+    adjusted = checklist(predictive__covariates=["age"])
+    assert adjusted.loc[17, "here"] == "every model is adjusted for age"
 
 
 @pytest.fixture

@@ -63,14 +63,17 @@ rule record_provenance:
 
 
 # The tables that a publication shows or supplements. New samples that are scored are no publication.
-PUBLISHED = (
-    {}
-    if SCORED
-    else {
+if not SCORED:
+
+    PUBLISHED = {
         "efficacy/table_one.tsv": "Table 1",
         **{f"efficacy/{name}.tsv": title for name, title in EFFICACY_TABLES.items()},
         **{
             f"{SCREEN}/{endpoint}.tsv": f"Biomarkers, {endpoint}"
+            for endpoint in SCREENED
+        },
+        **{
+            f"{SCREEN}/sensitivity_{endpoint}.tsv": f"Missing markers imputed, {endpoint}"
             for endpoint in SCREENED
         },
         **{
@@ -79,34 +82,42 @@ PUBLISHED = (
         "response/performance.tsv": "Performance",
         "response/sample_size.tsv": "Sample size",
     }
-)
 
-
-rule write_publication:
-    input:
-        outcomes=cohort("outcomes"),
-        provenance="<results>/provenance.json",
-        tables=[f"<results>/{name}" for name in PUBLISHED],
-        code=code("write_publication"),
-    output:
-        methods="<results>/publish/methods.md",
-        tables="<results>/publish/tables.xlsx",
-    log:
-        "<logs>/write_publication.log",
-    benchmark:
-        "<benchmarks>/write_publication.tsv"
-    conda:
-        "../../envs/statistics.yaml"
-    resources:
-        mem_mb=lambda wildcards, attempt: 2000 * attempt,
-        runtime=lambda wildcards, attempt: 20 * attempt,
-    params:
-        **digests("write_publication"),
-        titles=PUBLISHED,
-    message:
-        "Writing the methods section and the workbook of tables"
-    script:
-        "../../scripts/write_publication.py"
+    rule write_publication:
+        input:
+            outcomes=cohort("outcomes"),
+            provenance="<results>/provenance.json",
+            tables=[f"<results>/{name}" for name in PUBLISHED],
+            code=code("write_publication"),
+        output:
+            methods="<results>/publish/methods.md",
+            remark="<results>/publish/remark.tsv",
+            tables="<results>/publish/tables.xlsx",
+        log:
+            "<logs>/write_publication.log",
+        benchmark:
+            "<benchmarks>/write_publication.tsv"
+        conda:
+            "../../envs/statistics.yaml"
+        resources:
+            mem_mb=lambda wildcards, attempt: 2000 * attempt,
+            runtime=lambda wildcards, attempt: 20 * attempt,
+        params:
+            **digests("write_publication"),
+            titles=PUBLISHED,
+            figures=[
+                "flow",
+                "inventory",
+                *EFFICACY_FIGURES,
+                *SCREEN_FIGURES,
+                *(f"continuous_{name}" for name in SCREENED if RANDOMISED),
+                *RESISTANCE_FIGURES,
+                *RESPONSE_FIGURES,
+            ],
+        message:
+            "Writing the methods section, the REMARK checklist and the workbook of tables"
+        script:
+            "../../scripts/write_publication.py"
 
 
 rule figures:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -687,8 +688,11 @@ class _Why:
             if n:
                 said.append(f"{n} subject{'s' if n > 1 else ''} {done}")
         screened = folder in ("predictive", "prognostic")
-        endpoint = file.removesuffix(".tsv") if screened else row.split(" · ")[0]
-        if n := self.endpoints.get(endpoint.removeprefix("continuous_"), 0):
+        # predictive/PFS.tsv, predictive/continuous_PFS.tsv
+        endpoint = (
+            re.sub(r"^[a-z]+_", "", file.removesuffix(".tsv")) if screened else row.split(" · ")[0]
+        )
+        if n := self.endpoints.get(endpoint, 0):
             said.append(f"{endpoint} of {n} changed")
         elif not screened and folder == "resistance" and self.moved.columns:
             said.append("subjects' records changed")
