@@ -19,7 +19,7 @@ export PATH := $(abspath $(BIN)):$(PATH)
 export OMP_NUM_THREADS ?= 1
 export OPENBLAS_NUM_THREADS ?= 1
 
-.PHONY: help setup wheels demo check test test-cluster lint format bench calibration study freeze compare clean
+.PHONY: help setup wheels demo check test test-cluster lint format bench calibration cost study freeze compare clean
 
 help:
 	@echo "make demo              set up, run the shipped study on a simulated trial, say where the report is"
@@ -33,6 +33,7 @@ help:
 	@echo "make lint              ruff, snakefmt, snakemake --lint"
 	@echo "make bench             measure, and print"
 	@echo "make calibration       simulate whether p-values and limits hold their level (an hour)"
+	@echo "make cost              measure what a study costs by its size (docs/cost.md; half an hour)"
 	@echo "make clean             remove results, caches and the virtual environment"
 
 setup: $(STAMP)
@@ -86,6 +87,10 @@ bench: setup
 # Under an hour on two cores; it goes on where it was stopped. Remove docs/calibration.tsv after a change of the method.
 calibration: setup
 	$(BIN)/python tests/calibration/run.py --processes 2 --out docs/calibration.tsv --document docs/calibration.md
+
+# Half an hour of an idle core. Remove docs/cost.tsv after a change of the engine.
+cost: setup
+	$(BIN)/python tests/benchmarks/cost.py
 
 study: setup
 	@test -n "$(NAME)" || { echo "Say its name: make study NAME=mine"; exit 1; }

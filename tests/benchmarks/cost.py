@@ -1,17 +1,19 @@
 """What a study costs by its size: core time, memory and bytes, measured, fitted and checked on a size left out.
 
-Runs the shipped study's screen at several sizes, reads the benchmark files that every rule writes, fits a model of a
-constant and of terms in subjects, markers, endpoints and draws, and compares its forecast for the largest size, which
-is not fitted, with what was measured. CPU time is taken, not wall time, so that others on the machine matter less.
+Runs the shipped study's screen at several sizes, a call of Snakemake a job, fits a model of a constant and of terms in
+subjects, markers, endpoints and draws, and compares its forecast for the largest size, which is not fitted, with what was
+measured. Core time is that of the job and of the Snakemake that starts it; CPU time is taken, not wall time, so that others on
+the machine matter less. Memory is that of the benchmark file which the rule writes.
 
-python tests/benchmarks/cost.py --out docs/cost.tsv [--work FOLDER]     measures (an hour of one core), goes on where it stopped
-python tests/benchmarks/cost.py --out docs/cost.tsv --subjects 140 --markers 850000 --draws 10000     forecasts
+make cost                                                                  measures, goes on where it stopped
+python tests/benchmarks/cost.py --subjects 140 --markers 850000            forecasts
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+import resource
 import subprocess
 import sys
 import tempfile
@@ -29,9 +31,8 @@ SIZES = (
     (66, 2_000, 10_000),
     (66, 2_000, 1_000),
     (132, 2_000, 10_000),
-    (66, 8_000, 1_000),
     (66, 8_000, 10_000),
-    (100, 20_000, 10_000),
+    (70, 20_000, 10_000),
 )
 
 ENDPOINTS = ("PFS", "OS", "ORR")
@@ -75,7 +76,31 @@ TERMS = {
     ("results", "megabytes"): ("cells", "tests"),
 }
 
-UNITS = {"cells": "million values", "tests": "thousand tests", "drawn": "thousand million products"}
+#: A result of each job, in the order in which they are made: one call of Snakemake a job.
+TARGETS = {
+    "check_tables": "cohort/tissue.parquet",
+    "describe_cohort": "cohort/cohort.tsv",
+    "predictive/fit_tissue": f"predictive/fits/tissue/{ENDPOINTS[0]}.parquet",
+    "predictive/screen": f"predictive/{ENDPOINTS[0]}.tsv",
+}
+
+UNITS = {"cells": "values", "tests": "tests", "drawn": "draws"}
+
+WORDS = {
+    "check_tables": "reading and checking",
+    "describe_cohort": "the joined table",
+    "predictive/fit_tissue": "models of the wide table",
+    "predictive/screen": "other models, multiplicity",
+    "results": "everything",
+}
+
+QUANTITIES = {"cpu_s": "core seconds", "memory_mb": "memory, MB", "megabytes": "disk, MB"}
+
+
+def _children_s() -> float:
+    """Return the CPU time of all child processes that have ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def measured(size: Size, folder: Path) -> list[dict[str, object]]:
@@ -88,19 +113,25 @@ def measured(size: Size, folder: Path) -> list[dict[str, object]]:
     study["data_dir"] = "data"
     study["predictive"] |= {"endpoints": list(ENDPOINTS), "randomisations": size.draws}
     (folder / "study.yaml").write_text(yaml.safe_dump(study), encoding="utf-8")
-    targets = ["results/cohort/cohort.tsv", f"results/predictive/{ENDPOINTS[0]}.tsv"]
     command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile")]
-    command += ["--cores", "1", *targets, "--configfile", "study.yaml"]
+    command += ["--cores", "1", "--configfile", "study.yaml", "--"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-    subprocess.run(command, cwd=folder, check=True, capture_output=True, env=environment)
-    results = folder / "results"
     rows: list[dict[str, object]] = []
-    for job in dict.fromkeys(job for job, _ in TERMS if job != "results"):
-        table = pd.read_csv(results / "benchmarks" / f"{job}.tsv", sep="\t").iloc[0]
+    for job, target in TARGETS.items():
+        before = _children_s()
+        subprocess.run(
+            [*command, f"results/{target}"],
+            cwd=folder,
+            check=True,
+            capture_output=True,
+            env=environment,
+        )
+        table = pd.read_csv(folder / "results" / "benchmarks" / f"{job}.tsv", sep="\t").iloc[0]
         rows += [
-            {"job": job, "quantity": "cpu_s", "value": float(table["cpu_time"])},
+            {"job": job, "quantity": "cpu_s", "value": round(_children_s() - before, 2)},
             {"job": job, "quantity": "memory_mb", "value": float(table["max_rss"])},
         ]
+    results = folder / "results"
     written = sum(path.stat().st_size for path in results.rglob("*") if path.is_file())
     rows.append({"job": "results", "quantity": "megabytes", "value": written / 1e6})
     return [
@@ -138,52 +169,71 @@ def forecast(
     }
 
 
+def document(table: pd.DataFrame) -> str:
+    """Return the formulas and their check as Markdown: fitted on every size but the last measured of `SIZES`."""
+    keys = table[["subjects", "markers", "draws"]].drop_duplicates()
+    sizes = [Size(*key) for key in keys.to_numpy(dtype=int)]
+    last = sizes[-1]
+    left_out = (table["subjects"] == last.subjects) & (table["markers"] == last.markers)
+    coefficients = fitted(table[~left_out])
+    expected = forecast(last, coefficients)
+    lines = [
+        "| job | | formula | forecast | measured |",
+        "|---|---|---|---|---|",
+    ]
+    for key, values in coefficients.items():
+        job, quantity = key
+        terms = [f"{values[0]:.3g}"] + [
+            f"{value:.3g} × {UNITS[term]}"
+            for value, term in zip(values[1:], TERMS[key], strict=True)
+            if value > 0
+        ]
+        found = table[left_out & (table["job"] == job) & (table["quantity"] == quantity)]["value"]
+        lines.append(
+            f"| {WORDS[job]} | {QUANTITIES[quantity]} | {' + '.join(terms)} | {expected[key]:.0f} | {found.iloc[0]:.0f} |"
+        )
+    fits = ", ".join(f"{one.subjects} × {one.markers:,} × {one.draws:,}" for one in sizes[:-1])
+    lines += [
+        "",
+        f"The formulas were fitted on {len(sizes) - 1} sizes (subjects × markers × draws: {fits}; {last.endpoints} endpoints). "
+        f"Forecast and measured are of a size that was not: {last.subjects} × {last.markers:,} × {last.draws:,}.",
+        "",
+        "What another size takes: `python tests/benchmarks/cost.py --subjects 140 --markers 850000 --draws 10000`.",
+    ]
+    return "\n".join(lines) + "\n"
+
+
 def main() -> None:
-    """Measure what is not measured yet, fit, check and print; or forecast a size."""
+    """Measure what is not measured yet and write the document; or forecast a size."""
     parser = argparse.ArgumentParser(description="What a study costs by its size.")
     parser.add_argument("--out", type=Path, default=ROOT / "docs/cost.tsv")
-    parser.add_argument("--work", type=Path)
-    parser.add_argument("--subjects", type=int)
-    parser.add_argument("--markers", type=int)
+    parser.add_argument("--document", type=Path, default=ROOT / "docs/cost.md")
+    parser.add_argument("--work", type=Path, help="where studies are made, and removed again")
+    parser.add_argument("--subjects", type=int, default=140)
+    parser.add_argument("--markers", type=int, help="forecast, and measure nothing")
     parser.add_argument("--draws", type=int, default=10_000)
     asked = parser.parse_args()
     columns = ["subjects", "markers", "draws", "job", "quantity", "value"]
     table = (
         pd.read_csv(asked.out, sep="\t") if asked.out.exists() else pd.DataFrame(columns=columns)
     )
-    sizes = [Size(2 * arm, markers, draws) for arm, markers, draws in SIZES]
-    if asked.markers is None:
-        for size in sizes:
-            there = (table["subjects"] == size.subjects) & (table["markers"] == size.markers)
-            if (there & (table["draws"] == size.draws)).any():
-                continue
+    if asked.markers is not None:
+        size = Size(asked.subjects, asked.markers, asked.draws)
+        for (job, quantity), expected in forecast(size, fitted(table)).items():
+            print(f"{WORDS[job]:32s} {QUANTITIES[quantity]:14s} {expected:10.0f}")
+        return
+    for arm, markers, draws in SIZES:
+        size = Size(2 * arm, markers, draws)
+        there = (table["subjects"] == size.subjects) & (table["markers"] == size.markers)
+        if not (there & (table["draws"] == size.draws)).any():
             with tempfile.TemporaryDirectory(dir=asked.work) as folder:
                 rows = measured(size, Path(folder))
             table = pd.DataFrame([*table.to_dict("records"), *rows], columns=columns)
             table.to_csv(asked.out, sep="\t", index=False, lineterminator="\n")
             print(f"measured {size}", flush=True)
-    last = sizes[-1]
-    left_out = (table["subjects"] == last.subjects) & (table["markers"] == last.markers)
-    coefficients = fitted(table[~left_out])
-    print("fitted on the sizes but the last: a constant, and")
-    for (job, quantity), values in coefficients.items():
-        terms = " + ".join(
-            f"{value:.3g} x {UNITS[term]}"
-            for value, term in zip(values[1:], TERMS[job, quantity], strict=True)
-        )
-        print(f"  {job:24s} {quantity:10s} {values[0]:8.3g} + {terms}")
-    print(f"forecast and measured at {last}")
-    for (job, quantity), expected in forecast(last, coefficients).items():
-        found = table[left_out & (table["job"] == job) & (table["quantity"] == quantity)]["value"]
-        for value in found:
-            print(
-                f"  {job:24s} {quantity:10s} {expected:9.1f} {value:9.1f} ({expected / value:.2f})"
-            )
-    if asked.markers is not None:
-        size = Size(asked.subjects, asked.markers, asked.draws)
-        print(f"forecast at {size}, from all sizes")
-        for (job, quantity), expected in forecast(size, fitted(table)).items():
-            print(f"  {job:24s} {quantity:10s} {expected:9.1f}")
+    prose = (Path(__file__).with_suffix(".md")).read_text(encoding="utf-8")
+    asked.document.write_text(prose + document(table), encoding="utf-8")
+    print(document(table))
 
 
 if __name__ == "__main__":
