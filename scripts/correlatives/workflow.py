@@ -22,6 +22,8 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
     import pandas as pd
 
 SCRIPTS = Path(__file__).resolve().parents[1]
@@ -45,7 +47,29 @@ def digest(path: Path) -> str:
 def _import_statements(path: Path) -> tuple[ast.Import | ast.ImportFrom, ...]:
     """Return every import of a file, inside functions too."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
-    return tuple(node for node in ast.walk(tree) if isinstance(node, (ast.Import, ast.ImportFrom)))
+    found = _statements(tree.body)
+    return tuple(node for node in found if isinstance(node, (ast.Import, ast.ImportFrom)))
+
+
+def _statements(body: Iterable[ast.AST]) -> Iterator[ast.AST]:
+    """Return statements and those within them, without their expressions: every start of the workflow waits for it."""
+    for node in body:
+        yield node
+        for part in ("body", "orelse", "finalbody", "handlers", "cases"):
+            yield from _statements(getattr(node, part, ()))
+
+
+@cache
+def _modules(name: str) -> frozenset[Path]:
+    """Return the library's files that importing a dotted name runs."""
+    parts = name.split(".")
+    return frozenset(
+        path
+        for length in range(1, len(parts) + 1)
+        for base in (SCRIPTS.joinpath(*parts[:length]),)
+        for path in (base.with_suffix(".py"), base / "__init__.py")
+        if path.is_file()
+    )
 
 
 @cache
@@ -53,17 +77,11 @@ def _imported(path: Path) -> frozenset[Path]:
     """Return the library's files that a file imports directly."""
     found: set[Path] = set()
 
-    def note(name: str) -> None:
-        parts = name.split(".")
-        for length in range(1, len(parts) + 1):
-            base = SCRIPTS.joinpath(*parts[:length])
-            found.update(p for p in (base.with_suffix(".py"), base / "__init__.py") if p.is_file())
-
     for node in _import_statements(path):
         if isinstance(node, ast.Import):
             for alias in node.names:
                 if alias.name.split(".")[0] == "correlatives":
-                    note(alias.name)
+                    found |= _modules(alias.name)
         else:
             if node.level:
                 package = path.parent.relative_to(SCRIPTS).parts
@@ -72,9 +90,9 @@ def _imported(path: Path) -> frozenset[Path]:
             else:
                 module = node.module or ""
             if module.split(".")[0] == "correlatives":
-                note(module)
+                found |= _modules(module)
                 for alias in node.names:
-                    note(f"{module}.{alias.name}")
+                    found |= _modules(f"{module}.{alias.name}")
     return frozenset(found)
 
 
