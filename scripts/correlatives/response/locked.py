@@ -217,9 +217,7 @@ def score(model: Mapping[str, Any], cohort: Cohort, name: str = "") -> pd.DataFr
         for place, why in strange:
             outside[place].append(why)
         lost += ~known
-        for term in item["terms"]:
-            x = _term(term, item, taken, known)
-            total += term["coefficient"] * ((x - term["centre"]) / term["scale"])
+        total += contribution(item, taken, known)
     table = pd.DataFrame(
         {
             "subject_id": cohort.subjects["subject_id"].to_numpy(dtype=object),
@@ -232,7 +230,7 @@ def score(model: Mapping[str, Any], cohort: Cohort, name: str = "") -> pd.DataFr
         table["risk"] = risk(model, total, model["horizon_months"])
         table["horizon_months"] = model["horizon_months"]
     else:
-        table["probability"] = 0.5 * (1.0 + np.tanh(0.5 * total))
+        table["probability"] = probability(total)
     table["missing_inputs"] = ["; ".join(names) for names in missing]
     table["outside_range"] = ["; ".join(words) for words in outside]
     if not model["inputs"]:
@@ -242,6 +240,11 @@ def score(model: Mapping[str, Any], cohort: Cohort, name: str = "") -> pd.DataFr
             lost == len(model["inputs"]), "no input is known: the score of imputed values", ""
         )
     return table
+
+
+def probability(score: np.ndarray) -> np.ndarray:
+    """Return the probability of the response for log odds."""
+    return 0.5 * (1.0 + np.tanh(0.5 * score))
 
 
 def risk(model: Mapping[str, Any], score: np.ndarray, months: float) -> np.ndarray:
@@ -367,6 +370,25 @@ def _known_and_strange(
 def words_of(item: Mapping[str, Any]) -> str:
     """Return the words that an input knows, as a list for a sentence."""
     return ", ".join(str(word) for word in item["words"])
+
+
+def contribution(item: Mapping[str, Any], taken: Taken, known: np.ndarray) -> np.ndarray:
+    """Return what an input adds to the score of each subject; shape (n,).
+
+    Parameters
+    ----------
+    item : mapping
+        One of the model's ``inputs``.
+    taken : Taken
+        The subjects' values.
+    known : np.ndarray of bool, shape (n,)
+        Whose value the model can take; the others' is imputed.
+    """
+    added = np.zeros(len(known))
+    for term in item["terms"]:
+        x = _term(term, item, taken, known)
+        added += term["coefficient"] * ((x - term["centre"]) / term["scale"])
+    return added
 
 
 def _term(
