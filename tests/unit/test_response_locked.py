@@ -498,7 +498,7 @@ def test_scores_are_judged_by_the_outcomes_of_the_primary_population(cohort, mod
 
 
 def test_uno_concordance_elsewhere_agrees_with_scikit_survival(models):
-    from sksurv.metrics import concordance_index_ipcw
+    from sksurv.metrics import brier_score, concordance_index_ipcw, cumulative_dynamic_auc
     from sksurv.util import Surv
 
     model = models["PFS"][0].content
@@ -510,6 +510,14 @@ def test_uno_concordance_elsewhere_agrees_with_scikit_survival(models):
     tau = time[event == 1].max()
     peer = concordance_index_ipcw(truth, truth, table["score"].to_numpy(), tau=tau)[0]
     assert rows.loc["c_index_ipcw", "estimate"] == approx(peer, abs=1e-9)
+    months = model["horizon_months"]
+    auc = cumulative_dynamic_auc(truth, truth, table["score"].to_numpy(), months)[0][0]
+    assert rows.loc[f"auc_at_{months:g}_months", "estimate"] == approx(auc, abs=1e-9)
+    free = 1 - table["risk"].to_numpy()
+    score_at = brier_score(truth, truth, free[:, None], [months])[1][0]
+    assert rows.loc[f"brier_at_{months:g}_months", "estimate"] == approx(score_at, abs=1e-9)
+    intercept = rows.loc[f"calibration_intercept_at_{months:g}_months"]
+    assert intercept["low"] < 0 < intercept["high"]
 
 
 def test_without_outcomes_or_with_too_few_nothing_is_judged(models):

@@ -85,10 +85,12 @@ def test_bootstrap_keeps_group_sizes_and_gives_the_known_spread():
     assert (high - low) / 3.92 == approx(error, rel=0.15)
 
 
-def test_brier_is_the_mean_over_subjects_and_repeats():
+def test_brier_is_the_mean_over_subjects():
     outcome = np.array([1.0, 0.0])
-    probability = np.array([[0.5, 0.5], [1.0, 0.0]])
-    assert brier(outcome, probability, np.ones((3, 2))).estimate == approx(0.125)
+    probability = np.array([0.5, 0.1])
+    assert brier(outcome, probability, np.ones((3, 2))).estimate == approx(0.13)
+    weighted = brier(outcome, probability, np.ones((3, 2)), np.array([2.0, 0.0]))
+    assert weighted == approx((0.25, 0.25, 0.25))
 
 
 def test_calibration_agrees_with_statsmodels():

@@ -31,3 +31,55 @@ rule lock_response_models:
         "Fitting the response models on all subjects, and writing them down"
     script:
         "../../scripts/lock_response_models.py"
+
+
+LOCKED_FIGURES = {
+    f"{name}_{endpoint}": f"{title}, {endpoint}"
+    for endpoint in LEARNED
+    for name, title in (
+        ("performance_models", "Performance by model and specimen"),
+        ("decision_curve", "Decision curves"),
+        ("stability", "Which predictors are chosen"),
+        ("nomogram", "Points of the locked model"),
+    )
+}
+
+
+rule draw_response_models:
+    input:
+        performance="<results>/response/performance.tsv",
+        decision_curve="<results>/response/decision_curve.tsv",
+        stability="<results>/response/stability.tsv",
+        locked=rules.lock_response_models.output.models,
+        outcomes=cohort("outcomes"),
+        code=code("draw_response_models"),
+    output:
+        **{
+            name: figure(name, "Response", title)
+            for name, title in LOCKED_FIGURES.items()
+        },
+        **{
+            f"points_{endpoint}": table(
+                f"<results>/response/points_{endpoint}.tsv",
+                "Response",
+                "points",
+                f"Points of the locked model, {endpoint}",
+            )
+            for endpoint in LEARNED
+        },
+    log:
+        "<logs>/response/draw.log",
+    benchmark:
+        "<benchmarks>/response/draw.tsv"
+    conda:
+        "../../envs/statistics.yaml"
+    resources:
+        mem_mb=lambda wildcards, attempt: 1500 * attempt,
+        runtime=lambda wildcards, attempt: 20 * attempt,
+    params:
+        **digests("draw_response_models"),
+        endpoints=LEARNED,
+    message:
+        "Drawing what the response models use, and what they are good for"
+    script:
+        "../../scripts/draw_response_models.py"

@@ -132,6 +132,7 @@ rule figures:
                 EXPLORED,
                 rules.draw_resistance.output,
                 rules.summarise_response_models.output,
+                rules.draw_response_models.output,
             ]
         ),
 

@@ -122,3 +122,4 @@ rule response:
         rules.admit_cohort.output,
         rules.summarise_response_models.output,
         rules.lock_response_models.output,
+        rules.draw_response_models.output,

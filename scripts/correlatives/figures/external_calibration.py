@@ -108,11 +108,11 @@ def draw(
     axes.set_aspect("equal")
     what = _what(model)
     printed = [
-        f"{PRINTED[metric]} {format_interval(estimate, low, high)}"
+        f"{PRINTED[name]} {format_interval(estimate, low, high)}"
         for metric, estimate, low, high in performance[
             ["metric", "estimate", "low", "high"]
         ].itertuples(index=False)
-        if metric in PRINTED
+        if (name := str(metric).split("_at_")[0]) in PRINTED
     ]
     lines = [", ".join(printed[at : at + 2]) for at in range(0, len(printed), 2)]
     axes.set_xlabel("\n".join([f"Predicted {what}", *lines]), linespacing=1.3)

@@ -20,6 +20,9 @@ from correlatives.response.performance import (
     concordance,
     concordance_parts,
     concordance_replicates,
+    horizon_pairs,
+    horizon_weights,
+    logit,
     percentile,
     response_pairs,
     survival_pairs,
@@ -91,21 +94,31 @@ def judged(
     # as many with the outcome as chance has it: resampling within it would hold the overall risk fixed
     counts = bootstrap_counts(np.zeros(n, dtype=int), seed)
     score = part["score"].to_numpy(dtype=float)
-    pairs = survival_pairs(time, outcome) if survival else response_pairs(outcome)
-    together = concordance_parts(pairs, [np.zeros(n)], [score])
-    rows: list[tuple[str, Interval]] = [
-        (
-            "c_index_ipcw" if survival else "auc",
-            percentile(concordance(*together), concordance_replicates(*together, counts)),
-        )
+    rows: list[tuple[str, Interval]] = []
+
+    def discrimination(metric: str, pairs: np.ndarray) -> None:
+        together = concordance_parts(pairs, [np.zeros(n)], [score])
+        replicates = concordance_replicates(*together, counts)
+        rows.append((metric, percentile(concordance(*together), replicates)))
+
+    # What a probability is of: the response, or the event by the horizon.
+    status, weight, log_odds, behind = outcome, None, score, ""
+    if survival:
+        months = float(model["horizon_months"])
+        behind = f"_at_{months:g}_months"
+        status = outcome * (time <= months)
+        weight, log_odds = horizon_weights(time, outcome, months), logit(predicted)
+        discrimination("c_index_ipcw", survival_pairs(time, outcome))
+        discrimination(f"auc{behind}", horizon_pairs(time, outcome, months))
+    else:
+        discrimination("auc", response_pairs(outcome))
+    rows.append((f"brier{behind}", brier(status, predicted, counts, weight)))
+    intercept, slope, why = calibration(status, log_odds, counts, weight)
+    rows += [
+        (f"calibration_intercept{behind}", intercept),
+        (f"calibration_slope{behind}", slope),
     ]
-    notes = []
-    if not survival:
-        rows.append(("brier", brier(outcome, predicted[None, :], counts)))
-        intercept, slope, why = calibration(outcome, score, counts)
-        rows += [("calibration_intercept", intercept), ("calibration_slope", slope)]
-        if why:
-            notes.append(f"{endpoint}: {why}.")
+    notes = [f"{endpoint}: {why}."] if why else []
     table = pd.DataFrame(
         [
             (endpoint, model["model"], metric, *interval, n, events, part["locked"].iloc[0])

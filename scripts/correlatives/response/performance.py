@@ -182,26 +182,36 @@ def concordance_replicates(
     return np.where(bottom > 0, top / np.where(bottom > 0, bottom, 1.0), np.nan)
 
 
-def brier(outcome: np.ndarray, probabilities: np.ndarray, counts: np.ndarray) -> Interval:
-    """Mean squared error of the predicted probability, over subjects and repeats.
+def brier(
+    outcome: np.ndarray,
+    probability: np.ndarray,
+    counts: np.ndarray,
+    weight: np.ndarray | None = None,
+) -> Interval:
+    """Mean squared error of predicted probabilities.
 
     Parameters
     ----------
     outcome : np.ndarray, shape (n,)
-        0 or 1.
-    probabilities : np.ndarray, shape (repeats, n)
-        Out-of-fold predictions.
+        0 or 1: a response, or an event by the horizon.
+    probability : np.ndarray, shape (n,)
+        Predictions of it.
     counts : np.ndarray, shape (samples, n)
         Bootstrap samples.
+    weight : np.ndarray, shape (n,), optional
+        `horizon_weights` of a time to event, which the bootstrap holds fixed.
     """
-    squared = ((probabilities - outcome) ** 2).mean(axis=0)
+    squared = (probability - outcome) ** 2 * (1.0 if weight is None else weight)
     return percentile(float(squared.mean()), counts @ squared / counts.sum(axis=1))
 
 
 def calibration(
-    outcome: np.ndarray, log_odds: np.ndarray, counts: np.ndarray
+    outcome: np.ndarray,
+    log_odds: np.ndarray,
+    counts: np.ndarray,
+    weight: np.ndarray | None = None,
 ) -> tuple[Interval, Interval, str]:
-    """Calibration in the large and calibration slope of averaged out-of-fold log odds.
+    """Calibration in the large and calibration slope of predicted log odds.
 
     The intercept is that of a logistic model with the log odds as offset (0 is right); the slope that
     of a logistic model on the log odds (1 is right; below 1: predictions too extreme).
@@ -209,11 +219,13 @@ def calibration(
     Parameters
     ----------
     outcome : np.ndarray, shape (n,)
-        0 or 1.
+        0 or 1: a response, or an event by the horizon.
     log_odds : np.ndarray, shape (n,)
-        Mean over repeats of each subject's out-of-fold log odds.
+        Predicted log odds of it.
     counts : np.ndarray, shape (samples, n)
         Bootstrap samples.
+    weight : np.ndarray, shape (n,), optional
+        `horizon_weights` of a time to event, which the bootstrap holds fixed.
 
     Returns
     -------
@@ -221,7 +233,7 @@ def calibration(
     note : str
         Why the slope is missing, else empty.
     """
-    samples = np.vstack([np.ones(len(outcome)), counts])
+    samples = np.vstack([np.ones(len(outcome)), counts]) * (1.0 if weight is None else weight)
     intercepts = recalibrated(outcome, log_odds, samples, slope=False)[:, 0]
     intercept = percentile(intercepts[0], intercepts[1:])
     nothing = Interval(float("nan"), float("nan"), float("nan"))

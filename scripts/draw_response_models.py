@@ -1,0 +1,36 @@
+"""Draw what the response models use, what they are good for, and what was locked."""
+
+import json
+from pathlib import Path
+
+import pandas as pd
+
+from correlatives.cohort import Cohort
+from correlatives.figures import decision_curve, nomogram, performance_models, stability
+from correlatives.response.points import points_table
+from correlatives.workflow import job
+
+with job(snakemake) as step:  # noqa: F821
+    simulated = Cohort.read(step.input.outcomes).study["simulated"]
+    performance, curves, chosen = (
+        pd.read_csv(step.input[name], sep="\t")
+        for name in ("performance", "decision_curve", "stability")
+    )
+    for endpoint, path in zip(step.params.endpoints, step.input.locked, strict=True):
+        # a model that was refused is drawn as what it is: none
+        model = json.loads(Path(path).read_text(encoding="utf-8"))
+        step.write(points_table(model), step.output[f"points_{endpoint}"])
+        drawn = {
+            "performance_models": performance_models.draw(
+                performance, endpoint, simulated=simulated
+            ),
+            "decision_curve": decision_curve.draw(
+                curves, endpoint, performance=performance, simulated=simulated
+            ),
+            "stability": stability.draw(
+                chosen, endpoint, str(model.get("model", "")), simulated=simulated
+            ),
+            "nomogram": nomogram.draw(model, simulated=simulated),
+        }
+        for name, figure in drawn.items():
+            figure.write(step.stem(step.output[f"{name}_{endpoint}"]))
