@@ -34,6 +34,7 @@ from correlatives.figures import (
     calibration,
     concordance,
     continuous,
+    decision_curve,
     external_calibration,
     flow,
     forest_predictive,
@@ -44,13 +45,16 @@ from correlatives.figures import (
     km_landmark,
     marker_correlation,
     marker_km,
+    nomogram,
     oncoprint,
     pairs_flow,
+    performance_models,
     prognostic_predictive,
     response_rates,
     roc,
     slopes,
     spaghetti,
+    stability,
     swimmer,
     volcano,
     waterfall,
@@ -240,6 +244,102 @@ def make_scored(n, *, survival, spread=1.0, seed=9):
     return predictions, model, performance if n else performance.iloc[:0]
 
 
+JUDGED = [
+    "clinical",
+    "clinical + blood",
+    "clinical + biomarkers",
+    "a *forest* of all that there is",
+]
+
+
+def make_curves_of_decisions(models, *, survival):
+    threshold = np.arange(1, 100) / 100
+    everybody = 0.4 - 0.6 * threshold / (1 - threshold)
+    return pd.concat(
+        pd.DataFrame(
+            {
+                "endpoint": "PFS",
+                "model": model,
+                "horizon_months": 6.0 if survival else np.nan,
+                "threshold": threshold,
+                "net_benefit": np.where(threshold < 0.7, np.maximum(everybody, 0.01 * k), 0),
+                "net_benefit_all": everybody,
+                "net_benefit_none": 0.0,
+            }
+        )
+        for k, model in enumerate(models)
+    )
+
+
+def make_performance(models, *, survival):
+    behind = "_at_5.5_months" if survival else ""
+    metrics = ["c_index_ipcw", f"auc{behind}"] if survival else ["auc"]
+    rows = [
+        ("PFS", model, metric, 0.5 + 0.03 * k, 0.41, 0.5 + 0.1 * k, 132, 98)
+        for k, model in enumerate(models)
+        for metric in [*metrics, f"brier{behind}", f"calibration_slope{behind}"]
+    ] + [
+        ("PFS", model, f"{metric}_gain", -0.0004, -0.003, 0.00214, 132, 98)
+        for model in models[1:]
+        for metric in metrics
+    ]
+    rows.append(("PFS", models[0], f"calibration_intercept{behind}", *[np.nan] * 3, 132, 98))
+    columns = ["endpoint", "model", "metric", "estimate", "low", "high", "n", "events"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def make_stability(p, name="serum:marker {}"):
+    return pd.DataFrame(
+        {
+            "endpoint": "PFS",
+            "model": "clinical + biomarkers",
+            "predictor": ["clinical:age", "missing:serum:TK1"][:p]
+            + [name.format(i) for i in range(max(p - 2, 0))],
+            "selected": np.linspace(1, 0.02, p),
+            "positive": [1.0, 0.0, 0.7][:p] + [0.5] * max(p - 3, 0),
+            "coefficient": 0.2,
+            "fits": 100,
+        }
+    )
+
+
+def make_locked(p, *, survival, name="marker {}"):
+    """Return the content of a locked model with inputs of every kind."""
+    term = {"if_missing": 1.0, "centre": 0.5, "scale": 0.5}
+    said = {"table": "measurements", "specimen": "serum", "rule": "value", "transform": "none"}
+    inputs = [
+        {"name": "clinical:site", "table": "subjects", "column": "site", "kind": "words"}
+        | {"words": ["Köln", "a *place* with a long name", "C"]}
+        | {"terms": [{"is": "word", "word": "C", "coefficient": 0.3, **term}]},
+        said
+        | {"name": "plasma:gene:RB1", "biomarker": "gene:RB1", "kind": "binary"}
+        | {"terms": [{"is": "value", "coefficient": 0.02, **term}]},
+    ]
+    inputs += [
+        said
+        | {"name": f"serum:{i}", "biomarker": "x", "label": name.format(i), "kind": "continuous"}
+        | {"unit": "ng/mL", "range": [0.2, 3000.0], "transform": "log2" if i % 2 else "none"}
+        | {
+            "terms": [
+                {"is": "value", "coefficient": 0.2 / (i + 1) / (300 if i % 2 == 0 else 1), **term},
+                {"is": "missing", "coefficient": 0.1, **term},
+            ][: 1 + i % 2]
+        }
+        for i in range(p)
+    ]
+    whole = {
+        "endpoint": "PFS" if survival else "ORR",
+        "type": "time_to_event" if survival else "response",
+        "intended_use": ["For research.", "Warning: the study is too small to trust this model."],
+        "inputs": inputs,
+        "data_freeze": {"study": "first", "subjects": 132, "events": 98},
+    }
+    if not survival:
+        return whole | {"intercept": -3.0}
+    baseline = {"time_months": [1.0, 5.0], "survival": [0.9, 0.6]}
+    return whole | {"baseline": baseline, "horizon_months": 6.0}
+
+
 def make_rates(arms=ARMS):
     rows = [(e, arm, 30, 12, 0.4, 0.23, 0.59) for e in ("ORR", "CBR") for arm in arms.values()]
     return pd.DataFrame(rows, columns=list(response_rates.COLUMNS))
@@ -381,6 +481,35 @@ CASES = {
     "external calibration, alike": lambda s: external_calibration.draw(
         *make_scored(20, survival=True, spread=0.01), simulated=s
     ),
+    "decision curve": lambda s: decision_curve.draw(
+        make_curves_of_decisions(JUDGED, survival=True),
+        "PFS",
+        performance=make_performance(JUDGED, survival=True),
+        simulated=s,
+    ),
+    "decision curve, odd names": lambda s: decision_curve.draw(
+        make_curves_of_decisions([LONG], survival=False), "PFS", simulated=s
+    ),
+    "performance": lambda s: performance_models.draw(
+        make_performance(JUDGED, survival=True), "PFS", simulated=s
+    ),
+    "performance, odd names": lambda s: performance_models.draw(
+        make_performance(["clinical", LONG], survival=False), "PFS", simulated=s
+    ),
+    "stability": lambda s: stability.draw(
+        make_stability(12), "PFS", "clinical + biomarkers", simulated=s
+    ),
+    "stability, many": lambda s: stability.draw(
+        make_stability(400, LONG), "PFS", "clinical + biomarkers", simulated=s
+    ),
+    "stability, one": lambda s: stability.draw(
+        make_stability(1), "PFS", "clinical + biomarkers", simulated=s
+    ),
+    "nomogram": lambda s: nomogram.draw(make_locked(6, survival=True), simulated=s),
+    "nomogram, many": lambda s: nomogram.draw(
+        make_locked(60, survival=False, name=LONG), simulated=s
+    ),
+    "nomogram, few": lambda s: nomogram.draw(make_locked(0, survival=False), simulated=s),
     "waterfall": lambda s: waterfall.draw(some(46, "two"), simulated=s),
     "waterfall, large": lambda s: waterfall.draw(some(600, "odd"), simulated=s),
     "waterfall, one arm": lambda s: waterfall.draw(some(46, "one"), simulated=s),
@@ -461,6 +590,14 @@ EMPTIES = {
     "external calibration": lambda: external_calibration.draw(
         *make_scored(0, survival=True), notes=["PFS: no outcomes are known."]
     ),
+    "decision curve": lambda: decision_curve.draw(
+        make_curves_of_decisions(JUDGED, survival=True).iloc[:0], "PFS"
+    ),
+    "performance": lambda: performance_models.draw(
+        make_performance(JUDGED, survival=True).iloc[:0], "PFS"
+    ),
+    "stability": lambda: stability.draw(make_stability(3), "PFS", "clinical"),
+    "nomogram": lambda: nomogram.draw({"endpoint": "PFS", "refused": "PFS: 3 events are few."}),
     "waterfall": lambda: waterfall.draw(EMPTY_COHORT),
     "swimmer": lambda: swimmer.draw(EMPTY_COHORT),
     "oncoprint": lambda: oncoprint.draw(EMPTY_COHORT),

@@ -27,6 +27,7 @@ from correlatives.response.locked import (
     score,
 )
 from correlatives.response.locking import breslow, lock
+from correlatives.response.points import nomogram, points_table, score_at
 
 SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
 
@@ -529,3 +530,74 @@ def test_without_outcomes_or_with_too_few_nothing_is_judged(models):
     assert "fewer than 10" in few.notes[0]
     none = replace(new, study=new.study | {"endpoints": {}})
     assert "no outcomes are known" in judged(model, table, none, seed=1).notes[0]
+
+
+# --- points -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("endpoint", ["PFS", "ORR"])
+def test_points_add_up_to_the_score(endpoint, models):
+    """Subjects with the first, the last and no value of every scale."""
+    model = models[endpoint][0].content
+    made = nomogram(model)
+    assert max(scale.points.max() for scale in made.scales) == approx(100)
+    assert {float(scale.points.min()) for scale in made.scales} == {0.0}
+    items = {item["name"]: item for item in model["inputs"]}
+    new = study(n=3, seed=30, prefix="N")
+    value = np.full(new.markers.value.shape, np.nan)
+    state = np.full(new.markers.state.shape, MISSING, dtype=np.uint8)
+    subjects = new.subjects.assign(age=np.nan, ecog=np.nan, site=None)
+    rows = list(new.markers.info["biomarker"])
+    expected = np.array([sum(scale.missing for scale in made.scales)] * 3)
+    for scale in made.scales:
+        item = items[scale.name]
+        known = [word for word in scale.worded if word != "missing"]
+        for place, word in ((0, known[0]), (1, known[-1])):
+            expected[place] += scale.points[scale.worded.index(word)] - scale.missing
+            end = item.get("range", [0.0, len(known) - 1.0])[-place]
+            if item["table"] == "subjects":
+                subjects.loc[place, item["column"]] = word if item["kind"] == "words" else end
+                continue
+            row = rows.index(item["biomarker"])
+            undetected = item["rule"] == "detected" and place == 0
+            value[row, place], state[row, place] = end, BELOW if undetected else MEASURED
+    new = replace(new, subjects=subjects, markers=replace(new.markers, value=value, state=state))
+    table = score(model, new)
+    assert list(table["missing_inputs"].str.len() > 0) == [False, False, True]
+    assert table["score"].to_numpy() == approx(made.base + expected * made.a_point, abs=1e-9)
+
+
+def test_the_table_of_points_gives_predictions_of_total_points(models):
+    model = models["PFS"][0].content
+    table = points_table(model)
+    made = nomogram(model)
+    total = table[table["part"] == "total"]
+    scores = made.base + total["points"].to_numpy() * made.a_point
+    assert total["predicted"].to_numpy() == approx(risk(model, scores, model["horizon_months"]))
+    assert (total["predicted"].diff().dropna() > 0).all()
+    wanted = float(total["predicted"].iloc[7])
+    assert score_at(model, wanted) == approx(scores[7])
+    assert score_at(models["ORR"][0].content, 0.5) == 0
+    assert len(points_table({"endpoint": "PFS", "refused": "too small"})) == 0
+
+
+def test_a_missing_value_with_a_term_of_its_own_is_on_the_scale():
+    term = {"centre": 0.0, "scale": 1.0}
+    item = {
+        "name": "clinical:ecog",
+        "table": "subjects",
+        "column": "ecog",
+        "kind": "number",
+        "transform": "none",
+        "rule": "value",
+        "range": [0.0, 3.0],
+        "terms": [{"is": "missing", "coefficient": -0.4, **term}],
+    }
+    (scale,) = nomogram({"type": "response", "intercept": 0.3, "inputs": [item]}).scales
+    assert scale.worded == ["any value", "missing"]
+    assert list(scale.points) == approx([100, 0])
+    age = {**item, "terms": [{"is": "value", "coefficient": 0.2, "if_missing": 1.0, **term}]}
+    made = nomogram({"type": "response", "intercept": 0.3, "inputs": [age]})
+    assert made.scales[0].worded == ["0", "1", "2", "3"]
+    assert made.scales[0].missing == approx(100 / 3)
+    assert made.base == approx(0.3)

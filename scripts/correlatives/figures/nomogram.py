@@ -134,7 +134,7 @@ def draw(model: Mapping[str, Any], *, simulated: bool = False) -> Drawn:
             f"{freeze['subjects']} subjects, {freeze['events']} {'events' if survival else 'responders'}; "
             f"{len(made.scales)} inputs. Every value has its points on the scale at the top; their sum is read at total "
             "points, and the prediction below it. Scales end where the training subjects' values did; circles are the "
-            "points of a missing value (in the table where they lie outside the scale); scales too short for their values have "
+            "points of a missing value; scales too short for their values have "
             "points in words.",
             f"{left_out} inputs that move the prediction least are left out of the figure: add their points from "
             "the table."
@@ -180,7 +180,7 @@ def _scale(
     first, last = (float(x.min()), float(x.max())) if end is None else (LEFT, LEFT + end)
     axes.plot([first, last], [y, y], color=BLACK, linewidth=0.6, solid_capstyle="butt")
     axes.vlines(x, y, y + 0.035, color=BLACK, linewidth=0.5)
-    if missing is not None and 0 <= missing <= DOUBLE - LEFT - RIGHT:
+    if missing is not None:
         axes.plot(
             LEFT + missing, y, "o", markersize=3.2, markerfacecolor="white", color=BLACK, mew=0.6
         )
@@ -191,8 +191,6 @@ def _scale(
         words = [
             f"{values[index]}: {(x[index] - LEFT) / scale:.0f}" for index in dict.fromkeys(ends)
         ]
-        if missing is not None and missing < 0:
-            words.append(f"missing: {missing / scale:.0f}".replace("-", "−"))
         beside = max(float(x.max()), LEFT + (missing or 0.0)) + 0.12
         axes.text(beside, y, "; ".join(words), ha="left", va="center", fontsize=SMALL, color=DIM)
         return

@@ -118,7 +118,7 @@ def draw(performance: pd.DataFrame, endpoint: str, *, simulated: bool = False) -
             axes.text(
                 0.0,
                 row + 0.83,
-                format_interval(line["estimate"], line["low"], line["high"]),
+                _printed(line),
                 transform=axes.get_yaxis_transform(),
                 fontsize=SMALL,
                 va="center",
@@ -142,6 +142,15 @@ def draw(performance: pd.DataFrame, endpoint: str, *, simulated: bool = False) -
             simulated=simulated,
         ),
     )
+
+
+def _printed(line: pd.Series) -> str:
+    """Return an estimate with its limits in two decimals, however small they are."""
+    ends = [
+        round(value, 2) + 0.0 if finite(value) else value
+        for value in line[["estimate", "low", "high"]]
+    ]
+    return format_interval(*ends)
 
 
 def _panel(metric: object) -> tuple[str, str] | None:

@@ -83,7 +83,7 @@ def draw(stability: pd.DataFrame, endpoint: str, model: str, *, simulated: bool 
     axes.set_xlim(0, 1)
     axes.set_xticks([0, 0.25, 0.5, 0.75, 1], ["0", "0.25", "0.5", "0.75", "1"])
     axes.spines["left"].set_visible(False)
-    axes.set_xlabel("Share of the fits in which it has a coefficient")
+    axes.set_xlabel("Share of fits with a coefficient")
     words = {PURPLE: "with a positive coefficient", GREEN: "with a negative one"}
     figure.legend(
         handles=[Patch(color=colour, label=label) for colour, label in words.items()],

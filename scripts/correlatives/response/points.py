@@ -19,11 +19,14 @@ POINTS = ["part", "input", "label", "value", "points", "predicted"]
 #: Points of the input that moves the score most, from one end of its training range to the other.
 MOST = 100.0
 
+#: What a missing value is called.
+MISSING_VALUE = "missing"
+
 #: Values of a quantity that get their points, at about.
 VALUES = 6
 
 #: Predicted probabilities or risks that get their total points.
-PREDICTED = (0.01, 0.02, 0.05, *np.arange(1, 10) / 10, 0.95, 0.98, 0.99)
+PREDICTED = (0.01, 0.02, *(k / 20 for k in range(1, 20)), 0.98, 0.99)
 
 
 class Scale(NamedTuple):
@@ -36,9 +39,10 @@ class Scale(NamedTuple):
     worded : list of str
         What it may be, in words or numbers.
     points : np.ndarray, shape (k,)
-        Of each value; the lowest of those that are not missing is 0.
+        Of each value; the lowest is 0.
     missing : float
-        Points where the input is missing.
+        Points where the input is missing. Where the model has a term of its own for that, ``missing`` is one of the
+        values.
     """
 
     name: str
@@ -130,9 +134,9 @@ def points_table(model: Mapping[str, Any]) -> pd.DataFrame:
     rows = [
         ("input", scale.name, scale.label, value, float(points), math.nan)
         for scale in made.scales
-        for value, points in zip(
-            [*scale.worded, "missing"], [*scale.points, scale.missing], strict=True
-        )
+        for value, points in dict(
+            [*zip(scale.worded, scale.points, strict=True), (MISSING_VALUE, scale.missing)]
+        ).items()
     ]
     highest = sum(float(scale.points.max()) for scale in made.scales)
     totals = np.linspace(0.0, highest, 21)
@@ -175,7 +179,12 @@ def _values(item: Mapping[str, Any]) -> tuple[list[str], np.ndarray, float]:
         np.full(n, np.nan),
     )
     known = contribution(item, taken, np.ones(n, dtype=bool))
-    return words, known, float(contribution(item, taken, np.zeros(n, dtype=bool))[0])
+    missing = contribution(item, taken, np.zeros(n, dtype=bool))[:1]
+    if not np.ptp(known):
+        words, known = ["any value"], known[:1]
+    if any(term["is"] == "missing" for term in item["terms"]):
+        words, known = [*words, MISSING_VALUE], np.append(known, missing)
+    return words, known, float(missing[0])
 
 
 def shown(value: float) -> str:
@@ -203,6 +212,8 @@ def _ticks(item: Mapping[str, Any]) -> list[float]:
         return [low, *inside[::step], high]
     step = 10.0 ** math.floor(math.log10((high - low) / VALUES))
     step *= next(m for m in (1, 2, 5, 10) if (high - low) / (step * m) <= VALUES)
+    if float(low).is_integer() and float(high).is_integer():
+        step = max(step, 1.0)
     first = math.floor(low / step) + 1
     inside = [first * step + k * step for k in range(VALUES + 1)]
     return [low, *(round(value, 12) for value in inside if low < value < high), high]
