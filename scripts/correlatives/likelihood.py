@@ -50,6 +50,7 @@ BLOCK = 1 << 16
 NO_MAXIMUM = "no finite maximum: the data are separated"
 NO_CONVERGENCE = "the maximum was not found"
 NO_EVENTS = "no information: no event at risk, or all outcomes alike"
+ALIASED_NOTE = "columns without information of their own are left out"
 
 
 def chi_square_p(statistic: np.ndarray | float, df: np.ndarray | float) -> np.ndarray:
@@ -742,7 +743,7 @@ class Model(ABC):
         note[separated] = NO_MAXIMUM
         note[~enough] = NO_EVENTS
         lost = self.aliased.any(axis=1) & converged
-        note[lost] = "columns without information of their own are left out"
+        note[lost] = ALIASED_NOTE
         return ManyFits(
             coefficients,
             covariance,

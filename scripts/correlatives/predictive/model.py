@@ -18,6 +18,7 @@ import pandas as pd
 
 from correlatives.binary.logistic import fit_logistic_many, response_probabilities
 from correlatives.cohort import Cohort, Markers
+from correlatives.firth import fit_firth_cox, fit_firth_logistic
 from correlatives.intervals import Interval
 from correlatives.likelihood import ManyFits
 from correlatives.predictive.covariates import numeric_columns
@@ -102,6 +103,9 @@ GATHERING = ["score_z", "in_family"]
 
 #: Firth's penalty where a cell of arm × marker level has fewer events (Jóźwiak et al. 2024).
 LEAST_EVENTS = 10
+
+#: Level of all limits.
+LEVEL = 0.95
 
 #: Power at which the minimum detectable ratio is stated.
 POWER = 0.8
@@ -188,6 +192,44 @@ def fit_designs(
     if outcome.stratified:
         designs, include = _with_strata(outcome, designs, include)
     return fit_logistic_many(outcome.event, designs, include, firth=firth)
+
+
+def fit_penalised(
+    outcome: Outcome,
+    designs: np.ndarray,
+    include: np.ndarray,
+    column: int,
+    *,
+    limits: bool,
+    test: bool,
+    threads: int = 1,
+) -> Column:
+    """Fit designs (p, n, k) with Firth's penalty, stratified; one column's limits and test if wanted.
+
+    `column` counts as in the fits: the intercept of a logistic model is 0.
+    """
+    options = {
+        "columns": (column,),
+        "limits": LEVEL if limits else None,
+        "test": test,
+        "threads": threads,
+    }
+    if outcome.survival:
+        strata = outcome.strata if outcome.stratified else None
+        fits = fit_firth_cox(outcome.time, outcome.event, designs, include, strata, **options)
+    else:
+        if outcome.stratified:
+            designs, include = _with_strata(outcome, designs, include)
+        fits = fit_firth_logistic(outcome.event, designs, include, **options)
+    return Column(
+        *fits.intervals[0],
+        fits.tests[0].p,
+        np.zeros(len(designs), dtype=bool),
+        fits.aliased[:, column] & fits.converged,
+        fits.note,
+        fits.coefficients,
+        fits.covariance,
+    )
 
 
 def _with_strata(
@@ -290,6 +332,7 @@ def effects_of(
     limits: bool = True,
     test: bool = False,
     proportional: bool = False,
+    threads: int = 1,
 ) -> Effects:
     """Estimate one column of each row's model; Firth where asked for, or where there is no finite maximum.
 
@@ -312,8 +355,18 @@ def effects_of(
             continue
         if fitted is not None and not firth:
             part = fitted.take(rows)
+        elif firth:
+            part = fit_penalised(
+                outcome,
+                designs[rows],
+                include[rows],
+                column,
+                limits=limits,
+                test=test,
+                threads=threads,
+            )
         else:
-            fits = fit_designs(outcome, designs[rows], include[rows], firth=firth)
+            fits = fit_designs(outcome, designs[rows], include[rows], firth=False)
             interval = fits.interval(column) if limits else None
             part = Column.of(fits, column, interval, fits.test(column, "lrt").p if test else None)
         if not firth:
@@ -344,10 +397,6 @@ def effects_of(
                 part.covariance[:, order][:, :, order],
             )[use]
     return out
-
-
-#: Level of all limits.
-LEVEL = 0.95
 
 
 def _marker_column(
@@ -729,6 +778,7 @@ def _interactions(
         fitted=joined.get("interaction"),
         test=True,
         proportional=True,
+        threads=threads,
     )
     used_firth |= interaction.firth
     empty_cell = _missing_cells(rows, value, in_arm, happened, constant)
@@ -736,7 +786,13 @@ def _interactions(
     for name, mask in in_arm.items():
         alone = _marker_column(outcome, scaled, mask, ~used_firth, threads)
         effect = effects_of(
-            outcome, stacked_designs([scaled], covariates, p), mask, 0, used_firth, fitted=alone
+            outcome,
+            stacked_designs([scaled], covariates, p),
+            mask,
+            0,
+            used_firth,
+            fitted=alone,
+            threads=threads,
         )
         record(
             f"marker_effect_{name}",
@@ -757,9 +813,10 @@ def _interactions(
             0,
             used_firth,
             _marker_column(outcome, arm, at_level, rows.binary & ~used_firth, threads),
+            threads,
         )
         of_continuous = _effects_where(
-            ~rows.binary, outcome, joint(at), include, 1, used_firth, joined.get(name)
+            ~rows.binary, outcome, joint(at), include, 1, used_firth, joined.get(name), threads
         )
         effect = _merge(rows.binary, of_binary, of_continuous)
         reason = np.where(rows.binary, _why_no_treatment_effect(at_level, arm, happened), "")
@@ -786,6 +843,7 @@ def _interactions(
         fitted=joined.get("prognostic"),
         limits=False,
         test=True,
+        threads=threads,
     )
     table["p_prognostic"] = prognostic.p
 
@@ -839,6 +897,7 @@ def _effects_where(
     column: int,
     penalised: np.ndarray,
     fitted: Column | None,
+    threads: int,
 ) -> Effects | None:
     """`effects_of` of some rows."""
     if not wanted.any():
@@ -850,6 +909,7 @@ def _effects_where(
         column,
         penalised[wanted],
         fitted=None if fitted is None else fitted.take(wanted),
+        threads=threads,
     )
 
 
@@ -1033,6 +1093,7 @@ def _main_effects(outcome: Outcome, rows: Rows, alpha: float, threads: int = 1) 
         fitted=_marker_column(outcome, scaled, include, ~penalised, threads),
         test=True,
         proportional=True,
+        threads=threads,
     )
     with np.errstate(over="ignore"):
         table["marker_effect"] = np.exp(effect.estimate)

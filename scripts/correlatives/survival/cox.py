@@ -531,7 +531,7 @@ class CoxModel(Model):
         return out
 
 
-def _outcomes(time: ArrayLike, event: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
+def checked_outcomes(time: ArrayLike, event: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
     time = np.asarray(time, dtype=float)
     event = np.asarray(event, dtype=float)
     if time.ndim != 1 or time.shape != event.shape:
@@ -582,7 +582,7 @@ def fit_cox_many(
     """
     if ties not in ("efron", "breslow"):
         raise ValueError(f"ties is {ties!r}: expected 'efron' or 'breslow'")
-    time, event = _outcomes(time, event)
+    time, event = checked_outcomes(time, event)
     designs, include = checked_designs(designs, include, len(time))
     if strata is not None:
         strata = np.asarray(strata)

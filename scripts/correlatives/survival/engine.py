@@ -16,6 +16,7 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from itertools import pairwise
 from pathlib import Path
 from types import ModuleType
@@ -25,7 +26,7 @@ from numpy.typing import ArrayLike
 
 from correlatives.intervals import Interval, Test
 from correlatives.likelihood import SUSPICIOUS_SPAN, ManyFits, normal_quantile
-from correlatives.survival.cox import CoxModel, _outcomes, fit_cox
+from correlatives.survival.cox import CoxModel, checked_outcomes, fit_cox
 from correlatives.survival.ties import tie_times
 
 __all__ = ["InteractionFits", "MarkerFits", "fit_interactions", "fit_markers"]
@@ -139,13 +140,11 @@ class Designs:
         return design
 
 
-def _kernel() -> ModuleType:
-    """Import the compiled arithmetic, whose cache is beside it or, where that is read-only, elsewhere."""
-    if "correlatives.survival.lanes" not in sys.modules:
+def compiled(name: str) -> ModuleType:
+    """Import a module of compiled arithmetic, whose cache is beside it or, where that is read-only, elsewhere."""
+    if name not in sys.modules:
         place_cache(Path(__file__).parent)
-    from correlatives.survival import lanes
-
-    return lanes
+    return import_module(name)
 
 
 def place_cache(source: Path) -> Path | None:
@@ -278,7 +277,7 @@ def _checked(
     strata: ArrayLike | None,
     covariates: ArrayLike | None,
 ) -> _Data:
-    time, event = _outcomes(time, event)
+    time, event = checked_outcomes(time, event)
     n = len(time)
     markers = np.ascontiguousarray(markers, dtype=float)
     if markers.ndim != 2 or markers.shape[1] != n:
@@ -375,7 +374,7 @@ def _run(
     _refuse_unknown(data, np.arange(p), np.flatnonzero(outside))
     if not len(informative) or p == 0:
         return out
-    lanes = _kernel()
+    lanes = compiled("correlatives.survival.lanes")
     start = _start(data)
     start[3:] *= deviation
     table = np.array(maps, np.int64).reshape(len(maps), k)
