@@ -24,6 +24,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from correlatives.intervals import Interval, Test
 
@@ -69,6 +70,14 @@ def normal_quantile(level: float) -> float:
     from scipy.special import ndtri
 
     return float(ndtri(0.5 + level / 2))
+
+
+def drop_at_limits(p: int, level: float, deviance: ArrayLike | None = None) -> np.ndarray:
+    """Return by how much twice the log-likelihood falls at the limits of p markers: `deviance`, or the chi-square quantile."""
+    return np.array(
+        np.broadcast_to(normal_quantile(level) ** 2 if deviance is None else deviance, p),
+        dtype=float,
+    )
 
 
 def checked_designs(
@@ -438,13 +447,17 @@ class ManyFits:
         return np.sqrt(np.einsum("pjj->pj", self.covariance))
 
     def interval(
-        self, j: int, level: float = 0.95, kind: Literal["profile", "wald"] = "profile"
+        self,
+        j: int,
+        level: float = 0.95,
+        kind: Literal["profile", "wald"] = "profile",
+        deviance: ArrayLike | None = None,
     ) -> Interval:
         """Return coefficient `j` of every marker with its limits, on the log scale.
 
         Profile limits are where twice the (penalised) log-likelihood, maximised over the other
-        coefficients, has fallen by the chi-square quantile. Where the likelihood rises for ever on one side
-        that side is NaN, and so is the estimate; the other side is still given.
+        coefficients, has fallen by the chi-square quantile, or by `deviance` (p,). Where the likelihood rises for
+        ever on one side that side is NaN, and so is the estimate; the other side is still given.
         """
         j = range(self.coefficients.shape[1])[j]
         estimate = self.coefficients[:, j].copy()
@@ -455,8 +468,9 @@ class ManyFits:
             raise ValueError(f"kind is {kind!r}: expected 'profile' or 'wald'")
         low, high = np.full((2, len(self)), np.nan)
         wanted = np.flatnonzero((self.converged | self.separated) & ~self.aliased[:, j])
+        drop = drop_at_limits(len(self), level, deviance)
         for block in self._model.blocks(wanted):
-            low[block], high[block] = self._profile(block, j, level)
+            low[block], high[block] = self._profile(block, j, np.sqrt(drop[block]))
         return Interval(estimate, low, high)
 
     def test(self, j: int, kind: Literal["lrt", "score", "wald"] = "lrt") -> Test:
@@ -531,8 +545,10 @@ class ManyFits:
             out[block] = self._model.restore(rows).T
         return out
 
-    def _profile(self, block: np.ndarray, j: int, level: float) -> tuple[np.ndarray, np.ndarray]:
-        """Find both limits of coefficient `j` for one block of markers."""
+    def _profile(
+        self, block: np.ndarray, j: int, root: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Find both limits of coefficient `j` for one block of markers, where the signed root of the deviance is `root`."""
         k = self.coefficients.shape[1]
         likelihood, r, aliased = self._model.build(block, last=j)
         order = [i for i in range(k) if i != j] + [j]
@@ -542,7 +558,6 @@ class ManyFits:
         beta = np.where(aliased, 0.0, self._stopped[block][:, order]) * start[:, None]
         centre = np.einsum("pjl,pl->pj", r, beta)
         top = self.loglik[block] - self._model.log_scale(r)
-        drop = normal_quantile(level)
         sides = []
         for sign in (-1.0, 1.0):
             rising = sign * self._direction[block, j] > 0
@@ -551,7 +566,7 @@ class ManyFits:
             which = np.flatnonzero(ask)
             if len(which):
                 part = likelihood.take(which)
-                found = _profile_side(part, centre[which], top[which], sign, drop)
+                found = _profile_side(part, centre[which], top[which], sign, root[which])
                 limit[which] = found / r[which, -1, -1]
             sides.append(limit)
         return sides[0], sides[1]
@@ -564,9 +579,9 @@ def _quadratic(information: np.ndarray, score: np.ndarray) -> np.ndarray:
 
 
 def _profile_side(
-    likelihood: Likelihood, centre: np.ndarray, top: np.ndarray, sign: float, drop: float
+    likelihood: Likelihood, centre: np.ndarray, top: np.ndarray, sign: float, wanted: np.ndarray
 ) -> np.ndarray:
-    """Find where the signed root of the profile deviance of the last column reaches `drop`.
+    """Find where the signed root of the profile deviance of the last column reaches `wanted`.
 
     The signed root is nearly linear in the coefficient, so Newton on it needs few steps; a bracket keeps it
     safe. Starts from `centre`: the maximum, or anywhere where that is infinite.
@@ -583,6 +598,7 @@ def _profile_side(
     b = centre[:, -1].copy()
     with np.errstate(all="ignore"):
         for _ in range(PROFILE_STEPS):
+            drop = wanted[active]
             point = gamma[active].copy()
             point[:, -1] = b[active]
             best = maximise(part, point, free=free, certify=False)

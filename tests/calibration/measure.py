@@ -9,7 +9,9 @@ import numpy as np
 from scipy.special import chdtrc, ndtri
 from trials import MARKERS, Batch, Cell, simulate
 
+from correlatives.firth import fit_firth_cox, fit_firth_logistic
 from correlatives.multiplicity import benjamini_hochberg
+from correlatives.predictive.carriers import subjects_differing
 from correlatives.predictive.randomisation import (
     draw_arms,
     family_wise_p,
@@ -17,6 +19,7 @@ from correlatives.predictive.randomisation import (
     randomisation_test,
 )
 from correlatives.predictive.rows import LEAST_CARRIERS
+from correlatives.predictive.small_samples import deviance_at_limits, needs_penalty
 
 LEVEL = 0.05
 
@@ -26,12 +29,6 @@ DRAWS_FOR_DISCOVERY = 1999
 
 #: Trials that share arms and draws.
 TRIALS_A_BATCH = 50
-
-#: Firth's penalty where a cell of arm × marker level has fewer events.
-LEAST_EVENTS = 10
-
-#: Markers of a trial, and trials of a batch, whose penalised limits are looked at.
-PENALISED_MARKERS, PENALISED_TRIALS = 3, 8
 
 #: What is measured, in the order of the table.
 MEASURES = (
@@ -170,28 +167,27 @@ def randomise(
     return p, p_fwer, member
 
 
-def penalised_p(cell: Cell, batch: Batch, trial: int, markers: np.ndarray) -> np.ndarray:
-    """p-value of the interaction that the limits of the workflow's penalised models are made of."""
-    from correlatives.binary.logistic import fit_logistic_many
-    from correlatives.survival.cox import fit_cox_many
-
+def penalised_statistic(cell: Cell, batch: Batch, trial: int, markers: np.ndarray) -> np.ndarray:
+    """Likelihood-ratio statistics of the interaction in the workflow's penalised models."""
     value = batch.marker[trial, markers]
     p, n = value.shape
     columns = [value, batch.arm, *batch.covariates[trial].T]
+    include = np.broadcast_to(batch.include[trial], (p, n))
     if cell.model == "logistic":
-        columns += [(batch.strata == g).astype(float) for g in np.unique(batch.strata)[1:]]
+        member = batch.strata == np.unique(batch.strata)[:, None]
+        columns += list(member[1:].astype(float))
+        # a stratum whose outcomes are all alike has an infinite intercept and says nothing
+        size, positive = member @ include[0], member @ (include[0] * batch.event[trial])
+        include = include & ~((positive == 0) | (positive == size))[batch.strata]
     columns.append(value * batch.arm)
     designs = np.stack([np.broadcast_to(column, (p, n)) for column in columns], axis=2)
-    include = np.broadcast_to(batch.include[trial], (p, n))
     if cell.model == "cox":
-        fits = fit_cox_many(
-            batch.time[trial], batch.event[trial], designs, include, batch.strata, firth=True
+        fits = fit_firth_cox(
+            batch.time[trial], batch.event[trial], designs, include, batch.strata, limits=None
         )
-        column = designs.shape[2] - 1
     else:
-        fits = fit_logistic_many(batch.event[trial], designs, include, firth=True)
-        column = designs.shape[2]
-    return np.where(fits.converged, fits.test(column, "lrt").p, np.nan)
+        fits = fit_firth_logistic(batch.event[trial], designs, include, limits=None)
+    return fits.tests[0].statistic
 
 
 def measure(cell: Cell, trials: int) -> dict[str, object]:
@@ -205,7 +201,8 @@ def measure(cell: Cell, trials: int) -> dict[str, object]:
             expected, _ = fitted(cell, batch, arm_strata=True)
         p, p_fwer, member = randomise(cell, batch, expected, draws, seed=number)
         full, loglik = fitted(cell, batch, interaction=True)
-        p_lrt = chdtrc(1.0, np.maximum(2.0 * (loglik - without), 0.0))
+        statistic = np.maximum(2.0 * (loglik - without), 0.0)
+        p_lrt = chdtrc(1.0, statistic)
         some = member.any(axis=1)
         size = np.maximum(member.sum(axis=1, keepdims=True), 1)
         true = np.arange(MARKERS) < cell.true
@@ -216,7 +213,7 @@ def measure(cell: Cell, trials: int) -> dict[str, object]:
             rejected = np.where(member, p_lrt * size, 1.0).min(axis=1) <= LEVEL
             tally.add("fwer_lrt_bonferroni", np.where(some, rejected, np.nan))
             tally.add("size_lrt", mean_within(p_lrt <= LEVEL, member))
-            _coverage(cell, batch, tally, p_lrt, np.isfinite(full).all(axis=2), member)
+            _coverage(cell, batch, tally, statistic, np.isfinite(full).all(axis=2), member)
         elif cell.true == 1:
             tally.add("power", member[:, 0] & (p_fwer[:, 0] <= LEVEL))
             tally.add("power_lrt_bonferroni", member[:, 0] & (p_lrt[:, 0] * size[:, 0] <= LEVEL))
@@ -237,40 +234,39 @@ def _coverage(
     cell: Cell,
     batch: Batch,
     tally: Tally,
-    p_lrt: np.ndarray,
+    statistic: np.ndarray,
     finite: np.ndarray,
     member: np.ndarray,
 ) -> None:
-    """Share of markers whose 95 % profile limits hold the true interaction, 0: those with p ≥ 0.05.
+    """Share of markers whose 95 % limits hold the true interaction, 0.
 
-    Limits by profile likelihood are where the likelihood-ratio test's p is 0.05, so that no limit need be found.
-    Binary markers with few events in a cell, and those without a finite maximum, have penalised limits.
+    Limits lie where twice the (penalised) log-likelihood has fallen by `deviance_at_limits`, so that no limit need be
+    found: they hold 0 where the likelihood-ratio statistic is less.
     """
-    binary = cell.kind.startswith("binary")
-    covered, estimated = p_lrt >= LEVEL, finite & member
-    if binary:
-        cells = np.stack(
-            [
-                (
-                    batch.include[:, None]
-                    & (batch.event == 1)[:, None]
-                    & (batch.arm == side)
-                    & (batch.marker == level)
-                ).sum(axis=2)
-                for side in (0, 1)
-                for level in (0, 1)
-            ]
-        )
-        plain = estimated & (cells.min(axis=0) >= LEAST_EVENTS)
-        needs = member & ~plain
-        for t in range(min(PENALISED_TRIALS, len(needs))):
-            chosen = np.flatnonzero(needs[t])[:PENALISED_MARKERS]
-            if len(chosen):
-                p = penalised_p(cell, batch, t, chosen)
-                known = np.isfinite(p)
-                if known.any():
-                    tally.add("coverage", np.array([(p[known] >= LEVEL).mean()]))
-        if not needs.any():
-            tally.add("coverage", mean_within(covered, plain))
-        return
-    tally.add("coverage", mean_within(covered, estimated))
+    survival = cell.model == "cox"
+    trials, markers = statistic.shape
+    coefficients = 3 + batch.covariates.shape[2]
+    happened = batch.include & (batch.event == 1)
+    events = np.broadcast_to(happened.sum(axis=1)[:, None], (trials, markers))
+    here, value = batch.include[:, None], batch.marker
+    in_cells = np.full((trials, markers), np.inf)
+    if cell.kind.startswith("binary"):
+        cells = [
+            (happened[:, None] & (batch.arm == side) & (value == level)).sum(axis=2)
+            for side in (0, 1)
+            for level in (0, 1)
+        ]
+        in_cells = np.min(cells, axis=0)
+    known = np.where(here, value, np.nan).reshape(trials * markers, -1)
+    differing = subjects_differing(known).reshape(trials, markers)
+    rule = (survival, events.ravel(), coefficients)
+    penalised = needs_penalty(*rule, in_cells.ravel()).reshape(trials, markers)
+    fallen = deviance_at_limits(*rule, differing.ravel()).reshape(trials, markers)
+    penalised |= ~finite
+    statistic = statistic.copy()
+    for t in range(trials):
+        chosen = np.flatnonzero(penalised[t] & member[t])
+        if len(chosen):
+            statistic[t, chosen] = penalised_statistic(cell, batch, t, chosen)
+    estimated = np.isfinite(statistic) & member
+    tally.add("coverage", mean_within(statistic <= fallen, estimated))

@@ -25,8 +25,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from correlatives.intervals import Interval, Test
-from correlatives.likelihood import SUSPICIOUS_SPAN, ManyFits, normal_quantile
-from correlatives.survival.cox import CoxModel, checked_outcomes, fit_cox
+from correlatives.likelihood import SUSPICIOUS_SPAN, ManyFits, drop_at_limits
+from correlatives.survival.cox import CoxModel, _outcomes, fit_cox
 from correlatives.survival.ties import tie_times
 
 __all__ = ["InteractionFits", "MarkerFits", "fit_interactions", "fit_markers"]
@@ -341,7 +341,7 @@ def _run(
     maps: Sequence[Sequence[int]],
     kinds: Sequence[int],
     levels: np.ndarray,
-    level: float,
+    drop: np.ndarray,
     exact: bool,
     threads: int,
 ) -> _Result:
@@ -381,7 +381,6 @@ def _run(
     counts = table.max(axis=1) + 1
     span, state = np.zeros(p), np.zeros(p, np.int64)
     include = data.include if data.include is not None else np.zeros((1, 1), bool)
-    drop = normal_quantile(level) ** 2
     kinds_array = np.array(kinds, np.int64)
 
     def fit(members: np.ndarray, order: _Order, masked: bool) -> None:
@@ -591,6 +590,7 @@ def fit_interactions(
     *,
     covariances: bool = True,
     limits: float | None = None,
+    deviance: ArrayLike | None = None,
     levels: Sequence[ArrayLike] = (),
     threads: int = 1,
 ) -> InteractionFits:
@@ -615,6 +615,8 @@ def fit_interactions(
         the same but for rounding.
     limits : float, optional
         Level of profile limits of the interaction and of the treatment effects at `levels`.
+    deviance : array-like, shape (p,), optional
+        By how much twice the log-likelihood falls at those limits, instead of the level's chi-square quantile.
     levels : sequence of array-like, shape (p,) each
         Values of each marker at which the treatment effect is wanted.
     threads : int
@@ -635,6 +637,7 @@ def fit_interactions(
     places = np.zeros((len(levels), p))
     for place, at in zip(places, levels, strict=True):
         place[:] = at
+    drop = drop_at_limits(p, 0.95 if limits is None else limits, deviance)
     kinds = [] if limits is None else [_RATIO] + [_TREATMENT_AT] * len(places)
     result = _run(
         data,
@@ -645,7 +648,7 @@ def fit_interactions(
         ],
         kinds,
         np.vstack([np.zeros(p), places]),
-        0.95 if limits is None else limits,
+        drop,
         covariances,
         threads,
     )
@@ -681,11 +684,11 @@ def fit_interactions(
     treatment = []
     if limits is not None:
         interaction = _with_limits(
-            result, 0, full.coefficients[:, -1].copy(), data, designs, None, -1, limits
+            result, 0, full.coefficients[:, -1].copy(), data, designs, None, -1, drop
         )
         for f, at in enumerate(places):
             value = full.coefficients[:, 1] + at * full.coefficients[:, -1]
-            treatment.append(_with_limits(result, 1 + f, value, data, designs, at, 1, limits))
+            treatment.append(_with_limits(result, 1 + f, value, data, designs, at, 1, drop))
     return InteractionFits(
         null,
         full,
@@ -738,7 +741,7 @@ def _with_limits(
     designs: Designs,
     origin: np.ndarray | None,
     column: int,
-    level: float,
+    drop: np.ndarray,
 ) -> Interval:
     """Limits of the fast lane; the careful search for those it did not find.
 
@@ -757,7 +760,7 @@ def _with_limits(
             efron=True,
             firth=False,
         ).fit(data.words)
-        found = careful.interval(column, level)
+        found = careful.interval(column, deviance=drop[rest])
         estimate[rest], low[rest], high[rest] = found.estimate, found.low, found.high
     return Interval(estimate, low, high)
 
@@ -772,6 +775,7 @@ def fit_markers(
     *,
     covariances: bool = True,
     limits: float | None = None,
+    deviance: ArrayLike | None = None,
     threads: int = 1,
 ) -> MarkerFits:
     """Fit marker + covariates to every marker, Efron ties; arguments as in `fit_interactions`.
@@ -782,12 +786,13 @@ def fit_markers(
     data = _checked(time, event, None, markers, include, strata, covariates)
     p = len(data.markers)
     c = data.covariates.shape[1]
+    drop = drop_at_limits(p, 0.95 if limits is None else limits, deviance)
     result = _run(
         data,
         [[-1, -1, -1, *range(c)], [-1, 0, 0, *range(1, 1 + c)]],
         [] if limits is None else [_SLOPE],
         np.zeros((1, p)),
-        0.95 if limits is None else limits,
+        drop,
         covariances,
         threads,
     )
@@ -806,6 +811,6 @@ def fit_markers(
     effect = Interval(fits.coefficients[:, 0].copy(), nothing, nothing)
     if limits is not None:
         effect = _with_limits(
-            result, 0, fits.coefficients[:, 0].copy(), data, designs, None, 0, limits
+            result, 0, fits.coefficients[:, 0].copy(), data, designs, None, 0, drop
         )
     return MarkerFits(fits, _likelihood_ratio(result, 1, 0, careful, 0), effect, result.found)

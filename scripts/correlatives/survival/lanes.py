@@ -633,7 +633,7 @@ def fit_tiles(
     maps (models, k), counts (models) : see `_reduce`; models in order, each started from the one before
     kinds (f), levels (f, p) : profile limits of the last model; 0 ratio of the arms' slopes, 1 treatment at a
         level of the marker, 2 slope in the control arm, 3 treatment at a level of 0
-    drop : chi-square quantile by which twice the log-likelihood falls
+    drop (p) : by how much twice the log-likelihood falls at the limits
     exact : evaluate once more at each estimate, for its covariance
     S, R, Z, X, V, T : scratch
 
@@ -908,7 +908,7 @@ def fit_tiles(
                                     R[(wanted + r) * WIDTH + j] * R[(direction + r) * WIDTH + j]
                                 )
                                 mixed += R[(wanted + r) * WIDTH + j] * R[(solved + r) * WIDTH + j]
-                            target = loglik[marker, n_models - 1] - 0.5 * drop
+                            target = loglik[marker, n_models - 1] - 0.5 * drop[marker]
                             left = 2.0 * (now - target) + rise
                             along = 0.0
                             if left > 0.0:

@@ -1,0 +1,81 @@
+"""What small samples need of the interaction model: where it carries Firth's penalty, and how far its limits reach.
+
+Profile limits with the chi-square quantile cover too seldom in trials of this size (0.90 to 0.93 at 46 subjects). Which
+remedy covers 0.95 was found by simulation (docs/calibration.md): Firth's penalty alone in logistic models; in Cox
+models a quantile of Student's t, whose degrees of freedom are what the interaction rests on: events, and the subjects who
+carry the marker.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+#: Firth's penalty where a cell of arm × level of a binary marker has fewer events (Jóźwiak et al. 2024).
+LEAST_EVENTS = 10
+
+#: Firth's penalty where a Cox model has fewer events for each coefficient (Peduzzi et al. 1995).
+EVENTS_A_COEFFICIENT = 10
+
+#: Degrees of freedom that each subject gives who differs from the marker's most common value.
+FREEDOM_A_CARRIER = 1.5
+
+#: Level of all limits.
+LEVEL = 0.95
+
+
+def needs_penalty(
+    survival: bool, events: np.ndarray, coefficients: int, in_cells: np.ndarray
+) -> np.ndarray:
+    """Say which markers' models carry Firth's penalty before anything is fitted.
+
+    Those without a finite maximum, which only the fit can tell, get it besides.
+
+    Parameters
+    ----------
+    survival : bool
+        Cox, else logistic: every logistic model carries it.
+    events : np.ndarray, shape (p,)
+        Events of the subjects with the marker.
+    coefficients : int
+        Of the model with interaction.
+    in_cells : np.ndarray, shape (p,)
+        Fewest events in a cell of arm × level of a binary marker; infinite for other markers.
+
+    Returns
+    -------
+    np.ndarray of bool, shape (p,)
+
+    References
+    ----------
+    Jóźwiak K et al. Scientific Reports 2024;14:14232. Peduzzi P et al. Journal of Clinical Epidemiology
+    1995;48:1503-1510.
+    """
+    if not survival:
+        return np.ones(len(events), dtype=bool)
+    return (in_cells < LEAST_EVENTS) | (events < EVENTS_A_COEFFICIENT * coefficients)
+
+
+def deviance_at_limits(
+    survival: bool, events: np.ndarray, coefficients: int, differing: np.ndarray
+) -> np.ndarray:
+    """Return how far twice the (penalised) log-likelihood has fallen at the 95 % limits of an interaction.
+
+    Parameters
+    ----------
+    survival, events, coefficients
+        As in `needs_penalty`.
+    differing : np.ndarray, shape (p,)
+        `carriers.subjects_differing` of the subjects with the marker.
+
+    Returns
+    -------
+    np.ndarray, shape (p,)
+        Logistic: the chi-square quantile, 3.84. Cox: the square of Student's t with ν = the smaller of events −
+        coefficients and 1½ subjects differing, at least 1.
+    """
+    from scipy.special import ndtri, stdtrit
+
+    if not survival:
+        return np.full(len(events), ndtri(0.5 + LEVEL / 2) ** 2)
+    freedom = np.minimum(events - coefficients, FREEDOM_A_CARRIER * differing)
+    return stdtrit(np.maximum(freedom, 1.0), 0.5 + LEVEL / 2) ** 2
