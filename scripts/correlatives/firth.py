@@ -25,7 +25,7 @@ from correlatives.likelihood import (
     ManyFits,
     checked_designs,
     chi_square_p,
-    normal_quantile,
+    drop_at_limits,
 )
 from correlatives.survival.cox import checked_outcomes, fit_cox_many
 from correlatives.survival.engine import compiled
@@ -81,6 +81,7 @@ def fit_firth_cox(
     *,
     columns: Sequence[int] = (-1,),
     limits: float | None = 0.95,
+    deviance: ArrayLike | None = None,
     test: bool = True,
     threads: int = 1,
 ) -> PenalisedFits:
@@ -94,6 +95,8 @@ def fit_firth_cox(
         Columns of the designs whose limits and test are wanted.
     limits : float, optional
         Level of the limits; None for none.
+    deviance : array-like, shape (p,), optional
+        By how much twice the penalised log-likelihood falls at the limits, instead of the level's chi-square quantile.
     test : bool
         Whether the tests are wanted.
     threads : int
@@ -130,6 +133,7 @@ def fit_firth_cox(
         include,
         columns,
         limits,
+        deviance,
         test,
         threads,
         careful,
@@ -143,6 +147,7 @@ def fit_firth_logistic(
     *,
     columns: Sequence[int] = (-1,),
     limits: float | None = 0.95,
+    deviance: ArrayLike | None = None,
     test: bool = True,
     threads: int = 1,
 ) -> PenalisedFits:
@@ -154,7 +159,7 @@ def fit_firth_logistic(
         As `fit_logistic_many` takes them.
     columns : sequence of int
         Columns, the intercept being 0, whose limits and test are wanted.
-    limits, test, threads
+    limits, deviance, test, threads
         As `fit_firth_cox` takes them.
 
     Returns
@@ -178,7 +183,18 @@ def fit_firth_logistic(
     nothing = np.zeros(len(y))
     codes = np.zeros(len(y), dtype=np.int64)
     return _fit(
-        False, nothing, y > 0, codes, designs, include, columns, limits, test, threads, careful
+        False,
+        nothing,
+        y > 0,
+        codes,
+        designs,
+        include,
+        columns,
+        limits,
+        deviance,
+        test,
+        threads,
+        careful,
     )
 
 
@@ -202,6 +218,7 @@ def _fit(
     include: np.ndarray | None,
     columns: Sequence[int],
     limits: float | None,
+    deviance: ArrayLike | None,
     test: bool,
     threads: int,
     careful: Callable[[np.ndarray], ManyFits],
@@ -219,6 +236,8 @@ def _fit(
     order = np.lexsort((np.arange(n), -time, codes))
     kept = np.broadcast_to(np.ones(n, dtype=bool), (p, n)) if include is None else include
 
+    drop = np.zeros(p) if limits is None else drop_at_limits(p, limits, deviance)
+
     def fit(markers: np.ndarray) -> None:
         kernel.fit_markers(
             survival,
@@ -230,7 +249,7 @@ def _fit(
             order,
             markers,
             wanted,
-            0.0 if limits is None else normal_quantile(limits) ** 2,
+            drop,
             test,
             coefficients,
             covariance,
@@ -266,7 +285,7 @@ def _fit(
         for q, column in enumerate(columns):
             estimate[rest, q] = fits.coefficients[:, column]
             if limits is not None:
-                _, low[rest, q], high[rest, q] = fits.interval(column, limits)
+                _, low[rest, q], high[rest, q] = fits.interval(column, deviance=drop[rest])
             if test:
                 statistic[rest, q] = fits.test(column).statistic
     intervals = [Interval(estimate[:, q], low[:, q], high[:, q]) for q in range(len(columns))]

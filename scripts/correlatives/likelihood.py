@@ -815,10 +815,14 @@ class Fit:
         return self.many.standard_errors[0]
 
     def interval(
-        self, j: int, level: float = 0.95, kind: Literal["profile", "wald"] = "profile"
+        self,
+        j: int,
+        level: float = 0.95,
+        kind: Literal["profile", "wald"] = "profile",
+        deviance: float | None = None,
     ) -> Interval:
         """Return coefficient `j` with its limits, on the log scale; see `ManyFits.interval`."""
-        return Interval(*(float(part[0]) for part in self.many.interval(j, level, kind)))
+        return Interval(*(float(part[0]) for part in self.many.interval(j, level, kind, deviance)))
 
     def test(self, j: int, kind: Literal["lrt", "score", "wald"] = "lrt") -> Test:
         """Return the test that coefficient `j` is 0; see `ManyFits.test`."""

@@ -4,6 +4,7 @@ References
 ----------
 Rubin DB. Multiple Imputation for Nonresponse in Surveys. Wiley, 1987.
 Chan KW, Meng XL. Statistica Sinica 2022;32:1489-1514 (likelihood ratios from stacked data, "D4").
+Barnard J, Rubin DB. Biometrika 1999;86:948-955 (small samples).
 Li KH, Meng XL, Raghunathan TE, Rubin DB. Statistica Sinica 1991;1:65-92 (test statistics, "D2").
 """
 
@@ -23,7 +24,12 @@ class Pooled(NamedTuple):
     missing_information: np.ndarray
 
 
-def pool_estimates(estimate: np.ndarray, variance: np.ndarray, level: float = 0.95) -> Pooled:
+def pool_estimates(
+    estimate: np.ndarray,
+    variance: np.ndarray,
+    level: float = 0.95,
+    complete: np.ndarray | float = np.inf,
+) -> Pooled:
     """Pool estimates by Rubin's rules, on the scale on which they are normal.
 
     Parameters
@@ -32,11 +38,14 @@ def pool_estimates(estimate: np.ndarray, variance: np.ndarray, level: float = 0.
         Of each imputation; a row with one that is not finite has no pooled estimate.
     level : float
         Of the limits.
+    complete : np.ndarray or float, shape (p,)
+        Degrees of freedom that the limits would have without missing values.
 
     Returns
     -------
     Pooled
-        Limits by Student's t with (m − 1)(1 + 1/r)² degrees of freedom, r the relative increase of variance.
+        Limits by Student's t with (m − 1)(1 + 1/r)² degrees of freedom, r the relative increase of variance, or fewer
+        where `complete` is finite (Barnard & Rubin).
     """
     from scipy.special import stdtrit
 
@@ -50,6 +59,11 @@ def pool_estimates(estimate: np.ndarray, variance: np.ndarray, level: float = 0.
     increase = between / within
     with np.errstate(divide="ignore", over="ignore"):
         freedom = np.minimum((m - 1) * (1.0 + 1.0 / increase) ** 2, 1e12)
+    complete = np.broadcast_to(np.asarray(complete, dtype=float), freedom.shape)
+    finite = np.isfinite(complete)
+    few = np.where(finite, complete, 1.0)
+    observed = (few + 1.0) / (few + 3.0) * few / (1.0 + increase)
+    freedom = np.where(finite, 1.0 / (1.0 / freedom + 1.0 / observed), freedom)
     half = stdtrit(freedom, 0.5 + level / 2) * np.sqrt(total)
     missing = (increase + 2.0 / (freedom + 3.0)) / (increase + 1.0)
     nothing = np.where(known, 0.0, np.nan)

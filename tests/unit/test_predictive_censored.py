@@ -136,13 +136,14 @@ def test_a_markers_imputations_do_not_depend_on_its_company():
     assert other["interaction_ratio"].iloc[0] == approx(alone["interaction_ratio"].iloc[0], rel=0.1)
 
 
-def test_models_without_a_maximum_are_not_pooled():
+def test_models_without_an_answer_are_not_pooled():
     cohort = trial(n=60, markers=1, seed=5)
-    cohort.subjects.loc[cohort.subjects["arm_code"] == 1, "ORR"] = 0.0
+    cohort.subjects["ORR"] = 0.0
     censor(cohort, 0, 0.4)
     line = fit_models(cohort, "ORR", cohort.markers).iloc[0]
     assert METHOD not in line["method"]
     assert "not imputed: no finite maximum" in line["note"]
+    assert np.isnan(line["interaction_ratio"])
 
 
 def test_a_single_arm_has_pooled_marker_effects():

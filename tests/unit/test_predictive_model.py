@@ -7,7 +7,9 @@ import pandas as pd
 import pytest
 from biomarker_cohorts import cohort_of, identifiers, markers_of, trial
 from pytest import approx
+from scipy.special import chdtrc
 
+from correlatives.binary.logistic import fit_logistic
 from correlatives.markers import ABOVE, BELOW, Markers
 from correlatives.predictive import screen
 from correlatives.predictive.model import (
@@ -67,6 +69,14 @@ def test_interactions_agree_with_r():
     assert (table["contrast"] == "1 SD").all()
 
 
+def with_limits(fit, events, coefficients, differing):
+    """First coefficient, limits by Student's t: the fewer of events − coefficients and 1½ subjects differing."""
+    from scipy import stats
+
+    freedom = min(events - coefficients, 1.5 * differing)
+    return np.array(fit.interval(0, deviance=stats.t.ppf(0.975, freedom) ** 2))
+
+
 def test_a_row_is_what_single_models_say():
     """Every number of a continuous row, from one fit at a time, with strata and covariates."""
     cohort = trial(markers=2, strata=3, interaction=0.4)
@@ -84,16 +94,19 @@ def test_a_row_is_what_single_models_say():
 
     joint = fit(arm * m, arm, m)
     quartiles = np.quantile(m, [0.25, 0.75])
+    whole = (event.sum(), 5, len(x) - 1)
     expected = {
-        "marker_effect_control": fit(m, keep=arm == 0).interval(0),
-        "marker_effect_experimental": fit(m, keep=arm == 1).interval(0),
-        "treatment_effect_at_low": fit(arm, m, arm * (m - quartiles[0])).interval(0),
-        "treatment_effect_at_high": fit(arm, m, arm * (m - quartiles[1])).interval(0),
-        "interaction_ratio": joint.interval(0),
+        "treatment_effect_at_low": (fit(arm, m, arm * (m - quartiles[0])), *whole),
+        "treatment_effect_at_high": (fit(arm, m, arm * (m - quartiles[1])), *whole),
+        "interaction_ratio": (joint, *whole),
     }
-    for name, interval in expected.items():
+    for code, name in enumerate(["control", "experimental"]):
+        own = arm == code
+        rests_on = (event[own].sum(), 3, own.sum() - 1)
+        expected[f"marker_effect_{name}"] = (fit(m, keep=own), *rests_on)
+    for name, (model, *rests_on) in expected.items():
         found = row[[name, f"{name}_low", f"{name}_high"]].to_numpy(dtype=float)
-        assert np.log(found) == approx(np.array(interval), rel=1e-6, abs=1e-8), name
+        assert np.log(found) == approx(with_limits(model, *rests_on), rel=1e-6, abs=1e-8), name
     assert row["p_interaction_lrt"] == approx(joint.test(0).p, rel=1e-6)
     assert row["p_prognostic"] == approx(fit(m, arm).test(0).p, rel=1e-6)
     assert row["p_ph"] == approx(proportional_hazards(joint).terms[0].p, rel=1e-6)
@@ -139,10 +152,17 @@ def test_logistic_strata_are_fixed_effects_and_one_without_contrast_drops_out():
     arm = subjects["arm_code"].to_numpy(dtype=float)
     dummies = (subjects["stratum"].to_numpy()[:, None] == [1, 2]).astype(float)
     design = sm.add_constant(np.column_stack([arm * m, arm, m, dummies])[keep])
-    peer = sm.Logit(subjects["ORR"].to_numpy()[keep], design).fit(disp=0, tol=1e-12)
-    assert np.log(row["interaction_ratio"]) == approx(peer.params[1], rel=1e-7)
+    y = subjects["ORR"].to_numpy()[keep]
+    alone = fit_logistic(y, design[:, 1:], firth=True)
+    found = row[["interaction_ratio", "interaction_ratio_low", "interaction_ratio_high"]]
+    assert np.log(found.to_numpy(dtype=float)) == approx(np.array(alone.interval(1)), rel=1e-6)
+    # the test is the one that papers print
+    full, null = (
+        sm.Logit(y, part).fit(disp=0, tol=1e-12) for part in (design, design[:, [0, *range(2, 6)]])
+    )
+    assert row["p_interaction_lrt"] == approx(chdtrc(1, 2 * (full.llf - null.llf)), rel=1e-6)
     assert row["n"] == 200
-    assert row["method"] == "logistic, stratified, profile limits"
+    assert row["method"] == "Firth logistic, stratified, profile penalised limits"
     assert row["effect_measure"] == "odds_ratio"
 
 
@@ -236,8 +256,13 @@ def test_few_events_in_a_cell_take_firths_penalty():
         firth=True,
     )
     found = row[["interaction_ratio", "interaction_ratio_low", "interaction_ratio_high"]]
-    assert np.log(found.to_numpy(dtype=float)) == approx(np.array(alone.interval(0)), rel=1e-5)
-    assert row["p_interaction_lrt"] == approx(alone.test(0).p, rel=1e-5)
+    rests_on = (s["PFS_event"].sum(), 3, positive.sum())
+    assert np.log(found.to_numpy(dtype=float)) == approx(with_limits(alone, *rests_on), rel=1e-5)
+    plain = fit_cox(
+        s["PFS_months"], s["PFS_event"], np.column_stack([positive * arm, arm, positive])
+    )
+    assert row["p_interaction_lrt"] == approx(plain.test(0).p, rel=1e-5)
+    assert row["p_ph"] == approx(proportional_hazards(plain).terms[0].p, rel=1e-6)
     assert row["method"].startswith("Firth Cox, Efron, profile penalised limits")
 
 
@@ -380,7 +405,8 @@ def test_one_arm_gets_main_effects_only():
     )
     row = table.iloc[0]
     found = row[["marker_effect", "marker_effect_low", "marker_effect_high"]]
-    assert np.log(found.to_numpy(dtype=float)) == approx(np.array(alone.interval(0)), rel=1e-6)
+    expected = with_limits(alone, s["PFS_event"].sum(), 2, len(s) - 1)
+    assert np.log(found.to_numpy(dtype=float)) == approx(expected, rel=1e-6)
     assert row["p_prognostic"] == approx(alone.test(0).p, rel=1e-6)
     assert row["p_ph"] == approx(proportional_hazards(alone).terms[0].p, rel=1e-6)
     text = table.to_csv() + screen(cohort, "ORR").to_csv()

@@ -23,14 +23,16 @@ from correlatives.pooling import (
     pool_likelihood_ratios,
     pool_statistics,
 )
+from correlatives.predictive.carriers import subjects_differing
 from correlatives.predictive.model import (
     Column,
     Outcome,
     effects_of,
-    fit_designs,
+    fit_column,
     stacked_designs,
 )
 from correlatives.predictive.rows import EXPECTED, Rows
+from correlatives.predictive.small_samples import degrees_of_freedom
 from correlatives.survival.engine import fit_interactions, fit_markers
 from correlatives.survival.kaplan_meier import nelson_aalen
 
@@ -128,9 +130,11 @@ def stacked_outcome(outcome: Outcome, times: int) -> Outcome:
     )
 
 
-def _joint(outcome: Outcome, x: np.ndarray, include: np.ndarray, threads: int) -> _Fits:
+def _joint(
+    outcome: Outcome, x: np.ndarray, include: np.ndarray, threads: int, penalised: bool
+) -> _Fits:
     """Fit arm + marker + arm × marker, and arm + marker, to every row of x."""
-    if outcome.survival:
+    if not penalised:
         fitted = fit_interactions(
             outcome.time,
             outcome.event,
@@ -145,17 +149,21 @@ def _joint(outcome: Outcome, x: np.ndarray, include: np.ndarray, threads: int) -
         usable = full.converged & fitted.null.converged
     else:
         designs = stacked_designs([x, outcome.arm, x * outcome.arm], outcome.covariates, len(x))
-        full = fit_designs(outcome, designs, include, firth=False)
-        null = fit_designs(outcome, designs[:, :, :-1], include, firth=False)
-        k = 1 + designs.shape[2]
-        lrt, prognostic = full.test(k - 1, "lrt").statistic, null.test(1, "lrt").statistic
-        usable = full.converged & null.converged
+        options = {"penalised": True, "threads": threads}
+        product = designs.shape[2] - 1 + (not outcome.survival)
+        full = fit_column(outcome, designs, include, product, **options)
+        marker = int(not outcome.survival)
+        null = fit_column(outcome, designs[:, :, :-1], include, marker, **options)
+        lrt, prognostic = full.statistic, null.statistic
+        usable = np.isfinite(full.estimate) & np.isfinite(null.estimate)
     return _at_own_columns(outcome, full, usable, lrt, prognostic)
 
 
-def _alone(outcome: Outcome, x: np.ndarray, include: np.ndarray, threads: int) -> _Fits:
+def _alone(
+    outcome: Outcome, x: np.ndarray, include: np.ndarray, threads: int, penalised: bool
+) -> _Fits:
     """Fit the marker and the covariates to every row of x."""
-    if outcome.survival:
+    if not penalised:
         fitted = fit_markers(
             outcome.time,
             outcome.event,
@@ -168,11 +176,12 @@ def _alone(outcome: Outcome, x: np.ndarray, include: np.ndarray, threads: int) -
         return _at_own_columns(
             outcome, fitted.fits, fitted.fits.converged, fitted.lrt.statistic, fitted.lrt.statistic
         )
-    fits = fit_designs(
-        outcome, stacked_designs([x], outcome.covariates, len(x)), include, firth=False
+    designs = stacked_designs([x], outcome.covariates, len(x))
+    marker = int(not outcome.survival)
+    fits = fit_column(outcome, designs, include, marker, penalised=True, threads=threads)
+    return _at_own_columns(
+        outcome, fits, np.isfinite(fits.estimate), fits.statistic, fits.statistic
     )
-    statistic = fits.test(1, "lrt").statistic
-    return _at_own_columns(outcome, fits, fits.converged, statistic, statistic)
 
 
 def _at_own_columns(
@@ -234,14 +243,28 @@ def scale_imputed(drawn: np.ndarray, per_deviation: np.ndarray, binary: np.ndarr
     return Scaled(scaled, include, unit, *ends)
 
 
-def _pooled(fits: _Fits, weights: np.ndarray, shape: tuple[int, int]) -> Pooled:
+def _freedom(outcome: Outcome, value: np.ndarray, include: np.ndarray, columns: int) -> np.ndarray:
+    """Degrees of freedom of rows (R, n) without missing values, as `small_sample_rules` has them."""
+    return degrees_of_freedom(
+        outcome.survival,
+        (include & (outcome.event == 1)).sum(axis=1),
+        columns + outcome.covariates.shape[1],
+        subjects_differing(np.where(include, value, np.nan)),
+    )
+
+
+def _pooled(
+    fits: _Fits, weights: np.ndarray, shape: tuple[int, int], freedom: np.ndarray
+) -> Pooled:
     """Pool sums of coefficients, weighted by (R × m, k)."""
     estimate = (fits.coefficients * weights).sum(axis=1)
     variance = np.einsum("pi,pij,pj->p", weights, fits.covariance, weights)
-    return pool_estimates(estimate.reshape(shape), variance.reshape(shape))
+    return pool_estimates(estimate.reshape(shape), variance.reshape(shape), complete=freedom)
 
 
-def pool_rows(outcome: Outcome, scaled: Scaled, threads: int = 1) -> pd.DataFrame:
+def pool_rows(
+    outcome: Outcome, scaled: Scaled, threads: int = 1, *, penalised: bool = False
+) -> pd.DataFrame:
     """Fit the models of R rows to all their imputations, and pool them.
 
     Parameters
@@ -250,6 +273,8 @@ def pool_rows(outcome: Outcome, scaled: Scaled, threads: int = 1) -> pd.DataFram
         n subjects, two arms.
     scaled : Scaled
     threads : int
+    penalised : bool
+        With Firth's penalty, as those of complete cases. (Proportional hazards are tested without it.)
 
     Returns
     -------
@@ -262,7 +287,7 @@ def pool_rows(outcome: Outcome, scaled: Scaled, threads: int = 1) -> pd.DataFram
     flat = scaled.value.reshape(rows * m, n)
     include = np.repeat(scaled.include, m, axis=0)
     arm = outcome.arm
-    joint = _joint(outcome, flat, include, threads)
+    joint = _joint(outcome, flat, include, threads, penalised)
     k = joint.coefficients.shape[1]
     product = 2 + outcome.covariates.shape[1]
 
@@ -274,32 +299,41 @@ def pool_rows(outcome: Outcome, scaled: Scaled, threads: int = 1) -> pd.DataFram
             )
         return made
 
+    shape, first = (rows, m), scaled.value[:, 0]
+    free = _freedom(outcome, first, scaled.include, 3)
     found = {
-        "interaction_ratio": _pooled(joint, weights(product=1.0), (rows, m)),
-        "treatment_effect_at_low": _pooled(joint, weights(arm=1.0, product=scaled.low), (rows, m)),
+        "interaction_ratio": _pooled(joint, weights(product=1.0), shape, free),
+        "treatment_effect_at_low": _pooled(
+            joint, weights(arm=1.0, product=scaled.low), shape, free
+        ),
         "treatment_effect_at_high": _pooled(
-            joint, weights(arm=1.0, product=scaled.high), (rows, m)
+            joint, weights(arm=1.0, product=scaled.high), shape, free
         ),
     }
     for name, code in (("control", 0), ("experimental", 1)):
-        alone = _alone(outcome, flat, include & (arm == code), threads)
+        alone = _alone(outcome, flat, include & (arm == code), threads, penalised)
         own = np.zeros((rows * m, alone.coefficients.shape[1]))
         own[:, 0] = 1.0
-        found[f"marker_effect_{name}"] = _pooled(alone, own, (rows, m))
+        free = _freedom(outcome, first, scaled.include & (arm == code), 1)
+        found[f"marker_effect_{name}"] = _pooled(alone, own, shape, free)
     table = _ratios(found)
     whole = stacked_outcome(outcome, m)
     under = scaled.value.reshape(rows, m * n)
-    stacked = _joint(whole, under, np.tile(scaled.include, (1, m)), threads)
+    stacked = _joint(whole, under, np.tile(scaled.include, (1, m)), threads, penalised)
     table["p_interaction_lrt"] = pool_likelihood_ratios(joint.lrt.reshape(rows, m), stacked.lrt).p
     table["p_prognostic"] = pool_likelihood_ratios(
         joint.prognostic.reshape(rows, m), stacked.prognostic
     ).p
     designs = stacked_designs([flat, arm, flat * arm], outcome.covariates, rows * m)
+    if penalised and outcome.survival:
+        joint = _joint(outcome, flat, include, threads, False)
     table["p_ph"] = _proportional(outcome, designs, include, -1, joint, (rows, m))
     return _whole(table)
 
 
-def pool_marker_effects(outcome: Outcome, scaled: Scaled, threads: int = 1) -> pd.DataFrame:
+def pool_marker_effects(
+    outcome: Outcome, scaled: Scaled, threads: int = 1, *, penalised: bool = False
+) -> pd.DataFrame:
     """Fit the marker and the covariates to all imputations of R rows, and pool: for a study with one arm.
 
     Returns
@@ -310,20 +344,38 @@ def pool_marker_effects(outcome: Outcome, scaled: Scaled, threads: int = 1) -> p
     rows, m, n = scaled.value.shape
     flat = scaled.value.reshape(rows * m, n)
     include = np.repeat(scaled.include, m, axis=0)
-    alone = _alone(outcome, flat, include, threads)
+    alone = _alone(outcome, flat, include, threads, penalised)
     own = np.zeros((rows * m, alone.coefficients.shape[1]))
     own[:, 0] = 1.0
-    table = _ratios({"marker_effect": _pooled(alone, own, (rows, m))})
+    free = _freedom(outcome, scaled.value[:, 0], scaled.include, 1)
+    table = _ratios({"marker_effect": _pooled(alone, own, (rows, m), free)})
     stacked = _alone(
         stacked_outcome(outcome, m),
         scaled.value.reshape(rows, m * n),
         np.tile(scaled.include, (1, m)),
         threads,
+        penalised,
     )
     table["p_prognostic"] = pool_likelihood_ratios(alone.lrt.reshape(rows, m), stacked.lrt).p
     designs = stacked_designs([flat], outcome.covariates, rows * m)
+    if penalised and outcome.survival:
+        alone = _alone(outcome, flat, include, threads, False)
     table["p_ph"] = _proportional(outcome, designs, include, 0, alone, (rows, m))
     return _whole(table)
+
+
+def pool_as_fitted(
+    outcome: Outcome, scaled: Scaled, penalised: np.ndarray, *, arms: bool, threads: int = 1
+) -> pd.DataFrame:
+    """`pool_rows`, or `pool_marker_effects` in a study with one arm, with the penalty where `penalised` (R,) says so."""
+    pool = pool_rows if arms else pool_marker_effects
+    parts = []
+    for flag in (False, True):
+        rows = np.flatnonzero(penalised == flag)
+        if len(rows):
+            part = Scaled(*(field[rows] for field in scaled))
+            parts.append(pool(outcome, part, threads, penalised=flag).set_index(rows))
+    return pd.concat(parts).sort_index()
 
 
 def _ratios(found: dict[str, Pooled]) -> pd.DataFrame:
@@ -426,9 +478,7 @@ def pool_beyond_limits(
         if bounds is not None and (~np.isnan(bounds[0][outcome.kept])).any()
     ]
     effect = "interaction_ratio" if arms else "marker_effect"
-    estimable = np.isfinite(table[effect].to_numpy(dtype=float)) & ~table["method"].astype(
-        str
-    ).str.startswith("Firth").to_numpy(dtype=bool)
+    estimable = np.isfinite(table[effect].to_numpy(dtype=float))
     table = table.copy()
     at = np.array([row for row in beyond if estimable[row]], dtype=int)
     for row in set(beyond) - set(at):
@@ -438,7 +488,8 @@ def pool_beyond_limits(
     drawn = np.array([impute_beyond(outcome, rows, int(row), endpoint, seed) for row in at])
     no = np.zeros(len(at), dtype=bool)
     scaled = scale_imputed(drawn, rows.per_deviation[at], no)
-    pooled = (pool_rows if arms else pool_marker_effects)(outcome, scaled, threads)
+    penalised = table["method"].astype(str).str.startswith("Firth").to_numpy()[at]
+    pooled = pool_as_fitted(outcome, scaled, penalised, arms=arms, threads=threads)
     done = np.isfinite(pooled["missing_information"].to_numpy(dtype=float))
     value = np.where(scaled.include, rows.value[at][:, outcome.kept], np.nan)
     unit = np.where(rows.per_deviation[at], np.nanstd(value, axis=1, ddof=1), 1.0)
@@ -456,7 +507,8 @@ def pool_beyond_limits(
             kept = [part for part in note.split("; ") if part.startswith("randomisation test:")]
             table.loc[row, "note"] = "; ".join([said, *kept])
             method = str(table.loc[row, "method"])
-            table.loc[row, "method"] = method.replace("profile limits", METHOD)
+            limits = "profile penalised limits" if penalised[i] else "profile limits"
+            table.loc[row, "method"] = method.replace(limits, METHOD)
         else:
             _not_imputed(table, rows, row)
     return table

@@ -19,10 +19,10 @@ import numpy as np
 from correlatives.intervals import Interval
 from correlatives.predictive.compiled_scores import LEAST_INFORMATION, SINGULAR
 from correlatives.predictive.model import (
-    LEAST_EVENTS,
     Outcome,
     effects_of,
     null_residuals,
+    small_sample_rules,
     stacked_designs,
 )
 from correlatives.predictive.randomisation import observed_scale
@@ -207,12 +207,15 @@ def _interaction(outcome: Outcome, above: np.ndarray) -> tuple[Interval, bool, s
         for group in (0, 1)
         for side in (False, True)
     ]
+    everyone = np.ones(x.shape, dtype=bool)
+    penalised, deviance = small_sample_rules(outcome, x, everyone, 3, np.array([min(cells)]))
     effect = effects_of(
         outcome,
         stacked_designs([x, arm, x * arm], outcome.covariates, 1),
-        np.ones(x.shape, dtype=bool),
+        everyone,
         -1,
-        np.array([min(cells) < LEAST_EVENTS]),
+        penalised,
+        deviance=deviance,
     )
     interval = Interval(float(effect.estimate[0]), float(effect.low[0]), float(effect.high[0]))
     return interval, bool(effect.firth[0]), str(effect.reason[0])

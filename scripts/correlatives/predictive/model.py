@@ -20,7 +20,8 @@ from correlatives.binary.logistic import fit_logistic_many, response_probabiliti
 from correlatives.cohort import Cohort, Markers
 from correlatives.firth import fit_firth_cox, fit_firth_logistic
 from correlatives.intervals import Interval
-from correlatives.likelihood import ManyFits
+from correlatives.likelihood import NO_EVENTS, ManyFits
+from correlatives.predictive.carriers import subjects_differing
 from correlatives.predictive.covariates import numeric_columns
 from correlatives.predictive.proportionality import column_proportionality
 from correlatives.predictive.randomisation import (
@@ -30,6 +31,7 @@ from correlatives.predictive.randomisation import (
     randomisation_test,
 )
 from correlatives.predictive.rows import Rows, marker_rows
+from correlatives.predictive.small_samples import LEVEL, deviance_at_limits, needs_penalty
 from correlatives.survival.cox import fit_cox_many
 from correlatives.survival.engine import fit_interactions, fit_markers
 
@@ -101,8 +103,8 @@ PROGNOSTIC_COLUMNS = [
 #: What the gathering step needs besides (never published): score statistic, and family membership.
 GATHERING = ["score_z", "in_family"]
 
-#: Firth's penalty where a cell of arm × marker level has fewer events (Jóźwiak et al. 2024).
-LEAST_EVENTS = 10
+#: Said of rows whose test of proportional hazards has no model to start from.
+NO_PH = "p_ph: no finite maximum without the penalty"
 
 #: Level of all limits.
 LEVEL = 0.95
@@ -178,20 +180,59 @@ def outcome_of(cohort: Cohort, endpoint: str, covariates: Sequence[str] = ()) ->
     )
 
 
-def fit_designs(
-    outcome: Outcome,
-    designs: np.ndarray,
-    include: np.ndarray,
-    *,
-    firth: bool,
-) -> ManyFits:
+def fit_designs(outcome: Outcome, designs: np.ndarray, include: np.ndarray) -> ManyFits:
     """Fit designs (p, n, k), stratified; a logistic model has its intercept first and its strata last."""
     if outcome.survival:
         strata = outcome.strata if outcome.stratified else None
-        return fit_cox_many(outcome.time, outcome.event, designs, include, strata, firth=firth)
+        return fit_cox_many(outcome.time, outcome.event, designs, include, strata)
     if outcome.stratified:
         designs, include = _with_strata(outcome, designs, include)
-    return fit_logistic_many(outcome.event, designs, include, firth=firth)
+    return fit_logistic_many(outcome.event, designs, include)
+
+
+def fit_penalised(
+    outcome: Outcome,
+    designs: np.ndarray,
+    include: np.ndarray,
+    column: int,
+    *,
+    limits: bool,
+    test: bool,
+    deviance: np.ndarray | None = None,
+    threads: int = 1,
+) -> Column:
+    """Fit designs (p, n, k) with Firth's penalty, stratified; one column's limits and test if wanted.
+
+    `column` counts as in the fits: the intercept of a logistic model is 0.
+    """
+    options = {
+        "columns": (column,),
+        "limits": LEVEL if limits else None,
+        "deviance": deviance,
+        "test": test,
+        "threads": threads,
+    }
+    if outcome.survival:
+        strata = outcome.strata if outcome.stratified else None
+        fits = fit_firth_cox(outcome.time, outcome.event, designs, include, strata, **options)
+    else:
+        if outcome.stratified:
+            designs, include = _with_strata(outcome, designs, include)
+        fits = fit_firth_logistic(outcome.event, designs, include, **options)
+    # where all outcomes are alike an estimate would come from the penalty alone
+    answered = include.sum(axis=1)
+    happened = (include & (outcome.event == 1)).sum(axis=1)
+    silent = (happened == 0) | ((not outcome.survival) & (happened == answered))
+    known = np.where(silent, np.nan, 0.0)
+    return Column(
+        *(part + known for part in fits.intervals[0]),
+        fits.tests[0].p + known,
+        np.zeros(len(designs), dtype=bool),
+        fits.aliased[:, column] & fits.converged,
+        np.where(silent, NO_EVENTS, fits.note).astype(object),
+        fits.coefficients,
+        fits.covariance,
+    )
 
 
 def fit_penalised(
@@ -297,6 +338,14 @@ class Column:
             fits.covariance,
         )
 
+    @property
+    def statistic(self) -> np.ndarray:
+        """Likelihood-ratio statistic whose p the column holds, shape (p,)."""
+        from scipy.special import chdtri
+
+        known = np.isfinite(self.p)
+        return np.where(known, chdtri(1.0, np.where(known, self.p, 1.0)), np.nan)
+
     def spread(self, rows: np.ndarray, p: int) -> Column:
         """Put the fits of some rows among p; the other rows hold nothing."""
         spread = []
@@ -330,13 +379,16 @@ def effects_of(
     *,
     fitted: Column | None = None,
     limits: bool = True,
+    deviance: np.ndarray | None = None,
     test: bool = False,
     proportional: bool = False,
     threads: int = 1,
 ) -> Effects:
     """Estimate one column of each row's model; Firth where asked for, or where there is no finite maximum.
 
-    `fitted` has the fits without penalty, if they were made already.
+    `fitted` has the fits without penalty, if they were made already; `deviance` (p,) says how far limits reach, if not
+    by the chi-square quantile. The test (likelihood ratio) is that of the model without penalty where it has a finite
+    maximum, as papers print it, and so is that of proportional hazards.
     """
     p, _, k = designs.shape
     shift = 0 if outcome.survival else 1
@@ -348,55 +400,75 @@ def effects_of(
         np.full(p, "", dtype=object),
         np.full(p, np.nan),
     )
-    pending = np.zeros(p, dtype=bool)
-    for firth in (False, True):
-        rows = np.flatnonzero(pending | penalised) if firth else np.flatnonzero(~penalised)
-        if not len(rows):
-            continue
-        if fitted is not None and not firth:
-            part = fitted.take(rows)
-        elif firth:
-            part = fit_penalised(
-                outcome,
-                designs[rows],
-                include[rows],
-                column,
-                limits=limits,
-                test=test,
-                threads=threads,
-            )
-        else:
-            fits = fit_designs(outcome, designs[rows], include[rows], firth=False)
-            interval = fits.interval(column) if limits else None
-            part = Column.of(fits, column, interval, fits.test(column, "lrt").p if test else None)
-        if not firth:
-            pending[rows[part.separated]] = True
-            out.firth[rows[part.separated]] = True
-            use = ~part.separated
-        else:
-            use = np.ones(len(rows), dtype=bool)
-        chosen = rows[use]
-        out.estimate[chosen] = part.estimate[use]
-        if limits:
-            out.low[chosen], out.high[chosen] = part.low[use], part.high[use]
+    # without penalty: estimates of those that need none; tests of all, as papers print them
+    plain = fitted
+    if plain is None:
+        plain = _plain_column(outcome, designs, include, column, ~penalised, deviance, limits, test)
+        if test or (proportional and outcome.survival):
+            others = _plain_column(outcome, designs, include, column, penalised, None, False, test)
+            plain = plain.filled(others, penalised)
+    out.firth |= plain.separated
+    _take(out, plain, ~out.firth, limits=limits)
+    finite = ~plain.separated & np.isfinite(plain.estimate)
+    if test:
+        out.p[finite] = plain.p[finite]
+    rows = np.flatnonzero(out.firth)
+    if len(rows):
+        part = fit_penalised(
+            outcome,
+            designs[rows],
+            include[rows],
+            column,
+            limits=limits,
+            deviance=None if deviance is None else deviance[rows],
+            test=test,
+            threads=threads,
+        ).spread(rows, p)
+        _take(out, part, out.firth, limits=limits)
         if test:
-            out.p[chosen] = part.p[use]
-        reason = np.where(part.lost, "the data do not separate this effect from others", part.note)
-        missing = ~np.isfinite(part.estimate)
-        out.reason[chosen] = np.where(missing, reason, "")[use]
-        if proportional and outcome.survival and not firth:
-            # the column asked for is the last: the interaction, or a single marker before covariates
-            order = [*(j for j in range(k) if j != column), column]
-            out.p_ph[chosen] = column_proportionality(
-                outcome.time,
-                outcome.event,
-                designs[rows][:, :, order],
-                include[rows],
-                outcome.strata if outcome.stratified else None,
-                part.coefficients[:, order],
-                part.covariance[:, order][:, :, order],
-            )[use]
+            out.p[out.firth & ~finite] = part.p[out.firth & ~finite]
+    if proportional and outcome.survival:
+        rows = np.flatnonzero(finite)
+        # the column asked for is the last: the interaction, or a single marker before covariates
+        order = [*(j for j in range(k) if j != column), column]
+        out.p_ph[rows] = column_proportionality(
+            outcome.time,
+            outcome.event,
+            designs[rows][:, :, order],
+            include[rows],
+            outcome.strata if outcome.stratified else None,
+            plain.coefficients[rows][:, order],
+            plain.covariance[rows][:, order][:, :, order],
+        )
     return out
+
+
+def _plain_column(
+    outcome: Outcome,
+    designs: np.ndarray,
+    include: np.ndarray,
+    column: int,
+    rows: np.ndarray,
+    deviance: np.ndarray | None,
+    limits: bool,
+    test: bool,
+) -> Column:
+    """Fit some rows without penalty; the other rows hold nothing."""
+    fits = fit_designs(outcome, designs[rows], include[rows])
+    interval = None
+    if limits:
+        interval = fits.interval(column, deviance=None if deviance is None else deviance[rows])
+    p = fits.test(column, "lrt").p if test else None
+    return Column.of(fits, column, interval, p).spread(rows, len(designs))
+
+
+def _take(out: Effects, part: Column, rows: np.ndarray, *, limits: bool) -> None:
+    """Put estimates, limits and reasons of some rows into `out`."""
+    out.estimate[rows] = part.estimate[rows]
+    if limits:
+        out.low[rows], out.high[rows] = part.low[rows], part.high[rows]
+    reason = np.where(part.lost, "the data do not separate this effect from others", part.note)
+    out.reason[rows] = np.where(np.isfinite(part.estimate), "", reason)[rows]
 
 
 def _marker_column(
@@ -405,6 +477,7 @@ def _marker_column(
     include: np.ndarray,
     rows: np.ndarray,
     threads: int,
+    deviance: np.ndarray | None = None,
 ) -> Column | None:
     """Fit one column and the covariates to some rows (Cox, without penalty); None for a response.
 
@@ -420,6 +493,7 @@ def _marker_column(
         outcome.strata if outcome.stratified else None,
         outcome.covariates,
         limits=LEVEL,
+        deviance=None if deviance is None else deviance[rows],
         threads=threads,
     )
     return Column.of(fitted.fits, 0, fitted.effect, fitted.lrt.p).spread(rows, len(include))
@@ -431,6 +505,7 @@ def _joint_columns(
     include: np.ndarray,
     rows: np.ndarray,
     levels: Sequence[np.ndarray],
+    deviance: np.ndarray,
     threads: int,
 ) -> dict[str, Column]:
     """Fit the interaction model to some rows (Cox, without penalty); nothing for a response.
@@ -452,6 +527,7 @@ def _joint_columns(
         outcome.strata if outcome.stratified else None,
         outcome.covariates,
         limits=LEVEL,
+        deviance=deviance[rows],
         levels=[level[rows] for level in levels],
         threads=threads,
     )
@@ -473,6 +549,28 @@ def stacked_designs(columns: Sequence[np.ndarray], covariates: np.ndarray, p: in
     n = covariates.shape[0]
     ordered = [*columns[:2], *covariates.T, *columns[2:]]
     return np.stack([np.broadcast_to(column, (p, n)) for column in ordered], axis=2)
+
+
+def fit_column(
+    outcome: Outcome,
+    designs: np.ndarray,
+    include: np.ndarray,
+    column: int,
+    *,
+    penalised: bool,
+    threads: int = 1,
+) -> Column:
+    """Fit designs (p, n, k), with Firth's penalty or without; the test of one column, no limits.
+
+    `column` counts as in the fits: the intercept of a logistic model is 0. NaN where there is no finite maximum.
+    """
+    column = range(designs.shape[2] + (not outcome.survival))[column]
+    if penalised:
+        return fit_penalised(
+            outcome, designs, include, column, limits=False, test=True, threads=threads
+        )
+    fits = fit_designs(outcome, designs, include)
+    return Column.of(fits, column, None, fits.test(column, "lrt").p)
 
 
 @dataclass(frozen=True)
@@ -699,9 +797,42 @@ def _null_probabilities(
     careful = np.flatnonzero(~converged)
     if len(careful):
         designs = stacked_designs([value[careful], outcome.arm], outcome.covariates, len(careful))
-        fits = fit_designs(outcome, designs, include[careful], firth=False)
+        fits = fit_designs(outcome, designs, include[careful])
         expected[careful], converged[careful] = fits.expected(), fits.converged
     return expected, converged, kept
+
+
+def small_sample_rules(
+    outcome: Outcome,
+    value: np.ndarray,
+    include: np.ndarray,
+    columns: int,
+    in_cells: np.ndarray | float = np.inf,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Say which rows' models carry Firth's penalty, and how far their limits reach (`small_samples`).
+
+    Parameters
+    ----------
+    outcome : Outcome
+        n subjects.
+    value, include : np.ndarray, shape (p, n)
+        Markers, and whom their models are about.
+    columns : int
+        Of the models, without the covariates.
+    in_cells : np.ndarray, shape (p,)
+        Fewest events in a cell of arm × level of a binary marker.
+
+    Returns
+    -------
+    penalised : np.ndarray of bool, shape (p,)
+    deviance : np.ndarray, shape (p,)
+        By how much twice the log-likelihood falls at the limits.
+    """
+    events = (include & (outcome.event == 1)).sum(axis=1)
+    coefficients = columns + outcome.covariates.shape[1]
+    differing = subjects_differing(np.where(include, value, np.nan))
+    rule = (outcome.survival, events, coefficients)
+    return needs_penalty(*rule, in_cells), deviance_at_limits(*rule, differing)
 
 
 def _interactions(
@@ -731,8 +862,10 @@ def _interactions(
             for level in (0, 1)
         ]
     )
-    penalised = rows.binary & (cells.min(axis=0) < LEAST_EVENTS)
     covariates = outcome.covariates
+    penalised, deviance = small_sample_rules(
+        outcome, value, include, 3, np.where(rows.binary, cells.min(axis=0), np.inf)
+    )
     notes = [[text] if text else [] for text in rows.note]
 
     def record(name: str, effect: Effects, what: str, *, reason: np.ndarray | None = None) -> None:
@@ -765,7 +898,7 @@ def _interactions(
     # the limits of treatment effects within a binary marker's levels come from those levels alone
     joined = {}
     for kind, levels in ((rows.binary, ()), (~rows.binary, (low, high))):
-        part = _joint_columns(outcome, scaled, include, kind & ~penalised, levels, threads)
+        part = _joint_columns(outcome, scaled, include, kind, levels, deviance, threads)
         for name, found in part.items():
             joined[name] = found if name not in joined else joined[name].filled(found, kind)
     # the marker at its mean: what the test of proportional hazards of the interaction depends on
@@ -776,6 +909,7 @@ def _interactions(
         -1,
         penalised,
         fitted=joined.get("interaction"),
+        deviance=deviance,
         test=True,
         proportional=True,
         threads=threads,
@@ -784,7 +918,8 @@ def _interactions(
     empty_cell = _missing_cells(rows, value, in_arm, happened, constant)
     # one choice of likelihood a row: what the interaction needed holds for all its effects
     for name, mask in in_arm.items():
-        alone = _marker_column(outcome, scaled, mask, ~used_firth, threads)
+        _, own = small_sample_rules(outcome, value, mask, 1)
+        alone = _marker_column(outcome, scaled, mask, ~used_firth, threads, own)
         effect = effects_of(
             outcome,
             stacked_designs([scaled], covariates, p),
@@ -792,6 +927,7 @@ def _interactions(
             0,
             used_firth,
             fitted=alone,
+            deviance=own,
             threads=threads,
         )
         record(
@@ -803,6 +939,9 @@ def _interactions(
         partly = effect.firth & ~used_firth
         for row in np.flatnonzero(partly):
             notes[row].append(f"marker effect, {name} arm: Firth's penalty, no finite maximum")
+    # within the levels of a binary marker it is the effect that a forest plot of subgroups prints
+    subgroup_firth = np.full(p, not outcome.survival)
+    as_in_forest = np.where(rows.binary, subgroup_firth, used_firth)
     for name, at, level in (("low", low, 0), ("high", high, 1)):
         at_level = include & (value == level)
         of_binary = _effects_where(
@@ -811,12 +950,20 @@ def _interactions(
             stacked_designs([arm], covariates, p),
             at_level,
             0,
-            used_firth,
-            _marker_column(outcome, arm, at_level, rows.binary & ~used_firth, threads),
-            threads,
+            subgroup_firth,
+            _marker_column(outcome, arm, at_level, rows.binary, threads),
+            threads=threads,
         )
         of_continuous = _effects_where(
-            ~rows.binary, outcome, joint(at), include, 1, used_firth, joined.get(name), threads
+            ~rows.binary,
+            outcome,
+            joint(at),
+            include,
+            1,
+            used_firth,
+            joined.get(name),
+            deviance,
+            threads,
         )
         effect = _merge(rows.binary, of_binary, of_continuous)
         reason = np.where(rows.binary, _why_no_treatment_effect(at_level, arm, happened), "")
@@ -826,7 +973,7 @@ def _interactions(
             f"treatment effect at {name} marker",
             reason=reason,
         )
-        partly = effect.firth & ~used_firth
+        partly = effect.firth & ~as_in_forest
         for row in np.flatnonzero(partly):
             notes[row].append(
                 f"treatment effect at {name} marker: Firth's penalty, no finite maximum"
@@ -880,8 +1027,10 @@ def _interactions(
         )
         notes[row].append(f"randomisation test: nothing to compare ({why})")
     for row in np.flatnonzero(used_firth):
-        if outcome.survival and np.isfinite(interaction.estimate[row]):
-            notes[row].append("p_ph: not defined with Firth's penalty")
+        if outcome.survival and np.isfinite(interaction.estimate[row]) > np.isfinite(
+            interaction.p_ph[row]
+        ):
+            notes[row].append(NO_PH)
     table["p_fwer"] = np.nan
     table["q_value"] = np.nan
     table["method"] = _method(outcome, used_firth)
@@ -897,7 +1046,8 @@ def _effects_where(
     column: int,
     penalised: np.ndarray,
     fitted: Column | None,
-    threads: int,
+    deviance: np.ndarray | None = None,
+    threads: int = 1,
 ) -> Effects | None:
     """`effects_of` of some rows."""
     if not wanted.any():
@@ -909,6 +1059,7 @@ def _effects_where(
         column,
         penalised[wanted],
         fitted=None if fitted is None else fitted.take(wanted),
+        deviance=None if deviance is None else deviance[wanted],
         threads=threads,
     )
 
@@ -1082,7 +1233,9 @@ def _main_effects(outcome: Outcome, rows: Rows, alpha: float, threads: int = 1) 
     table = _describe(outcome, rows, value, include)
     scaled, _ = _scaled(rows, value, include)
     cells = np.stack([(include & happened & (value == level)).sum(axis=1) for level in (0, 1)])
-    penalised = rows.binary & (cells.min(axis=0) < LEAST_EVENTS)
+    penalised, deviance = small_sample_rules(
+        outcome, value, include, 1, np.where(rows.binary, cells.min(axis=0), np.inf)
+    )
     designs = stacked_designs([scaled], outcome.covariates, p)
     effect = effects_of(
         outcome,
@@ -1090,7 +1243,8 @@ def _main_effects(outcome: Outcome, rows: Rows, alpha: float, threads: int = 1) 
         include,
         0,
         penalised,
-        fitted=_marker_column(outcome, scaled, include, ~penalised, threads),
+        fitted=_marker_column(outcome, scaled, include, np.ones(p, bool), threads, deviance),
+        deviance=deviance,
         test=True,
         proportional=True,
         threads=threads,
@@ -1114,8 +1268,8 @@ def _main_effects(outcome: Outcome, rows: Rows, alpha: float, threads: int = 1) 
             reasons.append(
                 f"marker effect: {obvious[row] or effect.reason[row] or 'not estimable'}"
             )
-        elif effect.firth[row] and outcome.survival:
-            reasons.append("p_ph: not defined with Firth's penalty")
+        elif effect.firth[row] and outcome.survival and not np.isfinite(effect.p_ph[row]):
+            reasons.append(NO_PH)
         notes.append("; ".join(reasons))
     table["note"] = notes
     return pd.DataFrame(table)
@@ -1128,7 +1282,7 @@ def _marker_information(outcome: Outcome, designs: np.ndarray, include: np.ndarr
     """
     p, _, k = designs.shape
     without = designs[:, :, 1:] if k > 1 else np.zeros((p, designs.shape[1], 1))
-    fits = fit_designs(outcome, without, include, firth=False)
+    fits = fit_designs(outcome, without, include)
     expected = fits.expected()
     weight = expected if outcome.survival else expected * (1.0 - expected)
     weight = np.where(include, np.nan_to_num(weight), 0.0)

@@ -18,20 +18,16 @@ import pandas as pd
 from correlatives.cohort import Cohort, Markers
 from correlatives.imputation import IMPUTATIONS, Variable, impute
 from correlatives.markers import KEY
-from correlatives.pooling import pool_estimates, pool_statistics
 from correlatives.predictive.censored import (
     imputation_columns,
-    pool_marker_effects,
-    pool_rows,
+    pool_as_fitted,
     scale_imputed,
     seed_of,
 )
 from correlatives.predictive.model import (
     Outcome,
-    fit_designs,
     of_analysed,
     outcome_of,
-    stacked_designs,
 )
 from correlatives.predictive.rows import LEAST_MEASURED, Rows, marker_rows
 
@@ -218,53 +214,9 @@ def _imputed(
     scaled = scale_imputed(drawn / unit[:, None, None], np.zeros(len(rows), bool), rows.binary)
     penalised = chosen["method"].astype(str).str.startswith("Firth").to_numpy()[enough]
     at = np.flatnonzero(enough)
-    for flag in (False, True):
-        part = penalised == flag
-        if not part.any():
-            continue
-        of_part = type(scaled)(*(field[part] for field in scaled))
-        if flag:
-            pooled = _pool_penalised(outcome, of_part, arms)
-        else:
-            pooled = (pool_rows if arms else pool_marker_effects)(outcome, of_part)
-        out.loc[at[part], numbers] = pooled[numbers].to_numpy()
-        lacking = at[part][~np.isfinite(pooled["missing_information"].to_numpy(dtype=float))]
-        out.loc[lacking, "note"] = "no finite maximum in some imputation"
-        if flag:
-            out.loc[at[part], "method"] = "Firth, " + METHODS["multiple_imputation"]
+    pooled = pool_as_fitted(outcome, scaled, penalised, arms=arms)
+    out.loc[at, numbers] = pooled[numbers].to_numpy()
+    lacking = ~np.isfinite(pooled["missing_information"].to_numpy(dtype=float))
+    out.loc[at[lacking], "note"] = "no finite maximum in some imputation"
+    out.loc[at[penalised], "method"] = "Firth, " + METHODS["multiple_imputation"]
     return out
-
-
-def _pool_penalised(outcome: Outcome, scaled: object, arms: bool) -> pd.DataFrame:
-    """Pool models with Firth's penalty: estimates by Rubin's rules, likelihood ratios as statistics."""
-    rows, m, n = scaled.value.shape
-    x = scaled.value.reshape(rows * m, n)
-    include = np.ones(x.shape, dtype=bool)
-    shift = 0 if outcome.survival else 1
-    alone = stacked_designs([x], outcome.covariates, len(x))
-    models = {"marker_effect": (alone, include, 0)}
-    if arms:
-        arm = outcome.arm
-        product = 2 + outcome.covariates.shape[1]
-        joint = stacked_designs([x, arm, x * arm], outcome.covariates, len(x))
-        models = {
-            "interaction_ratio": (joint, include, product),
-            "marker_effect_control": (alone, include & (arm == 0), 0),
-            "marker_effect_experimental": (alone, include & (arm == 1), 0),
-        }
-    table = pd.DataFrame(index=range(rows))
-    for name, (designs, inside, column) in models.items():
-        fits = fit_designs(outcome, designs, inside, firth=True)
-        column += shift
-        pooled = pool_estimates(
-            fits.coefficients[:, column].reshape(rows, m),
-            fits.covariance[:, column, column].reshape(rows, m),
-        )
-        with np.errstate(over="ignore"):
-            for end, part in zip(("", "_low", "_high"), pooled.interval, strict=True):
-                table[name + end] = np.exp(part)
-        if "missing_information" not in table:
-            table["missing_information"] = pooled.missing_information
-            statistic = fits.test(column, "lrt").statistic.reshape(rows, m)
-            table[_P[arms]] = pool_statistics(statistic).p
-    return table

@@ -55,6 +55,18 @@ def needs_penalty(
     return (in_cells < LEAST_EVENTS) | (events < EVENTS_A_COEFFICIENT * coefficients)
 
 
+def degrees_of_freedom(
+    survival: bool, events: np.ndarray, coefficients: int, differing: np.ndarray
+) -> np.ndarray:
+    """Return the degrees of freedom of the limits of an interaction, shape (p,); arguments as in `deviance_at_limits`.
+
+    Logistic: infinite. Cox: the smaller of events − coefficients and 1½ subjects differing, at least 1.
+    """
+    if not survival:
+        return np.full(len(events), np.inf)
+    return np.maximum(np.minimum(events - coefficients, FREEDOM_A_CARRIER * differing), 1.0)
+
+
 def deviance_at_limits(
     survival: bool, events: np.ndarray, coefficients: int, differing: np.ndarray
 ) -> np.ndarray:
@@ -70,12 +82,10 @@ def deviance_at_limits(
     Returns
     -------
     np.ndarray, shape (p,)
-        Logistic: the chi-square quantile, 3.84. Cox: the square of Student's t with ν = the smaller of events −
-        coefficients and 1½ subjects differing, at least 1.
+        The square of Student's t with `degrees_of_freedom`: for a logistic model the chi-square quantile, 3.84.
     """
-    from scipy.special import ndtri, stdtrit
+    from scipy.special import stdtrit
 
-    if not survival:
-        return np.full(len(events), ndtri(0.5 + LEVEL / 2) ** 2)
-    freedom = np.minimum(events - coefficients, FREEDOM_A_CARRIER * differing)
-    return stdtrit(np.maximum(freedom, 1.0), 0.5 + LEVEL / 2) ** 2
+    return (
+        stdtrit(degrees_of_freedom(survival, events, coefficients, differing), 0.5 + LEVEL / 2) ** 2
+    )

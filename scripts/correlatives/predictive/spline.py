@@ -11,10 +11,17 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from correlatives.likelihood import ManyFits, normal_quantile
+from correlatives.likelihood import normal_quantile
 from correlatives.pooling import pool_estimates, pool_likelihood_ratios
 from correlatives.predictive.censored import stacked_outcome
-from correlatives.predictive.model import LEVEL, Outcome, fit_designs, stacked_designs
+from correlatives.predictive.model import (
+    LEVEL,
+    Column,
+    Outcome,
+    fit_column,
+    small_sample_rules,
+    stacked_designs,
+)
 
 #: Percentiles of the marker at which the spline has its knots (Harrell, for three knots).
 KNOTS = (0.10, 0.50, 0.90)
@@ -123,10 +130,9 @@ def linear_curve(outcome: Outcome, value: np.ndarray, at: np.ndarray) -> Curve:
     """
     centre, unit = _scale(value)
     x = (np.atleast_2d(value) - centre) / unit
-    designs = stacked_designs([x, outcome.arm, x * outcome.arm], outcome.covariates, len(x))
-    fits = fit_designs(outcome, designs, np.ones(x.shape, dtype=bool), firth=False)
+    fits = _fitted(outcome, x, [x, outcome.arm, x * outcome.arm], _penalised(outcome, x))
     weights = np.stack([np.ones(len(at)), (at - centre) / unit], axis=1)
-    return _curve(outcome, fits, [1, designs.shape[2] - 1], weights, at, np.nan)
+    return _curve(outcome, fits, [1, 2 + outcome.covariates.shape[1]], weights, at, np.nan)
 
 
 def spline_curve(outcome: Outcome, value: np.ndarray, at: np.ndarray) -> Curve:
@@ -151,22 +157,18 @@ def spline_curve(outcome: Outcome, value: np.ndarray, at: np.ndarray) -> Curve:
         return Curve(at, nothing, nothing, nothing, np.nan, why)
     bend = restricted_cubic(x.ravel(), knots)[:, 0].reshape(x.shape)
 
-    def fitted(outcome: Outcome, x: np.ndarray, bend: np.ndarray) -> tuple[ManyFits, int]:
-        arm = outcome.arm
-        columns = [x, arm, bend, x * arm, bend * arm]
-        designs = stacked_designs(columns, outcome.covariates, len(x))
-        everyone = np.ones(x.shape, dtype=bool)
-        return fit_designs(outcome, designs, everyone, firth=False), designs.shape[2] - 1
+    penalised = _penalised(outcome, x)
 
-    fits, last = fitted(outcome, x, bend)
+    def fitted(outcome: Outcome, x: np.ndarray, bend: np.ndarray) -> Column:
+        arm = outcome.arm
+        return _fitted(outcome, x, [x, arm, bend, x * arm, bend * arm], penalised)
+
+    fits, last = fitted(outcome, x, bend), 4 + outcome.covariates.shape[1]
     weights = np.column_stack([np.ones(len(at)), grid, restricted_cubic(grid, knots)[:, 0]])
-    shift = 0 if outcome.survival else 1
-    test = fits.test(last + shift, "lrt")
+    p = float(fits.p[0])
     if len(x) > 1:
-        under, _ = fitted(stacked_outcome(outcome, len(x)), x.reshape(1, -1), bend.reshape(1, -1))
-        stacked = under.test(last + shift, "lrt").statistic
-        test = pool_likelihood_ratios(test.statistic[None], stacked)
-    p = float(test.p[0])
+        under = fitted(stacked_outcome(outcome, len(x)), x.reshape(1, -1), bend.reshape(1, -1))
+        p = float(pool_likelihood_ratios(fits.statistic[None], under.statistic).p[0])
     return _curve(outcome, fits, [1, last - 1, last], weights, at, p)
 
 
@@ -176,9 +178,20 @@ def _scale(value: np.ndarray) -> tuple[float, float]:
     return float(np.mean(value)), deviation if deviation > 0 else 1.0
 
 
+def _penalised(outcome: Outcome, x: np.ndarray) -> bool:
+    """Whether the linear model of the marker carries Firth's penalty; the spline's then does too."""
+    return bool(small_sample_rules(outcome, x, np.ones(x.shape, dtype=bool), 3)[0].any())
+
+
+def _fitted(outcome: Outcome, x: np.ndarray, columns: list[np.ndarray], penalised: bool) -> Column:
+    """Fit columns (m, n) and the covariates to every imputation; the test is of the last column."""
+    designs = stacked_designs(columns, outcome.covariates, len(x))
+    return fit_column(outcome, designs, np.ones(x.shape, dtype=bool), -1, penalised=penalised)
+
+
 def _curve(
     outcome: Outcome,
-    fits: ManyFits,
+    fits: Column,
     columns: list[int],
     weights: np.ndarray,
     at: np.ndarray,
@@ -190,7 +203,7 @@ def _curve(
     covariance = fits.covariance[:, chosen][:, :, chosen]
     estimate = weights @ beta.T
     variance = np.maximum(np.einsum("gi,mij,gj->gm", weights, covariance, weights), 0.0)
-    if len(fits) > 1:
+    if len(beta) > 1:
         pooled = pool_estimates(estimate, variance, LEVEL).interval
     else:
         half = normal_quantile(LEVEL) * np.sqrt(variance[:, 0])

@@ -17,13 +17,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from correlatives.predictive.model import (
-    LEAST_EVENTS,
     Outcome,
     effects_of,
     null_residuals,
     stacked_designs,
 )
 from correlatives.predictive.randomisation import family_wise_p, randomisation_test
+from correlatives.predictive.small_samples import needs_penalty
 
 #: Share of the subjects in a window, and fewest subjects of one.
 SHARE = 0.4
@@ -181,6 +181,7 @@ def stepp(outcome: Outcome, value: np.ndarray, drawn: np.ndarray) -> Stepp:
         (windows & happened & (outcome.arm == 0)).sum(axis=1),
         (windows & happened & (outcome.arm == 1)).sum(axis=1),
     )
+    events = (windows & happened).sum(axis=1)
     w = len(windows)
     if w:
         effect = effects_of(
@@ -188,7 +189,7 @@ def stepp(outcome: Outcome, value: np.ndarray, drawn: np.ndarray) -> Stepp:
             stacked_designs([outcome.arm], outcome.covariates, w),
             windows,
             0,
-            fewest < LEAST_EVENTS,
+            needs_penalty(outcome.survival, events, 1 + outcome.covariates.shape[1], fewest),
         )
         estimate, low, high, firth = effect.estimate, effect.low, effect.high, effect.firth
         note = effect.reason
@@ -201,7 +202,7 @@ def stepp(outcome: Outcome, value: np.ndarray, drawn: np.ndarray) -> Stepp:
         high=np.array([value[window].max() for window in windows]),
         middle=np.array([np.median(value[window]) for window in windows]),
         n=windows.sum(axis=1),
-        events=(windows & happened).sum(axis=1),
+        events=events,
         estimate=estimate,
         estimate_low=low,
         estimate_high=high,

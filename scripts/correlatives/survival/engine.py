@@ -26,7 +26,7 @@ from numpy.typing import ArrayLike
 
 from correlatives.intervals import Interval, Test
 from correlatives.likelihood import SUSPICIOUS_SPAN, ManyFits, drop_at_limits
-from correlatives.survival.cox import CoxModel, _outcomes, fit_cox
+from correlatives.survival.cox import CoxModel, checked_outcomes, fit_cox
 from correlatives.survival.ties import tie_times
 
 __all__ = ["InteractionFits", "MarkerFits", "fit_interactions", "fit_markers"]
