@@ -396,13 +396,24 @@ def _effect(part: pd.DataFrame, strata: np.ndarray | None, survival: bool) -> tu
     arm = part["arm_code"].to_numpy(dtype=float)
     if len(np.unique(arm)) < 2 or not part["event"].sum() > 0:
         return NOTHING, "not estimable: one arm, or no event"
-    fit, position = _fit(part, arm[:, None], strata, survival, firth=False)
+    if not survival and not _mixed(part["event"].to_numpy(), strata).any():
+        return NOTHING, "not estimable: all outcomes alike"
+    # Firth's penalty in logistic models, and where there is no finite maximum: as in the models of biomarkers
+    fit, position = _fit(part, arm[:, None], strata, survival, firth=not survival)
     if fit.separated:
-        # No finite maximum (events in one arm only): Firth's penalty, as in the predictive models.
         fit, position = _fit(part, arm[:, None], strata, survival, firth=True)
     if not fit.converged or np.isnan(fit.coefficients[position]):
         return NOTHING, fit.note or "not estimable"
     return _ratio(fit.interval(position)), fit.method
+
+
+def _mixed(event: np.ndarray, strata: np.ndarray | None) -> np.ndarray:
+    """Which subjects are in a stratum whose outcomes are not all alike: the others say nothing of an odds ratio."""
+    if strata is None:
+        return np.full(len(event), 0 < event.sum() < len(event))
+    code, size = np.unique(strata, return_inverse=True, return_counts=True)[1:]
+    positive = np.bincount(code, weights=event)
+    return ((positive > 0) & (positive < size))[code]
 
 
 def _fit(
@@ -419,9 +430,13 @@ def _fit(
         return fit_cox(part["time"].to_numpy(), event, columns, strata, firth=firth), 0
     if strata is None:
         return fit_logistic(event, columns, firth=firth), 1
-    present = np.unique(strata)[1:]
-    indicators = (strata[:, None] == present).astype(float)
-    return fit_logistic(event, np.hstack([indicators, columns]), firth=firth), 1 + len(present)
+    kept = _mixed(event, strata)
+    if not kept.any():
+        kept[:] = True
+    present = np.unique(strata[kept])[1:]
+    indicators = (strata[kept, None] == present).astype(float)
+    design = np.hstack([indicators, columns[kept]])
+    return fit_logistic(event[kept], design, firth=firth), 1 + len(present)
 
 
 def _interaction_p(
@@ -460,8 +475,8 @@ def subgroups(cohort: Cohort, endpoint: str, factors: Sequence[str]) -> pd.DataF
     pd.DataFrame
         First everybody (factor ``all``), then a row a level: `SUBGROUP_COUNTS`, ``hr`` (Cox) or ``odds_ratio``
         (logistic) with profile limits, both stratified by the randomisation strata, ``p_interaction_lrt`` of the
-        factor (repeated; over the subjects with the factor known), ``method`` (Firth's penalty where there is no finite
-        maximum). No rows in a single-arm study.
+        factor (repeated; over the subjects with the factor known), ``method`` (Firth's penalty in logistic models, and
+        where there is no finite maximum). No rows in a single-arm study.
     """
     cohort = cohort.analysed()
     survival = cohort.study["endpoints"][endpoint]["type"] != "response"

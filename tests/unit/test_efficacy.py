@@ -292,12 +292,13 @@ def test_subgroups_of_response_with_strata(arthritis):
     result = efficacy.subgroups(cohort, "ORR", ["sex", "age"])
     female = (arthritis["sex"] == "Female").to_numpy(float)
     design = np.column_stack([female, arthritis["arm_code"]])
-    fit = fit_logistic(arthritis["ORR"], design)
+    fit = fit_logistic(arthritis["ORR"], design, firth=True)
     effect = result.iloc[0][["odds_ratio", "odds_ratio_low", "odds_ratio_high"]].to_list()
     assert effect == approx(np.exp(fit.interval(2)).tolist(), rel=1e-8)
     women = arthritis[arthritis["sex"] == "Female"]
-    alone = fit_logistic(women["ORR"], women["arm_code"])
+    alone = fit_logistic(women["ORR"], women["arm_code"], firth=True)
     assert result.loc[1, "odds_ratio"] == approx(np.exp(alone.coefficients[1]))
+    assert "Firth" in result.loc[1, "method"]
     both = efficacy.all_subgroups(cohort, ["sex"])
     assert both["endpoint"].unique().tolist() == ["ORR"]
     assert both["hr"].isna().all()

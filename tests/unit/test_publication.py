@@ -96,7 +96,10 @@ def test_the_screen_is_described_with_its_draws_level_and_counts():
     assert "1 confirmatory biomarker and 1 exploratory biomarker" in text
     assert "9,999 draws" in text
     assert "family-wise error was controlled at 0.05" in text
-    assert "1 model of 2) Firth's penalty" in text
+    assert (
+        "Cox models where events were few or the likelihood had no finite maximum (1 model of 2)"
+        in text
+    )
     exploratory = methods(RECORD, SUBJECTS, {"predictive/PFS": screened(family="exploratory")})
     assert "family-wise" not in exploratory
 

@@ -260,8 +260,9 @@ def _screen(settings: Mapping[str, Any], tables: Mapping[str, pd.DataFrame]) -> 
     stacked = pd.concat(list(screened.values()), ignore_index=True)
     firth = int(stacked["method"].astype(str).str.contains("Firth").sum())
     penalised = (
-        f" Where events were few or the likelihood had no finite maximum ({_count(firth, 'model')} of {len(stacked):,}) "
-        "Firth's penalty was used."
+        f" Firth's penalty was used in logistic models, and in Cox models where events were few or the likelihood had no finite "
+        f"maximum ({_count(firth, 'model')} of {len(stacked):,}). Limits of interactions are of the profile likelihood, in Cox "
+        "models by Student's t with the events and the carriers of the marker as degrees of freedom."
         if firth
         else ""
     )
