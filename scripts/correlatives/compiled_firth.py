@@ -584,8 +584,8 @@ def fit_marker(
     k = _orthogonalise(survival, X, m, first, size, fresh, r, kept)
     if k == 0:
         return LOST, np.nan
-    room = (m + WIDTH - 1) // WIDTH * WIDTH
-    W = np.zeros((_MEANS + k, room))
+    padded = (m + WIDTH - 1) // WIDTH * WIDTH
+    W = np.zeros((_MEANS + k, padded))
     M = np.zeros((max(events, 1), k))
     G = np.zeros((max(first.shape[0], 1), 2 + 2 * k))
     information, lower, J, H = (
@@ -597,13 +597,14 @@ def fit_marker(
     A, learnt = np.zeros((k, k)), np.zeros((k, k))
     score, pull, before = np.zeros(k), np.zeros(k), np.zeros(k)
     gamma, best, step, spare = np.zeros(k), np.zeros(k), np.zeros(k), np.zeros(k)
-    wanted, toward = np.zeros(k), np.zeros(k)
+    wanted, toward, room = np.zeros(k), np.zeros(k), np.zeros(k)
 
     # --- the maximum
-    share = 0.5
+    beginning = 0.0
     if not survival:
         share = (events + 0.5) / (m + 1.0)
-        gamma[0] = np.log(share / (1.0 - share)) * r[0, 0]
+        beginning = np.log(share / (1.0 - share)) * r[0, 0]
+    gamma[0] = beginning
     found, top = _climb(
         survival, X, k, m, died, first, size, dead, fresh, gamma, A, wanted, False, 0.0,
         score, pull, before, information, lower, J, H, W, M, G, best, step, toward, spare,
@@ -668,7 +669,7 @@ def fit_marker(
                 gamma[j] -= along * toward[j]
             found, value = _climb(
                 survival, X, k, m, died, first, size, dead, fresh, gamma, A, wanted, True, 0.0,
-                score, pull, before, information, lower, J, H, W, M, G, spare, step, toward, np.zeros(k),
+                score, pull, before, information, lower, J, H, W, M, G, room, step, toward, spare,
             )  # fmt: skip
             if found:
                 statistic[q] = max(2.0 * (top - value), 0.0)
@@ -685,36 +686,34 @@ def fit_marker(
                     survival, X, k, m, died, first, size, dead, fresh, gamma, A, wanted, sign, top, drop,
                     score, pull, before, information, lower, J, H, W, M, G, step, toward, spare,
                 )  # fmt: skip
-                sure = (limit - at_best) * sign > 0.0
-                found = False
-                if sure:
-                    # A profile can have several maxima of the other coefficients: is one higher, climbed from 0?
+                if not (limit - at_best) * sign > 0.0:
+                    gamma[:] = best
+                    A[:] = learnt
+                    information[:] = informed
+                    before[:] = pulled
+                    limit = _search(
+                        survival, X, k, m, died, first, size, dead, fresh, gamma, A, wanted, sign, top, drop,
+                        at_best, np.nan,
+                        score, pull, before, information, lower, J, H, W, M, G, step, toward, spare,
+                    )  # fmt: skip
+                if (limit - at_best) * sign > 0.0:
+                    # The other coefficients can have several maxima. Is one higher, climbed from 0?
                     A[:] = 0.0
                     gamma[:] = 0.0
-                    if not survival:
-                        gamma[0] = np.log(share / (1.0 - share)) * r[0, 0]
+                    gamma[0] = beginning
                     along = (limit - _dot(wanted, gamma, k)) / _dot(wanted, wanted, k)
                     for j in range(k):
                         gamma[j] += along * wanted[j]
                     found, value = _climb(
                         survival, X, k, m, died, first, size, dead, fresh, gamma, A, wanted, True, limit,
-                        score, pull, before, information, lower, J, H, W, M, G, spare, step, toward,
-                        np.zeros(k),
+                        score, pull, before, information, lower, J, H, W, M, G, room, step, toward, spare,
                     )  # fmt: skip
-                    sure = found and value <= top - 0.5 * drop + 1e-8
-                    beginning = limit
-                if not sure:
-                    if not found:
-                        gamma[:] = best
-                        A[:] = learnt
-                        information[:] = informed
-                        before[:] = pulled
-                        beginning = np.nan
-                    limit = _search(
-                        survival, X, k, m, died, first, size, dead, fresh, gamma, A, wanted, sign, top, drop,
-                        at_best, beginning,
-                        score, pull, before, information, lower, J, H, W, M, G, step, toward, spare,
-                    )  # fmt: skip
+                    if found and value > top - 0.5 * drop + 1e-8:
+                        limit = _search(
+                            survival, X, k, m, died, first, size, dead, fresh, gamma, A, wanted, sign, top, drop,
+                            at_best, limit,
+                            score, pull, before, information, lower, J, H, W, M, G, step, toward, spare,
+                        )  # fmt: skip
                 if not (limit - at_best) * sign > 0.0:
                     state = LOST
                 elif side == 0:

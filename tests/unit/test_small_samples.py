@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from pytest import approx
 
+from correlatives.firth import fit_firth_cox, fit_firth_logistic
 from correlatives.likelihood import normal_quantile
 from correlatives.predictive.small_samples import deviance_at_limits, needs_penalty
 from correlatives.survival.cox import fit_cox_many
@@ -60,3 +61,20 @@ def test_every_marker_can_have_limits_of_its_own(strata):
             assert getattr(alone.effect, side)[j] == approx(
                 getattr(single.effect, side)[0], rel=1e-9
             )
+
+
+def test_penalised_limits_too():
+    rng = np.random.default_rng(9)
+    n = 60
+    time, event = rng.exponential(1.0, n), (rng.random(n) < 0.6).astype(float)
+    designs = rng.standard_normal((4, n, 2))
+    levels = np.array([0.8, 0.9, 0.95, 0.99])
+    deviance = np.array([normal_quantile(level) ** 2 for level in levels])
+    for fit, y in (
+        (lambda *a, **k: fit_firth_cox(time, *a, **k), event),
+        (fit_firth_logistic, event),
+    ):
+        own = fit(y, designs, deviance=deviance).intervals[0]
+        for j, level in enumerate(levels):
+            single = fit(y, designs[j : j + 1], limits=level).intervals[0]
+            assert (own.low[j], own.high[j]) == approx((single.low[0], single.high[0]), rel=1e-9)

@@ -106,9 +106,6 @@ GATHERING = ["score_z", "in_family"]
 #: Said of rows whose test of proportional hazards has no model to start from.
 NO_PH = "p_ph: no finite maximum without the penalty"
 
-#: Level of all limits.
-LEVEL = 0.95
-
 #: Power at which the minimum detectable ratio is stated.
 POWER = 0.8
 
@@ -230,44 +227,6 @@ def fit_penalised(
         np.zeros(len(designs), dtype=bool),
         fits.aliased[:, column] & fits.converged,
         np.where(silent, NO_EVENTS, fits.note).astype(object),
-        fits.coefficients,
-        fits.covariance,
-    )
-
-
-def fit_penalised(
-    outcome: Outcome,
-    designs: np.ndarray,
-    include: np.ndarray,
-    column: int,
-    *,
-    limits: bool,
-    test: bool,
-    threads: int = 1,
-) -> Column:
-    """Fit designs (p, n, k) with Firth's penalty, stratified; one column's limits and test if wanted.
-
-    `column` counts as in the fits: the intercept of a logistic model is 0.
-    """
-    options = {
-        "columns": (column,),
-        "limits": LEVEL if limits else None,
-        "test": test,
-        "threads": threads,
-    }
-    if outcome.survival:
-        strata = outcome.strata if outcome.stratified else None
-        fits = fit_firth_cox(outcome.time, outcome.event, designs, include, strata, **options)
-    else:
-        if outcome.stratified:
-            designs, include = _with_strata(outcome, designs, include)
-        fits = fit_firth_logistic(outcome.event, designs, include, **options)
-    return Column(
-        *fits.intervals[0],
-        fits.tests[0].p,
-        np.zeros(len(designs), dtype=bool),
-        fits.aliased[:, column] & fits.converged,
-        fits.note,
         fits.coefficients,
         fits.covariance,
     )
