@@ -32,7 +32,8 @@ from correlatives.tables.outcomes import (
     off_treatment_reason,
     progression_endpoint,
 )
-from correlatives.tables.signatures import signature_markers
+from correlatives.tables.problems import Problems
+from correlatives.tables.signatures import signature_markers, signatures_of
 from correlatives.tables.study import Study
 from correlatives.tables.timepoints import (
     assign,
@@ -584,7 +585,22 @@ class Assembly:
             "columns": self.columns,
             "alterations_count": list(self.config.get("alterations_count") or []),
             "evaluable": dict(self.config.get("evaluable") or {}),
+            "signatures": self._signatures(),
             "clinical": self.dictionary.clinical(self.columns),
+        }
+
+    def _signatures(self) -> dict[str, Any]:
+        """Return what each signature is made of: the same name may mean another list elsewhere."""
+        table = self.study.signatures
+        return {
+            one.name: {
+                "score": one.score,
+                "genes": [
+                    gene if weight == 1 else f"{gene} × {weight:g}"
+                    for gene, weight in zip(one.genes, one.weight, strict=True)
+                ],
+            }
+            for one in (signatures_of(table, Problems()) if len(table) else [])
         }
 
     def _sample_table(self) -> pd.DataFrame:

@@ -31,6 +31,7 @@ from correlatives.figures import (
     acquired,
     agreement,
     alluvial,
+    benefit,
     calibration,
     concordance,
     continuous,
@@ -288,6 +289,34 @@ def make_performance(models, *, survival):
     return pd.DataFrame(rows, columns=columns)
 
 
+def make_benefit(groups, *, survival, seed=4):
+    rng = np.random.default_rng(seed)
+    predicted = np.sort(rng.normal(0.05, 0.1, groups))
+    observed = predicted + rng.normal(0, 0.1, groups)
+    by_quantile = pd.DataFrame(
+        {
+            "endpoint": "PFS",
+            "group": np.arange(1, groups + 1),
+            "groups": groups,
+            "predicted": predicted,
+            "effect_measure": "survival_difference" if survival else "rate_difference",
+            "observed": observed,
+            "low": observed - 0.3,
+            "high": observed + 0.3,
+            **dict.fromkeys(("n_control", "n_experimental"), 17),
+            **dict.fromkeys(("events_control", "events_experimental"), 9),
+            "horizon_months": 5.5 if survival else np.nan,
+            "note": None,
+        }
+    )
+    if groups > 2:
+        by_quantile.loc[1, ["observed", "low", "high"]] = np.nan
+        by_quantile.loc[1, "note"] = "an arm of this group is not followed to 5.5 months"
+    metrics = [("c_for_benefit", 0.53, 0.31, 0.75, np.nan), ("score_z", 0.4, np.nan, np.nan, 0.004)]
+    columns = ["metric", "estimate", "low", "high", "p_randomisation"]
+    return by_quantile, pd.DataFrame(metrics, columns=columns).assign(endpoint="PFS")
+
+
 def make_stability(p, name="serum:marker {}"):
     return pd.DataFrame(
         {
@@ -496,6 +525,13 @@ CASES = {
     "performance, odd names": lambda s: performance_models.draw(
         make_performance(["clinical", LONG], survival=False), "PFS", simulated=s
     ),
+    "benefit": lambda s: benefit.draw(*make_benefit(4, survival=True), "PFS", simulated=s),
+    "benefit, response": lambda s: benefit.draw(
+        *make_benefit(4, survival=False), "PFS", simulated=s
+    ),
+    "benefit, one group": lambda s: benefit.draw(
+        *make_benefit(1, survival=True), "PFS", simulated=s
+    ),
     "stability": lambda s: stability.draw(
         make_stability(12), "PFS", "clinical + biomarkers", simulated=s
     ),
@@ -595,6 +631,9 @@ EMPTIES = {
     ),
     "performance": lambda: performance_models.draw(
         make_performance(JUDGED, survival=True).iloc[:0], "PFS"
+    ),
+    "benefit": lambda: benefit.draw(
+        *(table.iloc[:0] for table in make_benefit(1, survival=True)), "PFS"
     ),
     "stability": lambda: stability.draw(make_stability(3), "PFS", "clinical"),
     "nomogram": lambda: nomogram.draw({"endpoint": "PFS", "refused": "PFS: 3 events are few."}),

@@ -462,6 +462,14 @@ def test_inputs_that_mean_something_else_are_told(cohort, models):
     both = changed(changed(twice, 0, assay="a"), last, assay="b")
     assert ("locked_input_ambiguous", "TK1") in told(model, both)
     assert told(model, changed(twice, last, assay="b")) == {}
+    signature = {**model["inputs"][0], "name": "serum:signature:RB", "kind": "continuous"}
+    signature |= {"table": "measurements", "biomarker": "signature:RB", "specimen": "serum"}
+    signature |= {"definition": {"score": "rank", "genes": ["E2F1", "CCNE1 × -1"]}, "unit": "ng/mL"}
+    other = changed(cohort, 0, biomarker="signature:RB")
+    lists = {"RB": {"score": "mean", "genes": ["E2F1"]}}
+    other = replace(other, study=other.study | {"signatures": lists})
+    message = told({**model, "inputs": [signature]}, other)["locked_input_differs", "signature:RB"]
+    assert "CCNE1 × -1" in message
     real = replace(cohort, study=cohort.study | {"simulated": False})
     assert ("locked_model_simulated", "") in told(model, real)
     other = dict(cohort.study["endpoints"], PFS={"type": "response"})

@@ -553,8 +553,10 @@ def _marker_findings(item: Mapping[str, Any], cohort: Cohort, name: str) -> Iter
 
 
 def definition(biomarker: str, cohort: Cohort) -> dict[str, Any]:
-    """Return what makes a gene or pathway altered in a study; empty for other biomarkers."""
+    """Return what makes a gene or pathway altered, or a signature, in a study; empty for other biomarkers."""
     group, _, name = biomarker.partition(":")
+    if group == "signature":
+        return dict((cohort.study.get("signatures") or {}).get(name) or {})
     if group not in ("gene", "pathway"):
         return {}
     said: dict[str, Any] = {

@@ -1,0 +1,143 @@
+"""Whether those predicted to benefit more from the experimental arm did benefit more."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from correlatives.figures.style import (
+    BLUE,
+    DIM,
+    RULE,
+    SINGLE,
+    SMALL,
+    VERMILLION,
+    Drawn,
+    caption,
+    constrain,
+    finite,
+    format_interval,
+    new_figure,
+    no_data,
+    p_equals,
+    rst_escape,
+    styled,
+)
+
+COLUMNS = (
+    "group",
+    "predicted",
+    "effect_measure",
+    "observed",
+    "low",
+    "high",
+    "n_control",
+    "n_experimental",
+    "events_control",
+    "events_experimental",
+)
+
+
+@styled
+def draw(
+    groups: pd.DataFrame, benefit: pd.DataFrame, endpoint: str, *, simulated: bool = False
+) -> Drawn:
+    """Draw the observed difference between the arms over the predicted one.
+
+    Parameters
+    ----------
+    groups : pd.DataFrame
+        ``response/benefit_by_quantile.tsv``.
+    benefit : pd.DataFrame
+        ``response/benefit.tsv``: c_for_benefit with its limits, score_z with the randomisation p.
+    endpoint : str
+    simulated : bool
+
+    Returns
+    -------
+    Drawn
+        Source: the groups drawn.
+    """
+    title = f"{rst_escape(endpoint)}: treatment effect by predicted benefit."
+    own = groups[groups["endpoint"] == endpoint]
+    known = own[np.isfinite(own["observed"].astype(float))]
+    if not len(known):
+        said = (
+            [str(note) for note in own["note"].dropna().unique() if str(note)] if len(own) else []
+        )
+        why = said[0] if said else f"nobody's benefit on {endpoint} was predicted"
+        return no_data(why, title=title, columns=COLUMNS, simulated=simulated)
+    survival = str(known["effect_measure"].iloc[0]) == "survival_difference"
+    months = known["horizon_months"].iloc[0]
+    what = f"event-free at {months:g} months" if survival else "response rate"
+    figure, top = new_figure(SINGLE, 3.1, simulated=simulated)
+    axes = figure.add_subplot()
+    values = known[["predicted", "observed", "low", "high"]].to_numpy(dtype=float)
+    x = values[:, 0]
+    air = 0.12 * max(float(np.ptp(x)), 0.05)
+    left, right = float(x.min()) - air, float(x.max()) + air
+    axes.axhline(0, color=DIM, linewidth=0.6, zorder=0)
+    axes.plot([left, right], [left, right], color=RULE, linewidth=0.6, zorder=0)
+    for place, observed, low, high in values:
+        colour = VERMILLION if observed > 0 else BLUE
+        if finite(low) and finite(high):
+            axes.plot([place, place], [low, high], color=colour, linewidth=0.9)
+        axes.plot(place, observed, "o", markersize=4, color=colour, gid="group")
+    ends = np.r_[values[:, 1:].ravel(), left, right, 0.0]
+    ends = ends[np.isfinite(ends)]
+    spread = max(float(np.ptp(ends)), 0.1)
+    bottom = float(ends.min()) - 0.2 * spread
+    axes.set_xlim(left, right)
+    axes.set_ylim(bottom, float(ends.max()) + 0.06 * spread)
+    for line in known.itertuples(index=False):
+        axes.text(
+            line.predicted,
+            bottom + 0.03 * spread,
+            f"{int(line.n_control)} + {int(line.n_experimental)}",
+            ha="center",
+            va="bottom",
+            fontsize=SMALL,
+            color=DIM,
+        )
+    axes.set_xlabel(f"Predicted difference, {what}\n{_printed(benefit, endpoint)}".rstrip())
+    axes.set_ylabel("Observed difference\n(experimental − control)")
+    constrain(figure, top)
+    n = int(own[["n_control", "n_experimental"]].to_numpy().sum())
+    events = int(own[["events_control", "events_experimental"]].to_numpy().sum())
+    left_out = len(own) - len(known)
+    return Drawn(
+        figure,
+        own[list(COLUMNS)].reset_index(drop=True),
+        caption(
+            title,
+            f"{n} subjects, {events} {'events' if survival else 'responders'}, in {len(own)} groups of equal size by "
+            "predicted benefit: the predicted difference between the arms, by models fitted on other subjects. Points: "
+            + (
+                f"difference of the Kaplan–Meier estimates at {months:g} months with Greenwood's 95 % limits"
+                if survival
+                else "difference of the response rates with Miettinen–Nurminen 95 % limits"
+            )
+            + ", in red where the experimental arm did better; numbers: subjects, control + experimental; oblique line: benefit as "
+            "predicted; level line: no difference.",
+            f"{left_out} of the groups could not be estimated: the table says why."
+            if left_out
+            else "",
+            "The p-value re-randomises the arms and repeats the whole procedure. Points that do not rise from left to "
+            "right, or a c-for-benefit around 0.5, mean that nobody was found who benefits more than others.",
+            "The figure does not show that a marker decides about benefit, nor whom to treat.",
+            simulated=simulated,
+        ),
+    )
+
+
+def _printed(benefit: pd.DataFrame, endpoint: str) -> str:
+    """Return the c-for-benefit and the p-value of the procedure, as far as the table has them."""
+    rows = benefit[benefit["endpoint"] == endpoint].set_index("metric")
+    said = []
+    if "c_for_benefit" in rows.index and finite(rows.loc["c_for_benefit", "estimate"]):
+        line = rows.loc["c_for_benefit"]
+        said.append(f"c-for-benefit {format_interval(line['estimate'], line['low'], line['high'])}")
+    p = rows["p_randomisation"].dropna()
+    if len(p):
+        said.append(f"randomisation p {p_equals(float(p.iloc[0]))}")
+    return "; ".join(said)
