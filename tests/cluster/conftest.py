@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from local_slurm import Cluster
-from small_runs import ROOT, environment, snakemake, write_small_study
+from small_runs import ROOT, environment, write_small_study
 
 SLURM = ROOT / "profiles" / "slurm"
 
@@ -31,16 +30,6 @@ def trial(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("study")
     write_small_study(folder, least=True)
     return folder
-
-
-@pytest.fixture(scope="session")
-def local(trial: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the results of the small study run on this machine, without Slurm."""
-    folder = tmp_path_factory.mktemp("local") / "study"
-    shutil.copytree(trial, folder)
-    run = snakemake(*QUESTIONS, "--configfile", "study.yaml", cwd=folder)
-    assert run.returncode == 0, run.text
-    return folder / "results"
 
 
 @pytest.fixture(scope="session", autouse=True)

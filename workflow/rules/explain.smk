@@ -1,4 +1,5 @@
 # Why each job runs, in the user's words: what Snakemake logs is put into other words before it is shown.
+import contextlib
 import logging
 
 from snakemake.logging import logger
@@ -51,11 +52,14 @@ def why(dag, job):
 def upstream(dag, job, files):
     """Which jobs before this one make it run."""
     makers = {
-        dependency: dependency.rule.name
+        dependency
         for dependency, made in dag.dependencies[job].items()
         if set(made) & set(files)
     }
-    sure = sorted({name for maker, name in makers.items() if not maker.is_checkpoint})
+    # Behind a checkpoint Snakemake looks at contents anew, also of what was made before it.
+    gates = {maker for maker in makers if maker.is_checkpoint}
+    before = {maker for gate in gates for maker in dag.dependencies[gate]}
+    sure = sorted({maker.rule.name for maker in makers - gates - before})
     if sure or not makers:
         write = "will write" if workflow.dryrun else "wrote"
         return f"it reads what {listed(sure) or 'a job before it'} {write}"
@@ -71,9 +75,11 @@ class UsersWords(logging.Filter):
             return False
         dag, number = workflow.dag, getattr(record, "jobid", None)
         if hasattr(record, "reason") and dag is not None:
-            for job in dag.jobs:
-                if dag.jobid(job) == number:
-                    record.reason = why(dag, job)
+            # Words must not stop a run: where Snakemake has changed within, its own stay.
+            with contextlib.suppress(AttributeError, KeyError, TypeError, ValueError):
+                for job in dag.jobs:
+                    if dag.jobid(job) == number:
+                        record.reason = why(dag, job)
         if hasattr(record, "input"):
             record.input = [
                 file for file in record.input if not str(file).startswith(CODE_FOLDERS)
