@@ -68,8 +68,6 @@ def every_cell() -> list[Cell]:
                 Cell(model, n, kind, allocation, effect, feature)
                 for n in (46, 132)
                 for kind, allocation, effect in (
-                    ("normal", 1, 0.7 if "nonproportional" in feature else 1.0),
-                    ("normal", 1, 0.4),
                     ("normal", 2, 0.4),
                     ("lognormal", 1, 0.4),
                     ("binary15", 1, 0.4),

@@ -83,7 +83,9 @@ def test_the_level_is_held(cell):
     row = measure(cell, TRIALS)
     assert row["fwer"] <= HIGHEST_FWER
     assert LOWEST_SIZE <= row["size"] <= HIGHEST_SIZE
-    assert 0.91 <= row["coverage"] <= 0.98
+    # a prognostic marker that acts through its logarithm has limits of a wrong model: one of the fifty
+    lowest = 0.91 if cell.has("prognostic") else 0.925
+    assert lowest <= row["coverage"] <= 0.975
 
 
 def test_the_suite_can_tell_a_level_that_is_not_held():
@@ -95,8 +97,9 @@ def test_the_suite_can_tell_a_level_that_is_not_held():
 
 def test_true_interactions_are_found_and_false_ones_kept_down():
     row = measure(Cell("cox", 132, "normal", 1, 0.7, "", 1, 0.8), 60)
-    assert row["power"] > 0.5
-    assert row["power_lrt_bonferroni"] > 0.5
+    # 0.57 and 0.65 in 2,000 trials; the standard error of 60 is 0.064
+    assert row["power"] > 0.4
+    assert row["power_lrt_bonferroni"] > 0.45
     row = measure(Cell("cox", 132, "normal", 1, 0.7, "", 5, 0.8), 60)
     # mean of 60 false discovery proportions, each 0.05 on average and seldom above 0.3
     assert row["fdr"] <= 0.10
