@@ -10,6 +10,8 @@ from correlatives.figures import (
     agreement,
     alluvial,
     concordance,
+    dossier,
+    evidence,
     km_landmark,
     oncoprint,
     pairs_flow,
@@ -17,6 +19,7 @@ from correlatives.figures import (
     spaghetti,
 )
 from correlatives.pairing import means_progression
+from correlatives.resistance.evidence_lines import evidence_lines
 from correlatives.workflow import job
 
 with job(snakemake) as step:  # noqa: F821
@@ -31,6 +34,14 @@ with job(snakemake) as step:  # noqa: F821
     asked = step.params.settings
     times = {"from_": asked["from"], "to": asked["to"]}
     at_end = {"at_progression": means_progression(step.params.timepoints, asked["to"])}
+    gathered = ("acquired", "acquired_by_arm", "paired_change", "dynamics", "concordance")
+    lines = evidence_lines(
+        cohort.analysed(),
+        **{name: tables[name] for name in (*gathered, "intrinsic", "longitudinal")},
+        to=asked["to"],
+    )
+    told = ("acquired", "acquired_by_arm", "acquired_by_timing", "alterations", "concordance")
+    told += ("lead_time", "evidence", "calls_set_aside")
     drawings = {
         "pairs_flow": lambda: pairs_flow.draw(tables["pairs"], arms=cohort.arms, **simulated),
         "oncoprint": lambda: oncoprint.draw(cohort, **times, **subjects),
@@ -59,5 +70,15 @@ with job(snakemake) as step:  # noqa: F821
             for endpoint in step.params.endpoints
         },
     }
+    drawings["evidence"] = lambda: evidence.draw(
+        lines, arms=cohort.arms, drug=asked["drug"], **simulated
+    )
+    drawings["dossier"] = lambda: dossier.draw(
+        dossier.Tables(lines=lines, **{name: tables[name] for name in told}),
+        arms=cohort.arms,
+        drug=asked["drug"],
+        early_months=asked["early_progression_months"],
+        **simulated,
+    )
     for name, draw in drawings.items():
         draw().write(step.stem(step.output[name]))

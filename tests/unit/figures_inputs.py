@@ -308,6 +308,34 @@ def with_pathway(cohort, p, *, seed=10):
     return dataclasses.replace(cohort, markers=markers, study=study, pathways=pathways)
 
 
+def with_everything(cohort, genes, p, seed=11):
+    """Give the cohort genes in plasma and in tissue, their pathways, and biomarkers of those pathways."""
+    in_plasma = with_genes(cohort, genes, seed)
+    in_tissue = with_tissue(cohort, genes, seed)
+    only = in_tissue.markers.select(specimen="archival_tissue")
+    followed = with_quantities(cohort, p)
+    info = followed.markers.info.assign(pathway="RB")
+    quantities = dataclasses.replace(followed.markers, info=info)
+    changes = with_changes(cohort, 2).markers
+    markers = Markers.concatenate([in_plasma.markers, only, quantities, changes])
+    calls = in_plasma.calls.assign(
+        alteration="p.X1Y", run_id="", sample_id="", significance="pathogenic", origin="tumour"
+    )
+    kinds = ("snv", "indel", "amplification", "deletion", "fusion")
+    pathways = pd.DataFrame(
+        [
+            (gene, kind, ("RB", "PI3K")[i % 2], "loss")
+            for i, gene in enumerate(genes[:-1])
+            for kind in kinds
+        ],
+        columns=EMPTY["pathways"],
+    )
+    study = {**followed.study, "id": "test", "endpoints": {"PFS": {"type": "time_to_event"}}}
+    return dataclasses.replace(
+        followed, markers=markers, calls=calls, pathways=pathways, study=study
+    )
+
+
 INTERVALS = (
     "marker_effect_control",
     "marker_effect_experimental",

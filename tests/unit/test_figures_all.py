@@ -21,6 +21,7 @@ from figures_inputs import (
     make_values,
     texts_drawn,
     with_changes,
+    with_everything,
     with_genes,
     with_pathway,
     with_quantities,
@@ -36,6 +37,8 @@ from correlatives.figures import (
     concordance,
     continuous,
     decision_curve,
+    dossier,
+    evidence,
     external_calibration,
     flow,
     forest_predictive,
@@ -61,6 +64,9 @@ from correlatives.figures import (
     waterfall,
 )
 from correlatives.figures.style import DOUBLE, SINGLE, STAMP, TALLEST
+from correlatives.resistance.acquired import acquired as gained
+from correlatives.resistance.acquired import acquired_by_arm, acquired_by_timing
+from correlatives.resistance.alterations import alteration_changes
 from correlatives.resistance.change import paired_change
 from correlatives.resistance.concordance import concordance as tissue_against_plasma
 from correlatives.resistance.concordance_by_class import (
@@ -68,7 +74,10 @@ from correlatives.resistance.concordance_by_class import (
     concordance_continuous,
 )
 from correlatives.resistance.dynamics import dynamics
-from correlatives.resistance.pair_flow import pair_flow
+from correlatives.resistance.evidence import evidence as evidence_in_words
+from correlatives.resistance.evidence_lines import evidence_lines
+from correlatives.resistance.lead_time import lead_time
+from correlatives.resistance.pair_flow import calls_by_use, pair_flow
 from correlatives.tables.flow import Flow
 
 GENES = ["TP53", "PIK3CA", "RB1", "=SUM(A1)", "A gene $with$ a *long* name {{ 1 }}"]
@@ -198,6 +207,57 @@ def make_pairs(arms, specimens=2):
                     left -= count
                 rows.append((f"specimen_{i}", arm, step, "", left))
     return pd.DataFrame(rows, columns=list(pairs_flow.COLUMNS))
+
+
+@functools.cache
+def known(n, who, genes, p=4):
+    """Return a cohort and every table of resistance that the dossier reads."""
+    cohort = with_everything(some(n, who), genes, p)
+    times = ("baseline", "progression")
+    tables = {
+        "acquired": gained(cohort, *times),
+        "acquired_by_arm": acquired_by_arm(cohort, *times),
+        "acquired_by_timing": acquired_by_timing(cohort, *times, 3),
+        "alterations": alteration_changes(cohort, *times),
+        "concordance": tissue_against_plasma(cohort, "baseline"),
+        "lead_time": lead_time(cohort, "baseline"),
+        "calls_set_aside": calls_by_use(cohort, *times),
+    }
+    numbers = {
+        "acquired": tables["acquired"],
+        "acquired_by_arm": tables["acquired_by_arm"],
+        "paired_change": paired_change(cohort, *times, ["C1D15"]),
+        "dynamics": dynamics(cohort, ["C1D15"], {"C1D15": 19.0}),
+        "concordance": tables["concordance"],
+    }
+    tables["evidence"] = evidence_in_words(cohort, **numbers)
+    lines = evidence_lines(cohort, **numbers, intrinsic=make_intrinsic(genes), longitudinal=None)
+    return cohort, numbers, dossier.Tables(lines=lines, **tables)
+
+
+def make_intrinsic(genes):
+    """Return intrinsic.tsv; the first gene's interaction excludes 1, the second has no estimate."""
+    rows = [
+        {
+            "biomarker": f"gene:{gene}",
+            "specimen": specimen,
+            "contrast": "positive v negative",
+            "effect_measure": measure,
+            "interaction_ratio": (3.0, np.nan, 0.8)[min(i, 2)],
+            "interaction_ratio_low": (1.5, np.nan, 0.2)[min(i, 2)],
+            "interaction_ratio_high": (6.0, np.nan, 3.2)[min(i, 2)],
+            "n": 40,
+            "p_interaction_lrt": 0.04,
+            "q_value": 0.4,
+        }
+        for measure in ("hazard_ratio", "odds_ratio")
+        for i, gene in enumerate(genes)
+        for specimen in ("plasma", "archival_tissue")
+    ]
+    return pd.DataFrame(rows)
+
+
+MANY = tuple(f"GENE{i}" for i in range(34))
 
 
 @functools.cache
@@ -490,6 +550,28 @@ CASES = {
         arms=ALONE,
         simulated=s,
     ),
+    "evidence": lambda s: evidence.draw(
+        known(46, "two", tuple(GENES))[2].lines, arms=ARMS, drug="palbociclib", simulated=s
+    ),
+    "evidence, many": lambda s: evidence.draw(
+        known(90, "odd", MANY)[2].lines, arms=ODD, drug="palbociclib", simulated=s
+    ),
+    "evidence, one arm": lambda s: evidence.draw(
+        known(46, "one", tuple(GENES))[2].lines, arms=ALONE, simulated=s
+    ),
+    "dossier": lambda s: dossier.draw(
+        known(46, "two", tuple(GENES))[2],
+        arms=ARMS,
+        drug="palbociclib",
+        early_months=3,
+        simulated=s,
+    ),
+    "dossier, many": lambda s: dossier.draw(
+        known(90, "odd", MANY)[2], arms=ODD, drug="palbociclib", early_months=3, simulated=s
+    ),
+    "dossier, one arm": lambda s: dossier.draw(
+        known(46, "one", tuple(GENES))[2], arms=ALONE, simulated=s
+    ),
     "rates": lambda s: response_rates.draw(make_rates(), RATES, arms=ARMS, simulated=s),
     "rates, odd names": lambda s: response_rates.draw(
         make_rates(ODD), RATES, arms=ODD, simulated=s
@@ -620,6 +702,16 @@ EMPTIES = {
     "concordance": lambda: concordance.draw(compared(46, tuple(GENES))[0].iloc[:0]),
     "agreement": lambda: agreement.draw(EMPTY_COHORT, measured(46, 1)[1].iloc[:0]),
     "pairs": lambda: pairs_flow.draw(make_pairs(ARMS).iloc[:0], arms=ARMS),
+    "evidence": lambda: evidence.draw(known(46, "two", tuple(GENES))[2].lines.iloc[:0], arms=ARMS),
+    "dossier": lambda: dossier.draw(
+        dossier.Tables(
+            **{
+                name: table.iloc[:0]
+                for name, table in vars(known(46, "two", tuple(GENES))[2]).items()
+            }
+        ),
+        arms=ARMS,
+    ),
     "rates": lambda: response_rates.draw(make_rates().iloc[:0], arms=ARMS),
     "roc": lambda: roc.draw(make_predictions().iloc[:0], "ORR"),
     "calibration": lambda: calibration.draw(make_predictions().iloc[:0], "ORR"),
@@ -656,7 +748,20 @@ def test_nothing_to_draw_is_a_panel_that_says_why(name):
     assert defects(drawn.figure) == []
 
 
-@pytest.mark.parametrize("name", ["km, odd names", "oncoprint"])
+@pytest.mark.parametrize("name", ["dossier", "dossier, many", "dossier, one arm"])
+def test_a_reviewer_finds_nothing_on_any_page_of_the_dossier(name):
+    drawn = CASES[name](True)
+    assert len(drawn.pages) > 3
+    # A page of every kind is enough: the text of all of them takes minutes to measure.
+    for page in drawn.pages[:: max(1, len(drawn.pages) // 6)]:
+        assert defects(page) == []
+        shown = " ".join(text.get_text() for text, _ in texts_drawn(page))
+        assert STAMP in shown
+        assert "SUBJ-" not in shown
+        assert not re.search(r"\bnan\b|\bNone\b|<NA>", shown)
+
+
+@pytest.mark.parametrize("name", ["km, odd names", "oncoprint", "dossier"])
 def test_files_are_the_same_every_time(name, tmp_path):
     first = CASES[name](True).write(tmp_path / "a")
     again = CASES[name](True).write(tmp_path / "b")

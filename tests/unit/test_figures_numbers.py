@@ -17,11 +17,13 @@ from figures_inputs import (
 )
 from test_figures_all import (
     CONTRAST,
+    GENES,
     RATES,
     changed,
     compared,
     course_means,
     followed,
+    known,
     make_acquired,
     make_flow,
     make_inventory,
@@ -31,13 +33,16 @@ from test_figures_all import (
     measured,
 )
 
-from correlatives.cohort import BELOW, MISSING, Markers
+from correlatives.binary.rates import clopper_pearson
+from correlatives.cohort import BELOW, MEASURED, MISSING, Markers
 from correlatives.figures import (
     acquired,
     agreement,
     alluvial,
     calibration,
     concordance,
+    dossier,
+    evidence,
     flow,
     forest_predictive,
     forest_subgroups,
@@ -852,3 +857,88 @@ def test_the_flow_into_pairs_counts_everybody():
     assert text.count("60") == 4
     # Nine reasons do not fit: what has no room is added up, and none is lost.
     assert any(re.fullmatch(r"4 for other reasons", line) for line in text)
+
+
+def test_cells_of_evidence_say_what_the_tables_say():
+    _, numbers, tables = known(46, "two", tuple(GENES))
+    drawn = evidence.draw(tables.lines, arms=ARMS)
+    cells = drawn.source.set_index(["name", "line", "place", "arm"])
+    baseline = "baseline marker × arm"
+    first, second = GENES[:2]
+    # The limits of the first gene's interaction lie above 1; the second has no estimate, which is not no effect.
+    assert cells.loc[(first, baseline, "blood", "all"), "direction"] == "above"
+    assert cells.loc[(second, baseline, "blood", "all"), "state"] == "no estimate"
+    assert cells.loc[(GENES[2], baseline, "tissue", "all"), "direction"] == "unclear"
+    held = numbers["acquired"].query("level == 'gene'").set_index(["name", "specimen", "arm"])
+    for gene in GENES[:3]:
+        for arm in ARMS.values():
+            cell = cells.loc[(gene, "gained", "blood", arm)]
+            assert cell["n"] == held.loc[(gene, "plasma", arm), "evaluable"]
+            assert cell["estimate"] == held.loc[(gene, "plasma", arm), "rate_gained"]
+    up = [line for line in drawn.figure.axes[0].lines if line.get_gid() == "above"]
+    assert len(up) == (drawn.source["direction"] == "above").sum() > 0
+
+
+def test_a_gene_that_could_not_be_read_is_hatched_and_not_a_rate_of_nothing():
+    lines = known(46, "two", tuple(GENES))[2].lines
+    gone = (lines["line"] == "gained") & (lines["name"] == GENES[0])
+    ends = ["estimate", "estimate_low", "estimate_high"]
+    lines = lines.copy()
+    lines.loc[gone, ends] = np.nan
+    lines.loc[gone, "n"] = 0
+    drawn = evidence.draw(lines, arms=ARMS)
+    cells = drawn.source.query("name == @GENES[0] and line == 'gained'")
+    assert set(cells["state"]) == {"not evaluable"}
+    patches = [p for p in drawn.figure.axes[0].patches if p.get_gid() == "not evaluable"]
+    assert len(patches) == len(cells) == 2
+
+
+def test_lines_of_evidence_count_who_had_and_who_lost():
+    cohort, numbers, tables = known(46, "two", tuple(GENES))
+    held = numbers["acquired"].query("level == 'gene' and lost + kept > 0")
+    lost = tables.lines.query("level == 'gene' and line == 'lost'")
+    assert len(lost) == len(held) > 0
+    for row, line in zip(
+        held.sort_values(["name", "arm"]).itertuples(),
+        lost.sort_values(["name", "arm"]).itertuples(),
+        strict=True,
+    ):
+        assert (line.name, line.arm, line.n) == (row.name, row.arm, row.lost + row.kept)
+        low, high = clopper_pearson(row.lost, row.lost + row.kept)[1:]
+        assert (line.estimate_low, line.estimate_high) == pytest.approx((low, high))
+    gene = cohort.markers.select(
+        biomarker=f"gene:{GENES[0]}", specimen="plasma", timepoint="baseline"
+    )
+    seen = tables.lines.query(
+        "name == @GENES[0] and line == 'altered' and specimen == 'plasma' and timepoint == 'baseline'"
+    )
+    assert seen["n"].sum() == (gene.state == MEASURED).sum()
+    assert (seen["estimate"] * seen["n"]).sum() == pytest.approx(np.nansum(gene.value))
+    assert seen["of"].sum() == (gene.state != MISSING).sum()
+
+
+def test_the_dossier_has_a_page_for_each_and_every_number_in_its_table(tmp_path):
+    _, numbers, tables = known(46, "two", tuple(GENES))
+    drawn = dossier.draw(tables, arms=ARMS, drug="palbociclib")
+    pdf = drawn.write(tmp_path / "dossier")[0].read_bytes()
+    assert len(re.findall(rb"/Type /Page\b", pdf)) == len(drawn.pages) + 1
+    assert f"The PDF has {len(drawn.pages) + 1} pages" in drawn.caption
+    assert set(drawn.source["page"]) == set(range(2, len(drawn.pages) + 2))
+    pairs = drawn.source.query("section == 'pairs'").set_index(["name", "specimen", "arm"])
+    for row in numbers["acquired"].itertuples():
+        if (row.name, row.specimen, row.arm) in pairs.index:
+            line = pairs.loc[(row.name, row.specimen, row.arm)]
+            assert (line["gained"], line["kept"], line["n"]) == (
+                row.gained,
+                row.kept,
+                row.evaluable,
+            )
+    number = drawn.source.query("name == @GENES[0]")["page"].iloc[0]
+    shown = [text.get_text() for text, _ in texts_drawn(drawn.pages[number - 2])]
+    assert GENES[0] in shown
+    row = numbers["acquired"].query("name == @GENES[0]").iloc[0]
+    assert any(f"gained {row['gained']} of {row['evaluable']}: " in text for text in shown)
+    # A gene's name is never a file's.
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        f"dossier.{ending}" for ending in ("csv", "pdf", "png", "rst", "svg")
+    ]

@@ -31,18 +31,11 @@ RESISTANCE_FIGURES = {
     },
     "concordance": "Tissue against plasma",
     "agreement": "Tissue against blood, numbers",
+    "evidence": "Evidence, gene by gene",
+    "dossier": "Dossier, a page a gene",
 }
-DRAWN_TABLES = [
-    "pairs",
-    "acquired",
-    "acquired_by_arm",
-    "paired_change",
-    "longitudinal",
-    "dynamics",
-    "concordance",
-    "concordance_by_class",
-    "concordance_continuous",
-]
+# All but those that only the tables show.
+DRAWN_TABLES = [name for name in RESISTANCE_TABLES if name != "time_dependent"]
 
 INTRINSIC = ["<results>/predictive/PFS.tsv"] if RANDOMISED and "PFS" in SCREENED else []
 

@@ -64,6 +64,9 @@ AFTER = ("kept", "gained", "lost", "absent")
 #: Inches: a line of counts, air between rows, heads of a block, the two timepoints' bars.
 LINE, BETWEEN, HEAD, BAR = 0.103, 0.11, 0.46, 0.045
 
+#: The widest panel with its counts, in inches.
+WIDEST = 2.4
+
 #: Share of a panel's height between altered, not altered and not evaluable.
 GAP = 0.06
 
@@ -123,7 +126,8 @@ def draw(
     figure, edge = new_figure(DOUBLE, height, simulated=simulated)
     page = canvas(figure)
     left = min(max(text_width(n, NORMAL) for found in names.values() for n in found) + 0.14, 1.3)
-    column = (DOUBLE - left - 0.05) / min(4, across * len(styles))
+    most_across = max(len(block) for block in blocks) * len(styles)
+    column = min((DOUBLE - left - 0.05) / most_across, WIDEST)
     indexed = rows.set_index(["specimen", "name", "arm"])
     drawn: list[dict[str, object]] = []
     for block, found in names.items():

@@ -32,6 +32,7 @@ from correlatives.figures.style import (
     styled,
     text_width,
 )
+from correlatives.pairing import TISSUE, TISSUE_NAME, of_specimen, specimens
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -82,7 +83,7 @@ HATCH = "////////"
 def draw(
     cohort: Cohort,
     *,
-    specimen: str = "plasma",
+    specimen: str | None = None,
     from_: str = "baseline",
     to: str = "progression",
     genes: Sequence[str] | None = None,
@@ -99,8 +100,11 @@ def draw(
     ----------
     cohort : Cohort
         With markers ``gene:*`` of the specimen at both timepoints, and calls.
-    specimen, from_, to : str
-        Specimen and analysis timepoints.
+    specimen : str, optional
+        A specimen of blood, or ``tissue`` (the biopsy's result, else the archival block's); the first that was
+        looked at by default, blood before tissue.
+    from_, to : str
+        Analysis timepoints.
     genes : sequence of str, optional
         Genes to draw, in order; else the `top` ones altered most often.
     top : int
@@ -113,7 +117,6 @@ def draw(
     Drawn
         Source: timepoint, arm, order (or subject_id), gene, state, kinds.
     """
-    title = f"Alterations in {rst_escape(specimen)} at {rst_escape(from_)} and {rst_escape(to)}."
     columns = ["subject_id", *COLUMNS] if subject_level else list(COLUMNS)
     part = cohort.analysed()
     times = (from_, to)
@@ -122,10 +125,13 @@ def draw(
         name.startswith("gene:") and ":" not in name[5:]
         for name in part.markers.info["biomarker"].astype(str)
     ]
-    found = part.markers.where(np.array(whole, dtype=bool))
-    found = found.select(specimen=specimen)
-    names = [name[5:] for name in dict.fromkeys(found.info["biomarker"])]
-    states = {time: _states(found.select(timepoint=time), names) for time in times}
+    looked_at = part.markers.where(np.array(whole, dtype=bool)).select(timepoint=list(times))
+    if specimen is None:
+        specimen = next(iter(specimens(looked_at)), "plasma")
+    title = f"Alterations in {rst_escape(specimen)} at {rst_escape(from_)} and {rst_escape(to)}."
+    found = {time: of_specimen(looked_at, specimen, time) for time in times}
+    names = sorted({name[5:] for markers in found.values() for name in markers.info["biomarker"]})
+    states = {time: _states(found[time], names) for time in times}
     sampled = np.zeros(len(part.subjects), dtype=bool)
     for state in states.values():
         sampled |= (state != NO_SAMPLE).any(axis=0)
@@ -283,7 +289,7 @@ def _kinds(
     if not len(calls):
         return {}
     keep = (
-        (calls["specimen"] == specimen)
+        calls["specimen"].isin(TISSUE if specimen == TISSUE_NAME else [specimen])
         & (calls["timepoint"] == time)
         & calls["gene"].isin(list(genes))
         & calls["counted"].fillna(False).astype(bool)

@@ -22,6 +22,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.backends.backend_agg import FigureCanvasAgg, RendererAgg
+from matplotlib.backends.backend_pdf import PdfPages
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
@@ -145,11 +146,14 @@ class Drawn:
         unless they were asked for.
     caption : str
         reStructuredText, a paragraph a line.
+    pages : tuple of matplotlib.figure.Figure
+        Further pages of the PDF; SVG and PNG have the first.
     """
 
     figure: Figure
     source: pd.DataFrame
     caption: str
+    pages: tuple[Figure, ...] = ()
 
     def write(self, stem: str | Path) -> list[Path]:
         """Write ``stem``.pdf, .svg, .png (300 dots an inch), .csv (source) and .rst (caption).
@@ -168,7 +172,10 @@ class Drawn:
             for ending in ("pdf", "svg", "png", "csv", "rst")
         )
         with drawing():
-            self.figure.savefig(pdf, metadata={"CreationDate": None, "ModDate": None})
+            undated = {"CreationDate": None, "ModDate": None}
+            with PdfPages(pdf, metadata=undated) as document:
+                for page in (self.figure, *self.pages):
+                    document.savefig(page)
             self.figure.savefig(svg, metadata={"Date": None})
             self.figure.savefig(png, metadata={"Software": None})
         csv.write_text(

@@ -91,11 +91,11 @@ def evidence(
     roles = cohort.arms
     experimental = str(roles.get("experimental", next(iter(roles.values()), "")))
     control = str(roles.get("control", ""))
-    names = _names(cohort, acquired)
+    names = names_in_order(cohort, acquired)
     if not names:
         return pd.DataFrame(columns=COLUMNS)
     of_gene = pathways_of_genes(cohort)
-    quoted = _quoted(cohort)
+    quoted = quoted_markers(cohort)
     pairs, arms = _by(acquired, "level", "name"), _by(acquired_by_arm, "level", "name")
     at_baseline = _by(_interactions(predictive, cohort), "biomarker")
     changed = _by(_early(paired_change, to, (experimental, control)), "biomarker")
@@ -135,7 +135,7 @@ def evidence(
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
-def _names(cohort: Cohort, acquired: pd.DataFrame) -> list[tuple[str, str]]:
+def names_in_order(cohort: Cohort, acquired: pd.DataFrame) -> list[tuple[str, str]]:
     """Return (level, name) of what the pathways table or the pairs know, in reading order."""
     found = [("pathway", name) for name in pathway_order(cohort)]
     found += [("gene", name) for name in pathways_of_genes(cohort)]
@@ -145,7 +145,7 @@ def _names(cohort: Cohort, acquired: pd.DataFrame) -> list[tuple[str, str]]:
     return [found[i] for i in order]
 
 
-def _quoted(cohort: Cohort) -> dict[tuple[str, str], list[str]]:
+def quoted_markers(cohort: Cohort) -> dict[tuple[str, str], list[str]]:
     """Return the other biomarkers that speak for a pathway (dictionary) or a gene (same name)."""
     info = cohort.markers.info
     found: dict[tuple[str, str], list[str]] = {}
