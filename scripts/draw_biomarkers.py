@@ -32,13 +32,20 @@ with job(snakemake) as step:  # noqa: F821
     labels = clinical.labels()
     for path in step.input.markers:
         labels |= Markers.read_labels(path, cohort.study["baseline"])
+    evaluable = pd.read_csv(step.input.evaluable, sep="\t")
+    evaluable = evaluable.set_index(["endpoint", "subjects", "arm"]).sort_index()
     shared = {"simulated": cohort.study["simulated"], "labels": labels}
     for name in step.params.figures:
         endpoint = next((e for e in tables if name.endswith(f"_{e}")), "")
         kind = name.removesuffix(f"_{endpoint}")
         table = tables.get(endpoint)
         if kind == "forest_predictive":
-            drawn = forest_predictive.draw(table, endpoint, arms=cohort.arms, **shared)
+            line = evaluable.loc[(endpoint, "all", "all")]
+            effect = [line[f"treatment_effect{end}"] for end in ("", "_low", "_high")]
+            everybody = forest_predictive.Overall(line["n"], line["events"], *effect)
+            drawn = forest_predictive.draw(
+                table, endpoint, arms=cohort.arms, overall=everybody, **shared
+            )
         elif kind == "forest_prognostic":
             drawn = forest_prognostic.draw(table, endpoint, **shared)
         elif kind == "volcano":

@@ -7,6 +7,7 @@ from studies import configuration, rules_of, study, two_arms, value_of
 
 from correlatives.assembly import build_cohort
 from correlatives.cohort import ABOVE, BELOW, MEASURED, MISSING, NOT_EVALUABLE
+from correlatives.tables.dictionary import marker_label
 
 WILD, ALTERED, UNKNOWN, NO_SAMPLE = (
     (0, MEASURED),
@@ -462,3 +463,17 @@ def test_calls_keep_what_the_laboratory_wrote():
     assert row["timepoint"] == "baseline"
     assert row["counted"]
     assert row["chosen"]
+
+
+def test_derived_markers_have_names_that_can_be_read():
+    names = {
+        "gene:RB1": "RB1 altered",
+        "gene:ERBB2:amplification": "ERBB2 amplification",
+        "pathway:PI3K": "PI3K pathway altered",
+        "max_vaf": "Highest VAF",
+        "ratio:TK1:C1D15": "TK1, C1D15 over baseline",
+        "vaf_ratio:PIK3CA:C1D15": "PIK3CA VAF, C1D15 over baseline",
+        "GENE:": "GENE:",
+        "KI67": "KI67",
+    }
+    assert {name: marker_label(name) for name in names} == names

@@ -120,6 +120,7 @@ rule draw_biomarkers:
         tables=rules.screen_biomarkers.output.tables,
         outcomes=cohort("outcomes"),
         markers=cohort("blood", "tissue", "alterations"),
+        evaluable="<results>/efficacy/evaluable.tsv",
         code=code("draw_biomarkers"),
     output:
         **{

@@ -94,8 +94,16 @@ class Band(NamedTuple):
     high: float
 
 
-#: Text in one line, or a line and smaller detail under it.
-Cell = str | tuple[str, str]
+class Pair(NamedTuple):
+    """Two numbers, one under the other, as the two marks of their row are, the upper one grey; `brief` where a row has one line."""
+
+    upper: str
+    lower: str
+    brief: str
+
+
+#: Text in one line, or a line and smaller detail under it, or two lines of one size.
+Cell = str | tuple[str, str] | Pair
 
 
 class Row(NamedTuple):
@@ -247,11 +255,11 @@ def _column_widths(
             if row.heading:
                 continue
             cell = row.cells[order]
-            parts = (
-                ((cell, NORMAL),)
-                if isinstance(cell, str)
-                else ((cell[0], NORMAL), (cell[1], SMALL))
-            )
+            if isinstance(cell, str):
+                parts: tuple[tuple[str, float], ...] = ((cell, NORMAL),)
+            else:
+                first = SMALL if isinstance(cell, Pair) else NORMAL
+                parts = ((cell[0], first), (cell[1], SMALL))
             weight = "bold" if row.bold and order == 0 else "normal"
             longest = max(
                 longest,
@@ -303,6 +311,12 @@ def _broken(
     for order, (cell, room) in enumerate(zip(row.cells, rooms, strict=True)):
         weight = "bold" if row.bold and order == 0 else "normal"
         room = room - (INDENT if row.indent and order == 0 else 0)
+        if isinstance(cell, Pair):
+            lines = [(cell.upper, DIM), (cell.lower, BLACK)] if most > 1 else [(cell.brief, BLACK)]
+            out.append(
+                [(shorten(text, room + 0.01, SMALL), SMALL, colour) for text, colour in lines]
+            )
+            continue
         if most == 1 and not isinstance(cell, str):
             # Without room for two lines, names keep their detail and numbers lose it.
             cell = "; ".join(part for part in cell if part) if order == 0 else cell[0]
@@ -541,6 +555,7 @@ def _write_key(page: Axes, key: Sequence[tuple[str, Mark]], width: float) -> Non
         x += length
 
 
-def better(arms: Mapping[str, str], role: str) -> tuple[str, str]:
+def better(arms: Mapping[str, str], role: str) -> tuple[str, str, str]:
     """Return wordings for the side of the axis on which an arm does better."""
-    return f"{arms[role]} better", f"{role} better"
+    short = {"experimental": "exp."}.get(role, role)
+    return f"{arms[role]} better", f"{role} better", f"{short} better"

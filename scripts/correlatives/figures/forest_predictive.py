@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from correlatives.figures.forest import Band, Column, Mark, Plot, Row, better, lay_out
+from correlatives.figures.forest import (
+    Band,
+    Column,
+    Mark,
+    Pair,
+    Plot,
+    Row,
+    better,
+    draw_reference,
+    lay_out,
+)
 from correlatives.figures.markers import MEASURES, Labels, families, named, rank
 from correlatives.figures.style import (
     BLACK,
@@ -27,12 +37,23 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
+class Overall(NamedTuple):
+    """The treatment effect of all subjects: that of the efficacy tables."""
+
+    n: float
+    events: float
+    estimate: float
+    low: float
+    high: float
+
+
 @styled
 def draw(
     table: pd.DataFrame,
     endpoint: str,
     *,
     arms: Mapping[str, str],
+    overall: Overall | None = None,
     labels: Labels | None = None,
     top: int = 20,
     simulated: bool = False,
@@ -46,6 +67,8 @@ def draw(
     endpoint : str
     arms : mapping
         ``{"control": label, "experimental": label}``.
+    overall : Overall, optional
+        Drawn as a diamond in a row of its own.
     labels : mapping, optional
         Biomarker, or (biomarker, specimen), -> the label of the dictionary.
     top : int
@@ -55,7 +78,8 @@ def draw(
     Returns
     -------
     Drawn
-        Source: the rows drawn, in order, with all columns of the table.
+        Source: the rows drawn, in order, with all columns of the table; first that of all subjects (biomarker ``all``, the
+        effect in treatment_effect).
     """
     title = f"{rst_escape(endpoint)}: treatment effect by biomarker."
     if not len(table):
@@ -74,25 +98,26 @@ def draw(
         MEASURES["hazard_ratio"],
     )
     p_column = "p_randomisation" if table["p_randomisation"].notna().any() else "p_interaction_lrt"
-    p_name = "Randomisation p" if p_column == "p_randomisation" else "LRT p"
-    rows: list[Row] = []
+    when = bool(shown["timepoint"].ne(shown["timepoint"].iloc[0]).any())
+    rows: list[Row] = [] if overall is None else [_overall_row(overall)]
     for heading, confirmatory, part in families(table, shown):
         rows.append(Row([heading], heading=True))
-        rows += [_row(line, labels, p_column, confirmatory) for _, line in part.iterrows()]
+        rows += [_row(line, labels, p_column, confirmatory, when) for _, line in part.iterrows()]
     good_left = short == "HR"
     laid = lay_out(
         [
-            Column("Biomarker", "left", 1.95),
-            Column("Events / n", room=0.6),
+            Column("Biomarker", "left", 2.2),
+            Column("Events / n", room=0.5),
             Plot(
                 f"Treatment effect ({short})",
                 left=better(arms, "experimental" if good_left else "control"),
                 right=better(arms, "control" if good_left else "experimental"),
             ),
-            Plot(f"Interaction: ratio of {words}s", weight=1.1),
-            Column("Ratio (95 %)", room=1.15),
-            Column(p_name, room=0.85),
-            Column("Adjusted p", room=0.55),
+            Column(f"{short} (95 %) at low, high", room=0.95),
+            Plot(f"Interaction: ratio of {words}s"),
+            Column("Ratio (95 %); detectable", room=1.05),
+            Column("p", room=0.4),
+            Column("Adjusted p", room=0.5),
         ],
         rows,
         simulated=simulated,
@@ -102,19 +127,35 @@ def draw(
             ("interaction", Mark(1, 1, 1, BLACK, "D")),
         ],
     )
+    if overall is not None and finite(overall.estimate):
+        draw_reference(
+            laid.axes[0],
+            overall.estimate,
+            rows,
+            laid.edges,
+            laid.lefts[0],
+            color=BLACK,
+            linewidth=0.6,
+            linestyle=(0, (1, 2)),
+        )
     floor = "" if p_column == "p_interaction_lrt" else _smallest(table)
     return Drawn(
         laid.figure,
-        shown.reset_index(drop=True),
+        _source(shown, overall),
         caption(
             title,
             f"{len(shown)} of {len(table)} tests, each of at most {_largest(table)} subjects. "
-            f"{ranked_by} Events and subjects are those with a value of the marker.",
+            f"{ranked_by} Markers at {rst_escape(', '.join(shown['timepoint'].astype(str).unique()))}. Events and subjects are those with a value of the marker.",
             f"Left: {words} ({'below' if good_left else 'above'} 1 the experimental arm does better) of {rst_escape(arms['experimental'])} over {rst_escape(arms['control'])}, at a low "
             "marker (open) and a high one (filled): within the levels of a binary marker, at the 25th and 75th "
             "percentile of a continuous one. Right: their ratio per unit under the marker's name "
-            f"({model}, arm + marker + arm × marker) with 95 % limits; grey: ratios smaller than the one that "
-            "this study had 80 % power to see. Arrows mark limits beyond the axis; – is not estimable.",
+            f"({model}, arm + marker + arm × marker) with 95 % limits; grey, and under the ratio as a number: the smallest "
+            "ratio (or its inverse) that this study had 80 % power to see. Arrows mark limits beyond the axis; – is not "
+            "estimable.",
+            ""
+            if overall is None
+            else f"Large diamond and dotted line: all {format_number(overall.n, 0)} subjects with the endpoint "
+            f"({format_number(overall.events, 0)} events), as in the efficacy tables.",
             (
                 "p by the randomisation test" + floor
                 if p_column == "p_randomisation"
@@ -130,7 +171,9 @@ def draw(
     )
 
 
-def _row(line: pd.Series, labels: Labels | None, p_column: str, confirmatory: bool) -> Row:
+def _row(
+    line: pd.Series, labels: Labels | None, p_column: str, confirmatory: bool, when: bool
+) -> Row:
     """Build one marker's row."""
     levels = [
         Mark(
@@ -165,12 +208,29 @@ def _row(line: pd.Series, labels: Labels | None, p_column: str, confirmatory: bo
     adjusted = line["p_fwer"] if confirmatory else line["q_value"]
     return Row(
         [
-            named(line, labels),
+            named(line, labels, when=when),
             f"{format_number(line['events'], 0)} / {format_number(line['n'], 0)}",
-            format_interval(
-                line["interaction_ratio"],
-                line["interaction_ratio_low"],
-                line["interaction_ratio_high"],
+            Pair(
+                *(
+                    format_interval(
+                        *(
+                            line[f"treatment_effect_at_{level}{end}"]
+                            for end in ("", "_low", "_high")
+                        )
+                    )
+                    for level in ("low", "high")
+                ),
+                ", ".join(
+                    format_number(line[f"treatment_effect_at_{level}"]) for level in ("low", "high")
+                ),
+            ),
+            (
+                format_interval(
+                    line["interaction_ratio"],
+                    line["interaction_ratio_low"],
+                    line["interaction_ratio_high"],
+                ),
+                f"detectable {format_number(detectable)}" if finite(detectable) else "",
             ),
             format_p(line[p_column]),
             format_p(adjusted),
@@ -178,6 +238,42 @@ def _row(line: pd.Series, labels: Labels | None, p_column: str, confirmatory: bo
         [levels, interaction],
         indent=True,
     )
+
+
+def _overall_row(overall: Overall) -> Row:
+    """Build the row of all subjects."""
+    interval = overall.estimate, overall.low, overall.high
+    return Row(
+        [
+            "All subjects",
+            f"{format_number(overall.events, 0)} / {format_number(overall.n, 0)}",
+            format_interval(*interval),
+            "",
+            "",
+            "",
+        ],
+        [[Mark(*interval, BLACK, "D", size=5.2)], []],
+        bold=True,
+    )
+
+
+def _source(shown: pd.DataFrame, overall: Overall | None) -> pd.DataFrame:
+    """Return the numbers drawn."""
+    if overall is None:
+        return shown.reset_index(drop=True)
+    first = pd.DataFrame(
+        {
+            "biomarker": ["all"],
+            "n": [overall.n],
+            "events": [overall.events],
+            "effect_measure": shown["effect_measure"].iloc[:1].to_numpy(),
+            "treatment_effect": [overall.estimate],
+            "treatment_effect_low": [overall.low],
+            "treatment_effect_high": [overall.high],
+        }
+    )
+    effects = [name for name in first if name not in shown]
+    return pd.concat([first, shown], ignore_index=True)[[*shown.columns, *effects]]
 
 
 def _largest(table: pd.DataFrame) -> str:

@@ -67,14 +67,16 @@ def write_beside(
         for distance in DISTANCES:
             for step in range(DIRECTIONS):
                 angle = 2 * np.pi * step / DIRECTIONS
-                cx = px + np.cos(angle) * (distance * inch + width / 2)
-                cy = py + np.sin(angle) * (distance * inch + height / 2)
+                # a side of the box, or its corner, is that far from the point
+                across, up = np.cos(angle), np.sin(angle)
+                cx = px + across * distance * inch + np.clip(1.5 * across, -1, 1) * width / 2
+                cy = py + up * distance * inch + np.clip(1.5 * up, -1, 1) * height / 2
                 x0, y0, x1, y1 = cx - width / 2, cy - height / 2, cx + width / 2, cy + height / 2
                 if x0 < frame.x0 + 3 or x1 > frame.x1 or y0 < frame.y0 + 3 or y1 > frame.y1:
                     continue
                 if any(x0 < b[2] and x1 > b[0] and y0 < b[3] and y1 > b[1] for b in taken):
                     continue
-                air = 0.02 * inch
+                air = 0.04 * inch  # a large marker reaches this far from its centre
                 hidden = (
                     (every[:, 0] > x0 - air)
                     & (every[:, 0] < x1 + air)

@@ -70,14 +70,15 @@ def label_of(line: pd.Series, labels: Labels | None) -> str:
     return known.get((name, specimen)) or known.get(name) or name
 
 
-def named(line: pd.Series, labels: Labels | None) -> tuple[str, str]:
-    """Return a marker's name, and where and per what it was measured."""
+def named(line: pd.Series, labels: Labels | None, *, when: bool = True) -> tuple[str, str]:
+    """Return a marker's name, and where, when (if wanted) and per what it was measured."""
     name = label_of(line, labels)
     places = [
         str(line[c]).replace("_", " ")
-        for c in ("specimen", "timepoint")
+        for c in ("specimen", *(["timepoint"] if when else []))
         if pd.notna(line[c]) and line[c] != ""
     ]
     per = "" if pd.isna(line["contrast"]) else str(line["contrast"])
+    per = per.replace(">=", "≥").replace("<=", "≤")
     per = per if " v " in per or not per else f"per {per}"
     return name, "; ".join(part for part in (per, ", ".join(places)) if part)

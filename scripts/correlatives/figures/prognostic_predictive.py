@@ -122,7 +122,7 @@ def draw(
     )
     source = source.assign(called=called, named=False)[COLUMNS]
     order = np.argsort(
-        np.select([second, is_confirmatory(source).to_numpy(), first], [0, 1, 2], default=3),
+        np.select([second, first, is_confirmatory(source).to_numpy()], [0, 1, 2], default=3),
         kind="stable",
     )[:named]
     source.iloc[order, source.columns.get_loc("named")] = True

@@ -155,7 +155,7 @@ class Dictionary:
                 elif spelled(value) != "":
                     entry[column] = spelled(value)
         entry |= {"biomarker": biomarker, "specimen": specimen, "assay": assay}
-        entry["label"] = entry["label"] or biomarker
+        entry["label"] = entry["label"] or marker_label(biomarker)
         return entry
 
 
@@ -164,6 +164,29 @@ def column_label(column: str) -> str:
     parts = column.replace("_", " ").split() or [column]
     text = " ".join(_ABBREVIATIONS.get(part.casefold(), part) for part in parts)
     return text if parts[0].casefold() in _ABBREVIATIONS else text[:1].upper() + text[1:]
+
+
+#: What markers that the workflow derives are called without a row of the dictionary.
+_DERIVED = {
+    "tumour_fraction": "Tumour fraction",
+    "max_vaf": "Highest VAF",
+    "mean_vaf": "Mean VAF",
+}
+
+
+def marker_label(biomarker: str) -> str:
+    """Return what a marker without a label is called: ``gene:RB1:deletion`` is RB1 deletion, others by their name."""
+    first, *rest = biomarker.split(":")
+    if not rest or not all(rest):
+        return _DERIVED.get(biomarker, biomarker)
+    if first == "gene":
+        return " ".join(rest) if len(rest) > 1 else f"{rest[0]} altered"
+    if first == "pathway":
+        return f"{' '.join(rest)} pathway altered"
+    if first in ("ratio", "vaf_ratio") and len(rest) > 1:
+        name = " ".join(rest[:-1])
+        return f"{name}{' VAF' if first == 'vaf_ratio' else ''}, {rest[-1]} over baseline"
+    return biomarker
 
 
 def levels_of(text: str) -> list[str]:
