@@ -19,7 +19,7 @@ export PATH := $(abspath $(BIN)):$(PATH)
 export OMP_NUM_THREADS ?= 1
 export OPENBLAS_NUM_THREADS ?= 1
 
-.PHONY: help setup wheels demo check test test-cluster lint format bench calibration cost study freeze compare clean
+.PHONY: help setup wheels demo check test test-cluster lint format bench calibration response-calibration cost study freeze compare clean
 
 help:
 	@echo "make demo              set up, run the shipped study on a simulated trial, say where the report is"
@@ -34,6 +34,7 @@ help:
 	@echo "make bench             measure, and print"
 	@echo "make calibration       simulate whether p-values and limits hold their level (an hour)"
 	@echo "make cost              measure what a study costs by its size (docs/cost.md; half an hour)"
+	@echo "make response-calibration   simulate whether the response models are honest (an hour)"
 	@echo "make clean             remove results, caches and the virtual environment"
 
 setup: $(STAMP)
@@ -83,6 +84,7 @@ format: setup
 bench: setup
 	$(BIN)/python tests/benchmarks/workflow.py
 	$(BIN)/python tests/benchmarks/engine.py
+	$(BIN)/python tests/benchmarks/elastic_net.py
 
 # Under an hour on two cores; it goes on where it was stopped. Remove docs/calibration.tsv after a change of the method.
 calibration: setup
@@ -91,6 +93,10 @@ calibration: setup
 # Half an hour of an idle core. Remove docs/cost.tsv after a change of the engine.
 cost: setup
 	$(BIN)/python tests/benchmarks/cost.py
+
+# Noise, limits and benefit of the response models; goes on where it was stopped, as above.
+response-calibration: setup
+	$(BIN)/python tests/calibration/response_models.py --processes 2 --out docs/response_calibration.tsv --document docs/response_calibration.md
 
 study: setup
 	@test -n "$(NAME)" || { echo "Say its name: make study NAME=mine"; exit 1; }

@@ -1,4 +1,6 @@
-"""Compile the engine of the screen once, so that the first run does not have to (about half a minute).
+"""Compile the engines of the screen and of the response models once, so that the first run does not have to.
+
+About a minute.
 
 python scripts/compile_engine.py
 """
@@ -11,13 +13,14 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from correlatives.assembly import build_cohort
 from correlatives.predictive.model import fit_domain
+from correlatives.response.evaluation import evaluate
 from correlatives.simulate import simulate_trial
 from correlatives.tables import config
 from correlatives.tables.load import load_study
 
 
 def main() -> None:
-    """Fit a few markers of a small simulated trial, Cox and logistic, with randomisations."""
+    """Fit a small simulated trial, Cox and logistic: a few markers with randomisations, and response models."""
     import tempfile
 
     start = time.perf_counter()
@@ -29,7 +32,8 @@ def main() -> None:
     markers = cohort.markers.select(timepoint=cohort.study["baseline"], domain="blood")
     for endpoint in ("PFS", "ORR"):
         fit_domain(cohort, endpoint, markers, randomisations=100)
-    print(f"The engine is compiled ({time.perf_counter() - start:.0f} s)")
+        evaluate(cohort, endpoint, ["age"], repeats=1, folds=3, forest=False)
+    print(f"The engines are compiled ({time.perf_counter() - start:.0f} s)")
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ import pandas as pd
 from correlatives.cohort import Cohort
 from correlatives.figures import calibration, roc
 from correlatives.response.evaluation import TABLES, Share, judge, together
+from correlatives.response.tripod import checklist
 from correlatives.workflow import job
 
 
@@ -43,6 +44,15 @@ with job(snakemake) as step:  # noqa: F821
             pd.concat(filled, ignore_index=True) if filled else pd.DataFrame(columns=columns)
         )
         step.write(tables[name], step.output[name])
+    tripod = checklist(
+        step.params.study,
+        step.params.definitions,
+        step.params.response,
+        eligibility=step.params.eligibility,
+        performance=tables["performance"],
+        sample_size=tables["sample_size"],
+    )
+    step.write(tripod, step.output.tripod_ai)
     for endpoint, one in judged.items():
         if endpoint not in step.params.responses:
             continue

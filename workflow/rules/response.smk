@@ -94,6 +94,12 @@ rule summarise_response_models:
             name: table(f"<results>/response/{name}.tsv", "Response", name, title)
             for name, title in RESPONSE_TABLES.items()
         },
+        tripod_ai=table(
+            "<results>/response/tripod_ai.tsv",
+            "Response",
+            "tripod_ai",
+            "TRIPOD+AI checklist",
+        ),
     log:
         "<logs>/response/summary.log",
     benchmark:
@@ -108,10 +114,56 @@ rule summarise_response_models:
         endpoints=LEARNED,
         responses=RESPONSES,
         parts=len(SHARES),
+        study=config["study"],
+        definitions={name: config["endpoints"][name] for name in LEARNED},
+        response={**config["response"], "endpoints": LEARNED},
+        eligibility=len(config["eligibility"]),
     message:
         "Judging and drawing how well response is predicted"
     script:
         "../../scripts/summarise_response_models.py"
+
+
+if RANDOMISED:
+
+    rule evaluate_treatment_benefit:
+        input:
+            cohort=cohort("outcomes", "blood", "tissue", "alterations"),
+            code=code("evaluate_treatment_benefit"),
+        output:
+            benefit=table(
+                "<results>/response/benefit.tsv",
+                "Response",
+                "benefit",
+                "Treatment benefit",
+            ),
+            benefit_by_quantile=table(
+                "<results>/response/benefit_by_quantile.tsv",
+                "Response",
+                "benefit_by_quantile",
+                "Treatment benefit by predicted benefit",
+            ),
+        log:
+            "<logs>/response/benefit.log",
+        benchmark:
+            "<benchmarks>/response/benefit.tsv"
+        conda:
+            "../../envs/statistics.yaml"
+        resources:
+            mem_mb=lambda wildcards, attempt: 2000 * attempt,
+            runtime=lambda wildcards, attempt: 60 * attempt,
+        params:
+            **digests("evaluate_treatment_benefit"),
+            endpoints=LEARNED,
+            clinical=lookup(dpath="response/clinical", within=config),
+            repeats=lookup(dpath="response/repeats", within=config),
+            folds=lookup(dpath="response/folds", within=config),
+            permutations=lookup(dpath="response/permutations", within=config),
+            seed=config["seed"],
+        message:
+            "Predicting who benefits from the experimental arm"
+        script:
+            "../../scripts/evaluate_treatment_benefit.py"
 
 
 include: "locked.smk"
@@ -121,5 +173,6 @@ rule response:
     input:
         rules.admit_cohort.output,
         rules.summarise_response_models.output,
+        rules.evaluate_treatment_benefit.output if RANDOMISED else [],
         rules.lock_response_models.output,
         rules.draw_response_models.output,

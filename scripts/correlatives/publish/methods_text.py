@@ -342,8 +342,8 @@ def _models(settings: Mapping[str, Any], tables: Mapping[str, pd.DataFrame]) -> 
     return (
         f"**Models of response.** {endpoints[0].upper()}{endpoints[1:]} {were} predicted from baseline by these models: {listed(models)}."
         f"{factors} Performance was estimated by repeated nested cross-validation with imputation, scaling, selection and tuning "
-        "inside every training set; its limits resample subjects and hold the models fixed. The sample size that such models "
-        "need was calculated by the criteria of Riley and colleagues."
+        "inside every training set; its limits are Nadeau and Bengio's, which allow for refitting on other subjects. The sample "
+        "size that such models need was calculated by the criteria of Riley and colleagues."
     )
 
 

@@ -167,14 +167,14 @@ def tuned(
     coefficients, chosen = [], []
     for s in range(count):
         rows = order[sets.training[s][order]]
-        fit = _Fit(preparation, outcome, learnt[s], members, rows, sets.training[s])
+        fit = _Main(preparation, outcome, learnt[s], members, rows, sets.training[s])
         path = fit.penalties()
         inner = [
-            _Fit(preparation, outcome, learnt[count + i], members, rows, sets.inner[i])
+            _Main(preparation, outcome, learnt[count + i], members, rows, sets.inner[i])
             for i in range(s * folds, (s + 1) * folds)
         ]
-        best = _best_penalty(inner, path)
-        used = fit.along(path[: best + 1])[best]
+        best = best_penalty(inner, path)
+        used = fit.at(path[: best + 1])
         everyone = preparation.filled(learnt[s], fit.chosen, np.arange(n))
         if not outcome.survival:
             intercepts[s], used = used[-1], used[:-1]
@@ -192,7 +192,7 @@ def tuned(
     )
 
 
-def _best_penalty(inner: Sequence[_Fit], path: np.ndarray) -> int:
+def best_penalty(inner: Sequence[Fit], path: np.ndarray) -> int:
     """Return which penalty has the smallest held-out loss.
 
     Penalties are tried a few at a time, and no smaller ones where all of the last few were worse than the best: they
@@ -201,15 +201,90 @@ def _best_penalty(inner: Sequence[_Fit], path: np.ndarray) -> int:
     held = np.full(len(path), np.inf)
     for first in range(0, len(path), TRIED):
         some = slice(first, first + TRIED)
-        held[some] = sum(fit.held_out(fit.along(path[some])) for fit in inner)
+        losses = sum(fit.held_out(fit.along(path[some])) for fit in inner)
+        held[some] = np.where(np.isfinite(losses), losses, np.inf)
         best = int(np.argmin(held))
         if best < first:
             break
     return best
 
 
-class _Fit:
-    """Fits of one training set along a path of penalties."""
+class Fit:
+    """Fits of one training set along a path of penalties.
+
+    Parameters
+    ----------
+    columns : np.ndarray, shape (k, n)
+        Of all rows, in the order of ``outcome.order()``, an intercept (a row of ones) among them for a response.
+    factor : np.ndarray, shape (k,)
+        Multiplies the penalty of each column.
+    outcome : Outcome
+        Of all rows.
+    inside : np.ndarray of bool, shape (n,)
+        Rows to learn from.
+    """
+
+    def __init__(
+        self, columns: np.ndarray, factor: np.ndarray, outcome: Outcome, inside: np.ndarray
+    ) -> None:
+        self._inside, self._factor = inside, factor
+        self._everyone = self._arguments = (
+            outcome.family,
+            columns,
+            outcome.event,
+            *outcome.ends(),
+        )
+        if not inside.all():
+            inner = outcome.of(inside)
+            self._arguments = (
+                outcome.family,
+                np.compress(inside, columns, axis=1),
+                inner.event,
+                *inner.ends(),
+            )
+        self._start = np.zeros(len(columns))
+
+    def penalties(self) -> np.ndarray:
+        """Return the penalties to try."""
+        largest = strongest_penalty(self._arguments, L1_RATIO, self._factor)
+        return max(largest, 1e-8) * PENALTIES
+
+    def along(self, penalties: np.ndarray) -> np.ndarray:
+        """Return coefficients (L, k), for a response with the intercept as the last; goes on from the last call.
+
+        NaN from the first penalty on whose fit did not come to an end.
+        """
+        if not len(self._factor):
+            return np.zeros((len(penalties), 0))
+        beta, loglik = fit_path(
+            *self._arguments, penalties, L1_RATIO, self._factor, TOLERANCE, False, self._start
+        )
+        done = np.flatnonzero(np.isfinite(loglik))
+        if len(done):
+            self._start = beta[done[-1]]
+        return beta
+
+    def at(self, penalties: np.ndarray) -> np.ndarray:
+        """Return the coefficients (k,) at the last penalty whose fit came to an end.
+
+        Raises
+        ------
+        ArithmeticError
+            If none did.
+        """
+        done = self.along(penalties)
+        done = done[np.isfinite(done).all(axis=1)]
+        if not len(done):
+            raise ArithmeticError("a penalised model has no finite solution")
+        return done[-1]
+
+    def held_out(self, beta: np.ndarray) -> np.ndarray:
+        """Return the held-out loss (L,) of the rows outside the training set."""
+        return held_out_losses(*self._everyone, self._inside, beta)
+
+
+class _Main(Fit):
+    """A model of the columns chosen from one training set."""
 
     def __init__(
         self,
@@ -221,45 +296,13 @@ class _Fit:
         training: np.ndarray,
     ) -> None:
         self.chosen = preparation.choose(learnt, members)
-        self._inside = training[rows]
         columns = preparation.filled(learnt, self.chosen, rows)
+        clinical = preparation.design.always[self.chosen]
+        factor = np.where(clinical & ~clinical.all(), CLINICAL_PENALTY, 1.0)
         if not outcome.survival:
             columns = np.vstack([columns, np.ones(len(rows))])
-        here = outcome.of(rows)
-        self._everyone = self._arguments = (outcome.family, columns, here.event, *here.ends())
-        if not self._inside.all():
-            inner = here.of(self._inside)
-            self._arguments = (
-                outcome.family, np.compress(self._inside, columns, axis=1), inner.event, *inner.ends()
-            )  # fmt: skip
-        clinical = preparation.design.always[self.chosen]
-        self._factor = np.ones(len(columns))
-        if not clinical.all():
-            self._factor[: len(clinical)][clinical] = CLINICAL_PENALTY
-        if not outcome.survival:
-            self._factor[-1] = 0.0
-        self._start = np.zeros(len(columns))
-
-    def penalties(self) -> np.ndarray:
-        """Return the penalties to try."""
-        largest = strongest_penalty(self._arguments, L1_RATIO, self._factor)
-        return max(largest, 1e-8) * PENALTIES
-
-    def along(self, penalties: np.ndarray) -> np.ndarray:
-        """Return coefficients (L, k), for a response with the intercept as the last; goes on from the last call."""
-        if not len(self._factor):
-            return np.zeros((len(penalties), 0))
-        beta, loglik = fit_path(
-            *self._arguments, penalties, L1_RATIO, self._factor, TOLERANCE, False, self._start
-        )
-        if not np.isfinite(loglik).all():
-            raise ArithmeticError("a penalised model did not come to an end")
-        self._start = beta[-1]
-        return beta
-
-    def held_out(self, beta: np.ndarray) -> np.ndarray:
-        """Return the held-out loss (L,) of the rows outside the training set."""
-        return held_out_losses(*self._everyone, self._inside, beta)
+            factor = np.append(factor, 0.0)
+        super().__init__(columns, factor, outcome.of(rows), training[rows])
 
 
 @dataclass(frozen=True)
