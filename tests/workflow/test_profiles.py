@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
 import yaml
-from small_runs import ROOT
+from small_runs import ROOT, command, environment, write_small_study
 
 RULES = {
     match[1]: match[2]
@@ -44,6 +45,23 @@ def test_content_decides_under_every_profile(path: Path):
 def test_groups_name_rules_that_there_are():
     groups = settings(ROOT / "profiles/slurm/config.yaml")["groups"]
     assert set(groups) <= set(RULES)
+
+
+def test_a_study_is_planned_in_groups_that_no_job_leaves_and_enters_again(tmp_path: Path):
+    """Snakemake refuses such a group, as a new rule between two grouped ones would make it."""
+    write_small_study(tmp_path, least=True)
+    done = subprocess.run(
+        command("--profile", ROOT / "profiles/slurm", "-n", "--configfile", "study.yaml"),
+        cwd=tmp_path,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    said = done.stdout + done.stderr
+    groups = set(settings(ROOT / "profiles/slurm/config.yaml")["groups"].values())
+    assert {name for name in groups if f"Group job {name} " in said} == groups
 
 
 @pytest.mark.parametrize("name", ["lsf", "sge", "kubernetes"])
