@@ -6,16 +6,19 @@ from pathlib import Path
 import pandas as pd
 
 from correlatives.cohort import Cohort
-from correlatives.figures import decision_curve, nomogram, performance_models, stability
+from correlatives.figures import benefit, decision_curve, nomogram, performance_models, stability
 from correlatives.response.points import points_table
 from correlatives.workflow import job
 
 with job(snakemake) as step:  # noqa: F821
-    simulated = Cohort.read(step.input.outcomes).study["simulated"]
-    performance, curves, chosen = (
-        pd.read_csv(step.input[name], sep="\t")
-        for name in ("performance", "decision_curve", "stability")
-    )
+    cohort = Cohort.read(step.input.outcomes)
+    simulated = cohort.study["simulated"]
+
+    def read(name: str) -> pd.DataFrame:
+        """Return one of the tables behind the figures."""
+        return pd.read_csv(step.input[name], sep="\t")
+
+    performance, curves, chosen = map(read, ("performance", "decision_curve", "stability"))
     for endpoint, path in zip(step.params.endpoints, step.input.locked, strict=True):
         # a model that was refused is drawn as what it is: none
         model = json.loads(Path(path).read_text(encoding="utf-8"))
@@ -32,5 +35,9 @@ with job(snakemake) as step:  # noqa: F821
             ),
             "nomogram": nomogram.draw(model, simulated=simulated),
         }
+        if cohort.randomised:
+            drawn["benefit"] = benefit.draw(
+                read("benefit_by_quantile"), read("benefit"), endpoint, simulated=simulated
+            )
         for name, figure in drawn.items():
             figure.write(step.stem(step.output[f"{name}_{endpoint}"]))

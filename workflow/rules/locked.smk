@@ -41,12 +41,21 @@ LOCKED_FIGURES = {
         ("decision_curve", "Decision curves"),
         ("stability", "Which predictors are chosen"),
         ("nomogram", "Points of the locked model"),
+        *([("benefit", "Treatment effect by predicted benefit")] if RANDOMISED else []),
     )
 }
 
 
 rule draw_response_models:
     input:
+        **(
+            {
+                "benefit": "<results>/response/benefit.tsv",
+                "benefit_by_quantile": "<results>/response/benefit_by_quantile.tsv",
+            }
+            if RANDOMISED
+            else {}
+        ),
         performance="<results>/response/performance.tsv",
         decision_curve="<results>/response/decision_curve.tsv",
         stability="<results>/response/stability.tsv",
