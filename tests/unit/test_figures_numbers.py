@@ -942,3 +942,13 @@ def test_the_dossier_has_a_page_for_each_and_every_number_in_its_table(tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == [
         f"dossier.{ending}" for ending in ("csv", "pdf", "png", "rst", "svg")
     ]
+
+
+def test_of_many_swimmers_every_kth_is_drawn_and_all_are_in_the_table():
+    cohort = make_cohort(600, course=True)
+    drawn = swimmer.draw(cohort)
+    assert "75 of 300 (T-DM1)" in drawn.caption
+    assert "T-DM1: 300 of 300 subjects" in drawn.caption
+    assert drawn.source.groupby("arm")["order"].max().tolist() == [300, 300]
+    few = swimmer.draw(make_cohort(120, course=True))
+    assert "every k-th" not in few.caption

@@ -36,6 +36,9 @@ if TYPE_CHECKING:
 
     from correlatives.cohort import Cohort
 
+#: Lines of an arm at most.
+MOST = 90
+
 COLUMNS = ("arm", "order", "what", "months", "until_months")
 
 
@@ -61,7 +64,7 @@ SIGNS = {
 
 @styled
 def draw(cohort: Cohort, *, subject_level: bool = False, simulated: bool = False) -> Drawn:
-    """Draw a line a subject of the primary population, the longest first, by arm.
+    """Draw a line a subject of the primary population, the longest first, by arm; of very many, every k-th.
 
     Parameters
     ----------
@@ -106,6 +109,11 @@ def draw(cohort: Cohort, *, subject_level: bool = False, simulated: bool = False
         )
         for label in styles
     }
+    # Of more lines than can be told apart every k-th is drawn: they are as the others are, by follow-up.
+    every = {label: -(-len(ids) // MOST) or 1 for label, ids in order.items()}
+    followed = {label: len(ids) for label, ids in order.items()}
+    position = {subject: i + 1 for ids in order.values() for i, subject in enumerate(ids)}
+    order = {label: ids[:: every[label]] for label, ids in order.items()}
     most = max(len(ids) for ids in order.values())
     # Lines 0.1 inch apart while a page has room for them, closer if not.
     step = min(0.10, (TALLEST - 1.2) / max(most, 1))
@@ -113,10 +121,8 @@ def draw(cohort: Cohort, *, subject_level: bool = False, simulated: bool = False
     panels = figure.subplots(1, len(order), squeeze=False, sharex=True)[0]
     longest = float(np.nanmax(lengths))
     size = max(1.4, min(4.0, step * 72 * 0.62))
-    position: dict[str, int] = {}
     for axes, (label, ids) in zip(panels, order.items(), strict=True):
         place_of = {subject: i + 1 for i, subject in enumerate(ids)}
-        position |= place_of
         here = happened[happened["subject_id"].isin(place_of)]
         _draw_lines(axes, here, place_of, styles[label].colour, size)
         axes.set_ylim(most + 0.8, 0.2)
@@ -128,7 +134,7 @@ def draw(cohort: Cohort, *, subject_level: bool = False, simulated: bool = False
         total = sum(value == label for value in arm.values())
         room = DOUBLE / len(order) - 0.25
         axes.set_title(
-            shorten(f"{label} (n = {len(ids)} of {total})", room, LARGE, "bold"),
+            shorten(f"{label} (n = {followed[label]} of {total})", room, LARGE, "bold"),
             color=styles[label].colour,
         )
         if subject_level and step >= 0.09:
@@ -152,8 +158,13 @@ def draw(cohort: Cohort, *, subject_level: bool = False, simulated: bool = False
     seen = set(happened["what"])
     start = "randomisation" if cohort.randomised else "the start"
     counts = "; ".join(
-        f"{rst_escape(label)}: {len(ids)} of {sum(v == label for v in arm.values())} subjects"
+        f"{rst_escape(label)}: {n} of {sum(v == label for v in arm.values())} subjects"
+        for label, n in followed.items()
+    )
+    thinned = ", ".join(
+        f"{len(ids)} of {followed[label]} ({rst_escape(label)})"
         for label, ids in order.items()
+        if every[label] > 1
     )
     return Drawn(
         figure,
@@ -174,6 +185,10 @@ def draw(cohort: Cohort, *, subject_level: bool = False, simulated: bool = False
             )
             + "Arrows: neither progression nor death recorded at last contact. Subjects without any of these times are "
             "not shown.",
+            f"So that lines can be told apart, only every k-th subject by length of follow-up is drawn: {thinned}. The counts "
+            "above, and the table beside the figure, hold all of them."
+            if thinned
+            else "",
             "The figure does not show interruptions and reductions of dose, and subjects are sorted by follow-up, "
             "which depends on when they joined.",
             simulated=simulated,
