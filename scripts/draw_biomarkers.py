@@ -24,8 +24,10 @@ with job(snakemake) as step:  # noqa: F821
         endpoint: pd.read_csv(path, sep="\t", dtype=dict.fromkeys(KEY, str))
         for endpoint, path in zip(step.params.endpoints, step.input.tables, strict=True)
     }
-    correlated = marker_correlation.choose(list(tables.values()))
-    parts = [correlated, *(choose_splits(table) for table in tables.values())]
+    # curves and correlations need markers' values; forests of one arm do not
+    several = list(tables.values()) if cohort.randomised else []
+    correlated = marker_correlation.choose(several) if several else pd.DataFrame(columns=KEY)
+    parts = [correlated, *map(choose_splits, several)]
     clinical = clinical_markers(cohort, step.params.clinical_markers)
     wanted = set(pd.concat(parts)[KEY].itertuples(index=False, name=None))
     markers = Markers.concatenate([clinical, *read_chosen(step.input.markers, wanted)])
@@ -36,13 +38,15 @@ with job(snakemake) as step:  # noqa: F821
     evaluable = evaluable.set_index(["endpoint", "subjects", "arm"]).sort_index()
     shared = {"simulated": cohort.study["simulated"], "labels": labels}
     for name in step.params.figures:
-        endpoint = next((e for e in tables if name.endswith(f"_{e}")), "")
+        endpoint = max((e for e in tables if name.endswith(f"_{e}")), key=len, default="")
         kind = name.removesuffix(f"_{endpoint}")
         table = tables.get(endpoint)
         if kind == "forest_predictive":
-            line = evaluable.loc[(endpoint, "all", "all")]
-            effect = [line[f"treatment_effect{end}"] for end in ("", "_low", "_high")]
-            everybody = forest_predictive.Overall(line["n"], line["events"], *effect)
+            everybody = None  # durations of response are not compared between arms
+            if (endpoint, "all", "all") in evaluable.index:
+                line = evaluable.loc[(endpoint, "all", "all")]
+                effect = [line[f"treatment_effect{end}"] for end in ("", "_low", "_high")]
+                everybody = forest_predictive.Overall(line["n"], line["events"], *effect)
             drawn = forest_predictive.draw(
                 table, endpoint, arms=cohort.arms, overall=everybody, **shared
             )

@@ -1,4 +1,5 @@
 # What the rules share: the checked configuration, paths, content digests.
+import hashlib
 import os
 import shutil
 import subprocess
@@ -128,8 +129,19 @@ INSTALLED = not workflow.deployment_settings.deployment_method
 
 
 def digests(script):
-    """What a script is made of, its code and its libraries, as parameters."""
-    return code_digests(script, installed=INSTALLED)
+    """What a script is made of, its code and its libraries, as parameters.
+
+    The report prints parameters: those of a single-arm study name no module after what two arms would be needed for.
+    """
+    named = code_digests(script, installed=INSTALLED)
+    if RANDOMISED:
+        return named
+    plain = {key: value for key, value in named.items() if "predict" not in key}
+    others = {key: value for key, value in named.items() if key not in plain}
+    if others:
+        text = "\n".join(f"{key} {value}" for key, value in sorted(others.items()))
+        plain["code_markers"] = hashlib.sha256(text.encode()).hexdigest()[:12]
+    return plain
 
 
 def settings(*names):
