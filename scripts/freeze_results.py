@@ -32,6 +32,7 @@ def outstanding(study: Path, on_top: list[str]) -> list[str]:
         If Snakemake cannot even plan the run.
     """
     command = [sys.executable, "-m", "snakemake", "--dry-run", "--nolock", "--cores", "1"]
+    command += ["--quiet", "host"]
     if not any(Path(place).is_file() for place in ("Snakefile", "workflow/Snakefile")):
         command += ["--snakefile", str(Path(__file__).resolve().parents[1] / "Snakefile")]
     command += ["--configfile", str(study), *(["--config", *on_top] if on_top else [])]
@@ -43,6 +44,8 @@ def outstanding(study: Path, on_top: list[str]) -> list[str]:
     if "Nothing to be done" in text:
         return []
     said = dict.fromkeys(re.findall(r"^Job \d+: (.+)$", text, re.M))
+    if not said:
+        raise freeze.Refused(f"It is not clear whether the results are up to date:\n{text[-500:]}")
     return [job for job in said if not job.startswith("Everything that was asked for")]
 
 

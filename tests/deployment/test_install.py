@@ -33,7 +33,7 @@ def run(*command: str | Path, cwd: Path, env: dict[str, str]) -> str:
         [*map(str, command)], cwd=cwd, env=env, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
-    return done.stdout
+    return done.stdout + done.stderr
 
 
 def python_of_the_lock() -> str:
@@ -57,7 +57,8 @@ def test_every_library_is_there_as_locked(installed: Path):
     frozen = run(
         installed / ".venv/bin/python", "-m", "pip", "freeze", cwd=installed, env=dict(OFFLINE)
     )
-    found = {tuple(line.lower().replace("_", "-").split("==")) for line in frozen.splitlines()}
+    pins = [line.lower().replace("_", "-").split("==") for line in frozen.splitlines()]
+    found = {tuple(pin) for pin in pins if len(pin) == 2}
     lock = re.findall(r"^([^#\s=]+)==(\S+)", (ROOT / "requirements.lock").read_text(), re.M)
     assert {(name.lower().replace("_", "-"), version) for name, version in lock} == found
 
