@@ -39,7 +39,7 @@ COLOURS = {"gained": VERMILLION, "lost": BLUE, "kept": BLACK, "none": RULE}
 WORDS = {"gained": "claim gained", "lost": "claim lost", "kept": "claim kept", "none": "no claim"}
 
 #: Inches: a row of the list, room for its name and for its effect.
-ROW, NAME, EFFECT = 0.155, 1.75, 1.2
+ROW, NAME, EFFECT = 0.155, 1.75, 1.3
 
 COLUMNS = [
     "panel",
@@ -255,6 +255,9 @@ def _scatter(axes: Axes, tests: pd.DataFrame, moved: Comparison) -> None:
         fontsize=SMALL,
         handletextpad=0.2,
         borderaxespad=0.4,
+        frameon=True,
+        framealpha=1.0,
+        edgecolor="none",
     )
 
 
