@@ -130,7 +130,7 @@ def write_small_study(folder: Path, *, least: bool = False, **predictive: object
     study["endpoints"] = {k: study["endpoints"][k] for k in ("PFS", "OS", "ORR")}
     study["predictive"]["endpoints"] = ["PFS", "ORR"]
     study["predictive"] |= predictive
-    study["response"]["endpoints"] = ["ORR", "PFS"]
+    study["response"] |= {"endpoints": ["ORR", "PFS"], "repeats": 2, "permutations": 3}
     del study["data_dir"]
     if least:
         study["endpoints"] = {k: study["endpoints"][k] for k in ("PFS", "ORR")}

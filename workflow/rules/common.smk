@@ -1,6 +1,7 @@
 # What the rules share: the checked configuration, paths, content digests.
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -229,9 +230,9 @@ COHORT = config["score"]["cohort"] if SCORED else ""
 
 def scored_figure(name):
     """The calibration figure of one locked model, named for the cohort and the model's file."""
-    stems = [Path(each).stem for each in SCORED]
-    stem = Path(name).stem
+    stems = [re.sub(r"[^A-Za-z0-9_-]+", "_", Path(each).stem) for each in SCORED]
     number = list(SCORED).index(name)
+    stem = stems[number]
     again = f"_{stems[: number + 1].count(stem)}" if stems.count(stem) > 1 else ""
     return f"calibration_{COHORT}_{stem}{again}"
 
@@ -259,8 +260,9 @@ def ending(config, failed=False):
         "prognostic",
         "resistance",
         "response",
+        "response/locked",
     ):
-        files = sorted(p.name for p in (RESULTS / folder).glob("*.tsv"))
+        files = sorted(p.name for p in (RESULTS / folder).glob("*.[jt]s*"))
         if files:
             lines.append(f"  {folder}/  {', '.join(files)}")
     figures = sorted(p.stem for p in (RESULTS / "figures").glob("*.pdf"))
