@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import zipfile
 from pathlib import Path
 
 import pandas as pd
 import pytest
 import yaml
 from conftest import ROOT, Run, snakemake, tables
+from small_runs import half_written
 
 CONTRACT = {
     "check": ["problems", "flow", "inventory", "eligibility", "chosen_samples"],
@@ -72,6 +74,13 @@ def test_the_report_says_that_the_data_are_simulated(finished: Path):
     assert len(captions) > 10
     assert all("Simulated data" in path.read_text(encoding="utf-8") for path in captions)
     assert page.count("Simulated data") > len(captions)
+
+
+def test_the_packed_report_unpacks_to_a_folder_of_its_name(finished: Path):
+    names = zipfile.ZipFile(finished / "results/report.zip").namelist()
+    assert "report/report.html" in names
+    assert all(name.startswith("report/") for name in names)
+    assert half_written(finished / "results") == []
 
 
 def test_the_report_opens_in_a_browser(finished: Path, tmp_path: Path):

@@ -190,8 +190,9 @@ rule report:
         snakefile=shown(workflow.main_snakefile),
         files=[*map(shown, STUDY_FILES), *([WHOLE.as_posix()] if ON_TOP else [])],
         whole=lambda wildcards: WHOLE.as_posix(),
-        # A report that is interrupted is not taken for one.
-        unfinished=lambda wildcards: (RESULTS / ".unfinished-").as_posix(),
+        # A report that is interrupted is not taken for one. It has its name from the start: a report.zip unpacks
+        # to a folder of that name.
+        unfinished=lambda wildcards: (RESULTS / ".unfinished-report").as_posix(),
         on_top=ON_TOP,
         targets=QUESTIONS,
     message:
@@ -199,10 +200,13 @@ rule report:
     shell:
         """
         printf '%s' {params.on_top:q} >{params.whole:q}
+        mkdir -p {params.unfinished:q}
         for report in {output:q}; do
+            unfinished={params.unfinished:q}/${{report##*/}}
             {params.python:q} -m snakemake --snakefile {params.snakefile:q} --nolock --cores 1 \
-                --configfile {params.files:q} --report "{params.unfinished}${{report##*/}}" \
+                --configfile {params.files:q} --report "$unfinished" \
                 -- {params.targets} >>{log:q} 2>&1 || {{ tail -n 5 {log:q} >&2; exit 1; }}
-            mv "{params.unfinished}${{report##*/}}" "$report"
+            mv "$unfinished" "$report"
         done
+        rmdir {params.unfinished:q}
         """
