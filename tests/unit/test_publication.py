@@ -120,6 +120,11 @@ def test_values_beyond_limits_are_described_as_they_were_handled():
     assert "limit of quantification" not in methods(RECORD, SUBJECTS, {"predictive/PFS": table})
 
 
+def test_clinical_factors_are_no_specimen():
+    table = screened().assign(specimen=["clinical", "archival_tissue"])
+    assert "at baseline (archival tissue)" in methods(RECORD, SUBJECTS, {"predictive/PFS": table})
+
+
 def test_what_has_no_table_is_not_claimed():
     text = methods(RECORD, SUBJECTS, {})
     for word in ("Kaplan", "Predictive", "McNemar", "cross-validation", "Biomarkers"):

@@ -12,7 +12,7 @@ from typing import Any
 
 import pandas as pd
 
-from correlatives.publish.methods_text import listed
+from correlatives.publish.methods_text import listed, specimens
 
 COLUMNS = ["item", "section", "asks", "here", "where", "authors"]
 
@@ -177,7 +177,7 @@ def _answers(
         dict.fromkeys(markers.loc[markers["family"] == "confirmatory", "biomarker"])
     )
     prespecified = int((markers["prespecified"] == "yes").sum())
-    places = sorted(markers["specimen"].astype(str).str.replace("_", " ").unique())
+    places = specimens(markers)
     covariates = settings["predictive"]["covariates"]
     model = (
         f"every model is adjusted for {listed(covariates)}"
@@ -201,7 +201,7 @@ def _answers(
         4: (listed(places), ("check/inventory.tsv", "figures/inventory")),
         8: (f"{len(markers)} biomarkers, all of them in the tables whatever they showed", files),
         11: (
-            f"continuous biomarkers stayed continuous ({logged} on a logarithmic scale); {cut} prespecified cut-points, none "
+            f"continuous biomarkers stayed continuous ({logged} on a logarithmic scale) unless most values lay beyond a limit; {cut} prespecified cut-points, none "
             "chosen by the data in a primary analysis",
             [*files, "publish/methods.md"],
         ),

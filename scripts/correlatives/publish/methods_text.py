@@ -75,6 +75,12 @@ def listed(words: Sequence[str], last: str = "and") -> str:
     return f"{', '.join(words[:-1])} {last} {words[-1]}"
 
 
+def specimens(markers: pd.DataFrame) -> list[str]:
+    """Return the specimens of a table of markers, in words; the subjects' own columns are none."""
+    named = set(markers["specimen"].dropna().astype(str)) - {"clinical"}
+    return sorted(name.replace("_", " ") for name in named)
+
+
 def _randomised(settings: Mapping[str, Any]) -> bool:
     return settings["study"]["design"] == "randomised"
 
@@ -190,7 +196,7 @@ def _biomarkers(settings: Mapping[str, Any], tables: Mapping[str, pd.DataFrame])
         for family in ("confirmatory", "exploratory")
         if families.get(family, 0)
     ]
-    places = sorted(table["specimen"].astype(str).str.replace("_", " ").unique())
+    places = specimens(table)
     said = [f"**Biomarkers.** {listed(parts)} at baseline ({listed(places)}) were analysed."]
     given = settings["tables"]
     if given.get("biomarkers"):
