@@ -14,6 +14,7 @@ from figures_inputs import (
     make_screen,
     texts_drawn,
     with_genes,
+    with_tissue,
 )
 from test_figures_all import (
     CONTRAST,
@@ -952,3 +953,15 @@ def test_of_many_swimmers_every_kth_is_drawn_and_all_are_in_the_table():
     assert drawn.source.groupby("arm")["order"].max().tolist() == [300, 300]
     few = swimmer.draw(make_cohort(120, course=True))
     assert "every k-th" not in few.caption
+
+
+def test_the_oncoprint_shows_tissue_where_that_is_asked_for_or_all_there_is():
+    cohort = with_tissue(make_cohort(40), ["RB1", "TP53"])
+    asked = oncoprint.draw(cohort, specimen="tissue")
+    block = cohort.markers.select(biomarker="gene:RB1", specimen="archival_tissue")
+    rows = asked.source.query("gene == 'RB1' and timepoint == 'baseline'")
+    assert (rows["state"] == "altered").sum() == np.nansum(block.value)
+    assert (rows["state"] == "not evaluable").sum() == (block.state == 4).sum()
+    only = dataclasses.replace(cohort, markers=cohort.markers.select(specimen="archival_tissue"))
+    pd.testing.assert_frame_equal(oncoprint.draw(only).source, asked.source)
+    assert "Alterations in plasma" in oncoprint.draw(cohort).caption

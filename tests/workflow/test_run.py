@@ -62,7 +62,7 @@ def test_every_figure_is_there_in_every_form(finished: Path):
     stems = {p.stem for p in (finished / "results/figures").glob("*.pdf")}
     assert {"flow", "inventory", "km_PFS", "waterfall", "swimmer", "oncoprint", "acquired"} <= stems
     assert {"alluvial", "slopes", "spaghetti", "km_landmark_PFS", "concordance"} <= stems
-    assert {"agreement", "pairs_flow", "evidence", "dossier"} <= stems
+    assert {"agreement", "pairs_flow", "evidence", "dossier", "oncoprint_tissue"} <= stems
     for stem in stems:
         for kind in ("pdf", "svg", "png", "csv", "rst"):
             assert (finished / "results/figures" / f"{stem}.{kind}").stat().st_size > 0

@@ -21,6 +21,7 @@ RESISTANCE_TABLES = {
 RESISTANCE_FIGURES = {
     "pairs_flow": "From the subjects to pairs of samples",
     "oncoprint": "Alterations at baseline and progression",
+    "oncoprint_tissue": "Alterations at baseline and progression, tissue",
     "alluvial": "Alterations kept, gained and lost",
     "acquired": "Acquired alterations by arm",
     "slopes": "Biomarkers at baseline and progression",
