@@ -600,11 +600,9 @@ def fit_marker(
     wanted, toward, room = np.zeros(k), np.zeros(k), np.zeros(k)
 
     # --- the maximum
-    beginning = 0.0
     if not survival:
         share = (events + 0.5) / (m + 1.0)
-        beginning = np.log(share / (1.0 - share)) * r[0, 0]
-    gamma[0] = beginning
+        gamma[0] = np.log(share / (1.0 - share)) * r[0, 0]
     found, top = _climb(
         survival, X, k, m, died, first, size, dead, fresh, gamma, A, wanted, False, 0.0,
         score, pull, before, information, lower, J, H, W, M, G, best, step, toward, spare,
@@ -693,27 +691,8 @@ def fit_marker(
                     before[:] = pulled
                     limit = _search(
                         survival, X, k, m, died, first, size, dead, fresh, gamma, A, wanted, sign, top, drop,
-                        at_best, np.nan,
                         score, pull, before, information, lower, J, H, W, M, G, step, toward, spare,
                     )  # fmt: skip
-                if (limit - at_best) * sign > 0.0:
-                    # The other coefficients can have several maxima. Is one higher, climbed from 0?
-                    A[:] = 0.0
-                    gamma[:] = 0.0
-                    gamma[0] = beginning
-                    along = (limit - _dot(wanted, gamma, k)) / _dot(wanted, wanted, k)
-                    for j in range(k):
-                        gamma[j] += along * wanted[j]
-                    found, value = _climb(
-                        survival, X, k, m, died, first, size, dead, fresh, gamma, A, wanted, True, limit,
-                        score, pull, before, information, lower, J, H, W, M, G, room, step, toward, spare,
-                    )  # fmt: skip
-                    if found and value > top - 0.5 * drop + 1e-8:
-                        limit = _search(
-                            survival, X, k, m, died, first, size, dead, fresh, gamma, A, wanted, sign, top, drop,
-                            at_best, limit,
-                            score, pull, before, information, lower, J, H, W, M, G, step, toward, spare,
-                        )  # fmt: skip
                 if not (limit - at_best) * sign > 0.0:
                     state = LOST
                 elif side == 0:
@@ -785,6 +764,9 @@ def _limit(
 ):  # fmt: skip
     """Return the value of wanted' gamma at which the profile has fallen from `top` by half of `drop`, NaN if lost.
 
+    Where the other coefficients have several maxima (some markers with far outliers among 50 subjects), this is the
+    profile of the one that Newton's method comes to.
+
     From the maximum: gamma, its information, and the penalty's score there in `before`.
     """
     target = top - 0.5 * drop
@@ -836,17 +818,15 @@ def _limit(
 
 @nb.njit(**_INNER)
 def _search(
-    survival, X, k, m, died, first, size, dead, fresh, gamma, A, wanted, sign, top, drop, centre, now,
+    survival, X, k, m, died, first, size, dead, fresh, gamma, A, wanted, sign, top, drop,
     score, pull, before, information, lower, J, H, W, M, G, step, toward, spare,
 ):  # fmt: skip
-    """`_limit` for profiles that are far from parabolas: Newton on their signed root, within a bracket.
-
-    Begins at `now`, where gamma is; or, if that is NaN, at the maximum.
-    """
+    """`_limit` for profiles that are far from parabolas: Newton on their signed root, within a bracket."""
     base, origin, known = np.zeros(k), gamma.copy(), information.copy()
-    inner = centre
+    centre = inner = _dot(wanted, gamma, k)
     outer = np.nan
     goal = np.sqrt(drop)
+    now = np.nan
     for _ in range(SEARCHES):
         _curvature(information, A, lower, H, k)
         _solve(lower, wanted, toward, k)
