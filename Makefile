@@ -19,7 +19,7 @@ export PATH := $(abspath $(BIN)):$(PATH)
 export OMP_NUM_THREADS ?= 1
 export OPENBLAS_NUM_THREADS ?= 1
 
-.PHONY: help setup wheels demo check test test-cluster lint format bench calibration response-calibration cost study freeze compare clean
+.PHONY: help setup wheels demo check test test-cluster lint format bench bench-peers calibration response-calibration cost study freeze compare clean
 
 help:
 	@echo "make demo              set up, run the shipped study on a simulated trial, say where the report is"
@@ -32,6 +32,7 @@ help:
 	@echo "make compare FROM=2026-05 TO=2026-11  what moved between two freezes, and why"
 	@echo "make lint              ruff, snakefmt, snakemake --lint"
 	@echo "make bench             measure, and print"
+	@echo "make bench-peers       install the other programs that make bench compares with, apart"
 	@echo "make calibration       simulate whether p-values and limits hold their level (an hour)"
 	@echo "make cost              measure what a study costs by its size (docs/cost.md; half an hour)"
 	@echo "make response-calibration   simulate whether the response models are honest (an hour)"
@@ -85,6 +86,13 @@ bench: setup
 	$(BIN)/python tests/benchmarks/workflow.py
 	$(BIN)/python tests/benchmarks/engine.py
 	$(BIN)/python tests/benchmarks/elastic_net.py
+	$(BIN)/python tests/benchmarks/randomisation.py
+
+# Programs that make bench compares with, in an environment of their own: they would change the locked versions.
+bench-peers:
+	$(PYTHON) -m venv .venv-peers
+	.venv-peers/bin/python -m pip install --quiet --disable-pip-version-check lifelines survival
+	@command -v Rscript >/dev/null || echo "R is absent: apt-get install r-base-core r-cran-survival"
 
 # Under an hour on two cores; it goes on where it was stopped. Remove docs/calibration.tsv after a change of the method.
 calibration: setup

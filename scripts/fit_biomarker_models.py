@@ -1,17 +1,36 @@
-"""Fit the model of every marker of one domain on every endpoint."""
+"""Fit the model of every marker of one domain, or of a block of them, on every endpoint."""
+
+from pathlib import Path
 
 from correlatives.cohort import Cohort, clinical_markers
+from correlatives.markers import Markers
 from correlatives.predictive.model import fit_domain, fit_prognostic_models
 from correlatives.workflow import job
 
 with job(snakemake) as step:  # noqa: F821
-    cohort = Cohort.read(step.input.cohort).analysed()
-    if step.wildcards.domain == "clinical":
-        markers = clinical_markers(cohort, step.params.clinical_markers)
-    else:
-        markers = cohort.markers.select(timepoint=cohort.study["baseline"])
-    model = {"covariates": step.params.covariates, "alpha": step.params.alpha}
+    files = {Path(path).stem: path for path in step.input.cohort}
+    cohort = Cohort.read(files["outcomes"])
+    baseline = cohort.study["baseline"]
+    domain, _, block = step.wildcards.part.partition("-")
+    model = {
+        "covariates": step.params.covariates,
+        "alpha": step.params.alpha,
+        "seed": step.params.seed,
+        "threads": step.threads,
+    }
     for endpoint, path in zip(step.params.endpoints, step.output.fits, strict=True):
+        if domain == "clinical":
+            markers = clinical_markers(cohort.analysed(), step.params.clinical_markers)
+            exploratory = None
+        else:
+            # a piece of a wide assay at a time: memory does not grow with the number of markers
+            markers = Markers.pieces(
+                files[domain],
+                timepoint=baseline,
+                block=int(block or 1),
+                blocks=step.params.marker_blocks if block else 1,
+            )
+            exploratory = Markers.count(files[domain], timepoint=baseline, family="exploratory")
         if cohort.randomised:
             # Every domain draws the same arms: the study's seed, not the job's.
             fit_domain(
@@ -19,10 +38,8 @@ with job(snakemake) as step:  # noqa: F821
                 endpoint,
                 markers,
                 randomisations=step.params.randomisations,
-                seed=step.params.seed,
+                exploratory=exploratory,
                 **model,
             ).write(path)
         else:
-            fit_prognostic_models(
-                cohort, endpoint, markers, seed=step.params.seed, **model
-            ).to_parquet(path, index=False)
+            fit_prognostic_models(cohort, endpoint, markers, **model).to_parquet(path, index=False)

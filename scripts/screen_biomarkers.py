@@ -5,11 +5,21 @@ from pathlib import Path
 import pandas as pd
 
 from correlatives.predictive.model import DomainFits
-from correlatives.predictive.multiplicity import adjust
+from correlatives.predictive.multiplicity import adjust, adjust_together
 from correlatives.workflow import job
 
 with job(snakemake) as step:  # noqa: F821
     read = DomainFits.read if step.params.randomised else pd.read_parquet
-    for endpoint, path in zip(step.params.endpoints, step.output.tables, strict=True):
-        fits = [read(file) for file in step.input.fits if Path(file).stem == endpoint]
-        step.write(adjust(fits, alpha=step.params.alpha), path)
+    paths = {
+        endpoint: [file for file in step.input.fits if Path(file).stem == endpoint]
+        for endpoint in step.params.endpoints
+    }
+    alpha = step.params.alpha
+    if step.params.family_over_endpoints:
+        fits = {endpoint: [read(file) for file in files] for endpoint, files in paths.items()}
+        adjusted = adjust_together(fits, alpha=alpha).values()
+    else:
+        # one endpoint's fits in memory at a time
+        adjusted = (adjust([read(file) for file in files], alpha=alpha) for files in paths.values())
+    for table, path in zip(adjusted, step.output.tables, strict=True):
+        step.write(table, path)

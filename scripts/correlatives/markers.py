@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -166,6 +166,28 @@ class Markers:
             flat[name].reshape(shape)[:, : len(subjects)] for name in ("value", "state")
         )
         return Markers(subjects, info, value, state)
+
+    @staticmethod
+    def pieces(
+        path: str | Path, *, timepoint: str, block: int = 1, blocks: int = 1
+    ) -> Iterator[Markers]:
+        """Yield the markers of one timepoint, a row group of the file at a time.
+
+        Of its row groups, block `block` of `blocks` (from 1) gets an unbroken run; together they are the file. What a
+        piece holds does not depend on how many blocks there are.
+        """
+        groups = pq.ParquetFile(path).num_row_groups
+        for group in range(groups * (block - 1) // blocks, groups * block // blocks):
+            yield Markers.read(path, groups=[group]).select(timepoint=timepoint)
+
+    @staticmethod
+    def count(path: str | Path, **wanted: str) -> int:
+        """Return how many markers of a file have the values wanted, without reading theirs."""
+        info = pd.read_parquet(path, columns=list(wanted))
+        keep = np.ones(len(info), dtype=bool)
+        for column, value in wanted.items():
+            keep &= info[column].eq(value).to_numpy()
+        return int(keep.sum())
 
 
 def _labels(info: pd.DataFrame) -> dict[tuple[str, str], str]:

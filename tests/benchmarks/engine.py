@@ -1,8 +1,10 @@
 """What the engine of Cox models costs a marker, against itself done carefully and against other software.
 
 Ours is the null model, the interaction model and their likelihood-ratio test; every other program fits the
-interaction model only. Slow programs get few markers, and their cost a marker is what is printed. CPU time a
-thread is steadier than wall time where others use the machine. Prints; asserts nothing.
+interaction model only, on the same data in the same run. Slow programs get few markers, and their cost a marker is what
+is printed. CPU time a thread is steadier than wall time where others use the machine. What is not installed is said to
+be absent: `make bench-peers` installs lifelines and the PyPI package survival in an environment of their own, Debian has
+R as r-base-core and r-cran-survival. Prints; asserts nothing but that R finds the same interactions.
 
 python tests/benchmarks/engine.py
 """
@@ -16,7 +18,6 @@ import os
 for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(_variable, "1")
 
-import importlib.util
 import shutil
 import subprocess
 import sys
@@ -27,6 +28,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+from peers import ABSENT
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "scripts"))
 
@@ -36,18 +38,13 @@ from correlatives.survival.engine import fit_interactions
 THREADS = 2
 SIZES = ((46, 20_000), (200, 20_000), (1_000, 2_000))
 
-R_PROGRAM = """
-suppressMessages(library(survival))
-data <- read.csv(commandArgs(TRUE)[1]); p <- ncol(data) - 3
-y <- Surv(data$time, data$event); arm <- data$arm
-cost <- function(fit) {
-  start <- proc.time(); for (j in seq_len(p)) fit(data[[j + 3]]); sum((proc.time() - start)[1:2]) / p * 1e6
-}
-control <- coxph.control()
-cat(cost(function(m) coxph(y ~ arm * m)),
-    cost(function(m) coxph.fit(cbind(arm, m, arm * m), y, NULL, NULL, NULL, control, NULL, "efron",
-                               rownames = NULL, resid = FALSE)), "\\n")
-"""
+#: Markers that each of the other programs gets.
+PEERS = {"survival": 300, "statsmodels": 5, "lifelines": 5}
+R_MARKERS = 100
+
+HERE = Path(__file__).resolve().parent
+#: Environment of `make bench-peers`.
+PEERS_PYTHON = HERE.parents[1] / ".venv-peers" / "bin" / "python"
 
 
 def trial(n: int, p: int, *, adjusted: bool = False, missing: float = 0.0) -> dict:
@@ -84,58 +81,73 @@ def line(name: str, found: tuple[float, float], reference: float, said: str = ""
     print(f"  {name:<42}{wall:>11.2f}{cpu:>11.2f}{cpu / reference:>9.1f} x  {said}")
 
 
+def run(command: list[str]) -> tuple[int, str, float]:
+    """Run a program; return its exit code, what it printed, and the MiB it took at its peak."""
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    )
+    said = process.stdout.read()
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    process.stdout.close()
+    return process.returncode, said, usage.ru_maxrss / 1024
+
+
 def peers(data: dict, reference: float) -> None:
     """Measure the other programs on the same data, as many markers as they can bear."""
     time_, event, arm, markers = (data[name] for name in ("time", "event", "arm", "markers"))
-
-    def design(marker: np.ndarray) -> np.ndarray:
-        return np.column_stack([arm, marker, arm * marker])
-
-    few = markers[:500]
-    stacked = np.stack([design(marker) for marker in few])
-    found = cost(lambda: fit_cox_many(time_, event, stacked), len(few), 2)
-    line("fit_cox_many, NumPy", found, reference, "500 markers")
-    if importlib.util.find_spec("survival"):
-        from survival import _survival
-
-        status = event.astype(np.int32)
-        found = cost(
-            lambda: [
-                _survival.coxph_fit_raw(time_, status, design(m), method="efron", resid=False)
-                for m in few
-            ],
-            len(few),
+    covariates = data.get("covariates", np.zeros((len(arm), 0)))
+    strata = data.get("strata")
+    few = markers[:300]
+    parts = [few, arm, *covariates.T, arm * few]
+    stacked = np.stack([np.broadcast_to(part, few.shape) for part in parts], axis=2)
+    found = cost(lambda: fit_cox_many(time_, event, stacked, None, strata), len(few), 2)
+    line("fit_cox_many, NumPy", found, reference, f"{len(few)} markers")
+    with tempfile.TemporaryDirectory() as folder:
+        stored = Path(folder) / "data.npz"
+        np.savez(stored, **(data | {"markers": markers[:301]}))
+        for program, count in PEERS.items():
+            elsewhere = PEERS_PYTHON.exists() and program != "statsmodels"
+            python = str(PEERS_PYTHON) if elsewhere else sys.executable
+            code, said, memory = run(
+                [python, str(HERE / "peers.py"), program, str(stored), str(count)]
+            )
+            if code:
+                print(f"  {program:<42}{'absent' if code == ABSENT else 'failed':>11}")
+                continue
+            wall, cpu = (float(part) for part in said.split())
+            line(program, (wall, cpu), reference, f"{count} markers, {memory:.0f} MiB")
+        if not shutil.which("Rscript"):
+            print(f"  {'R, coxph() and coxph.fit()':<42}{'absent':>11}")
+            return
+        table = Path(folder) / "data.csv"
+        names = [
+            *("time", "event", "arm"),
+            *(["strata"] if strata is not None else []),
+            *(f"c{j}" for j in range(covariates.shape[1])),
+            *(f"m{j}" for j in range(R_MARKERS)),
+        ]
+        kept = [time_, event, arm, *([strata] if strata is not None else []), *covariates.T]
+        np.savetxt(
+            table,
+            np.column_stack([*kept, *markers[:R_MARKERS]]),
+            delimiter=",",
+            header=",".join(names),
+            comments="",
+            fmt="%.17g",
         )
-        line("survival (PyPI), coxph_fit_raw", found, reference, "500 markers")
-    if importlib.util.find_spec("statsmodels"):
-        from statsmodels.duration.hazard_regression import PHReg
-
-        found = cost(
-            lambda: [PHReg(time_, design(m), event, ties="efron").fit() for m in few[:5]], 5, 1
-        )
-        line("statsmodels, PHReg", found, reference, "5 markers")
-    if importlib.util.find_spec("lifelines"):
-        import pandas as pd
-        from lifelines import CoxPHFitter
-
-        def fit(marker: np.ndarray) -> None:
-            frame = pd.DataFrame(design(marker), columns=["arm", "marker", "both"])
-            CoxPHFitter().fit(frame.assign(time=time_, event=event), "time", "event")
-
-        found = cost(lambda: [fit(m) for m in few[:5]], 5, 1)
-        line("lifelines, CoxPHFitter", found, reference, "5 markers")
-    if shutil.which("Rscript"):
-        with tempfile.TemporaryDirectory() as folder:
-            script, table = Path(folder) / "fit.R", Path(folder) / "data.csv"
-            script.write_text(R_PROGRAM)
-            header = ",".join(["time", "event", "arm", *(f"m{j}" for j in range(200))])
-            columns = np.column_stack([time_, event, arm, *markers[:200]])
-            np.savetxt(table, columns, delimiter=",", header=header, comments="")
-            answer = subprocess.run(
-                ["Rscript", str(script), str(table)], check=True, capture_output=True, text=True
-            ).stdout.split()
-        for name, value in zip(("R, coxph()", "R, coxph.fit()"), answer, strict=True):
-            line(name, (float(value), float(value)), reference, "200 markers, CPU")
+        code, said, memory = run(["Rscript", str(HERE / "peers.R"), str(table)])
+        if code:
+            print(f"  {'R, coxph() and coxph.fit()':<42}{'failed':>11}")
+            return
+        *costs, coefficients = said.strip().splitlines()
+        for name, text in zip(("R, coxph()", "R, coxph.fit()"), costs, strict=True):
+            wall, cpu = (float(part) for part in text.split())
+            line(name, (wall, cpu), reference, f"{R_MARKERS} markers, {memory:.0f} MiB")
+        ours = fit_interactions(**(data | {"markers": markers[:5]})).full.coefficients[:, -1]
+        theirs = np.array(coefficients.split(), dtype=float)
+        # R's default control, and what cat() prints
+        assert np.allclose(ours, theirs, rtol=1e-4), (ours, theirs)
 
 
 def growth() -> None:
@@ -196,6 +208,8 @@ def main() -> None:
             reference = found[1] if i == 0 else reference
             line(name, found, reference)
         peers(plain, reference)
+        print(f"  two strata, three covariates{'wall':>25}{'CPU':>11}")
+        peers(trial(n, p, adjusted=True), reference)
     growth()
     print("\nPeak memory of a process, with Python, the libraries and the data (MiB)")
     for n, p in ((200, 32), (200, 20_000), (140, 50_000)):

@@ -77,6 +77,8 @@ def test_defaults_are_those_of_the_contract(tmp_path):
         "covariates": [],
         "randomisations": 10000,
         "alpha": 0.05,
+        "family_over_endpoints": False,
+        "marker_blocks": 1,
     }
     assert study["response"] == {
         "endpoints": ["PFS", "ORR"],

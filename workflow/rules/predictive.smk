@@ -29,6 +29,18 @@ SCREEN_FIGURES = {
     ),
 }
 
+# What one job fits: a domain, or a block of its markers.
+MARKER_BLOCKS = config["predictive"]["marker_blocks"]
+FITTED = [
+    part
+    for domain in DOMAINS
+    for part in (
+        [domain]
+        if domain == "clinical" or MARKER_BLOCKS == 1
+        else [f"{domain}-{block}" for block in range(1, MARKER_BLOCKS + 1)]
+    )
+]
+
 
 rule fit_biomarker_models:
     input:
@@ -36,25 +48,29 @@ rule fit_biomarker_models:
             *dict.fromkeys(
                 [
                     "outcomes",
-                    *([] if wildcards.domain == "clinical" else [wildcards.domain]),
+                    *(
+                        []
+                        if wildcards.part == "clinical"
+                        else [wildcards.part.partition("-")[0]]
+                    ),
                 ]
             )
         )(wildcards),
         code=code("fit_biomarker_models"),
     output:
         fits=[
-            f"<results>/{SCREEN}/fits/{{domain}}/{endpoint}.parquet"
+            f"<results>/{SCREEN}/fits/{{part}}/{endpoint}.parquet"
             for endpoint in SCREENED
         ],
     log:
-        f"<logs>/{SCREEN}/fit_{{domain}}.log",
+        f"<logs>/{SCREEN}/fit_{{part}}.log",
     benchmark:
-        f"<benchmarks>/{SCREEN}/fit_{{domain}}.tsv"
+        f"<benchmarks>/{SCREEN}/fit_{{part}}.tsv"
     wildcard_constraints:
-        domain="|".join(DOMAINS),
+        part="|".join(FITTED),
     conda:
         "../../envs/statistics.yaml"
-    threads: 1
+    threads: lambda wildcards: 1 if wildcards.part == "clinical" else 2
     resources:
         mem_mb=lambda wildcards, attempt: 2000 * attempt,
         runtime=lambda wildcards, attempt: 30 * attempt,
@@ -66,12 +82,13 @@ rule fit_biomarker_models:
         randomisations=lookup(dpath="predictive/randomisations", within=config),
         clinical_markers=lambda wildcards: (
             config["predictive"]["clinical_markers"]
-            if wildcards.domain == "clinical"
+            if wildcards.part == "clinical"
             else []
         ),
+        marker_blocks=MARKER_BLOCKS,
         seed=config["seed"],
     message:
-        "Fitting the model of every {wildcards.domain} marker"
+        "Fitting the model of every marker: {wildcards.part}"
     script:
         "../../scripts/fit_biomarker_models.py"
 
@@ -79,8 +96,8 @@ rule fit_biomarker_models:
 rule screen_biomarkers:
     input:
         fits=expand(
-            f"<results>/{SCREEN}/fits/{{domain}}/{{endpoint}}.parquet",
-            domain=DOMAINS,
+            f"<results>/{SCREEN}/fits/{{part}}/{{endpoint}}.parquet",
+            part=FITTED,
             endpoint=SCREENED,
         ),
         code=code("screen_biomarkers"),
@@ -106,8 +123,10 @@ rule screen_biomarkers:
     params:
         **digests("screen_biomarkers"),
         endpoints=SCREENED,
-        domains=DOMAINS,
         alpha=lookup(dpath="predictive/alpha", within=config),
+        family_over_endpoints=lookup(
+            dpath="predictive/family_over_endpoints", within=config
+        ),
         randomised=RANDOMISED,
     message:
         "Correcting for the number of markers looked at"

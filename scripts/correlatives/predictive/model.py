@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -25,8 +25,13 @@ from correlatives.predictive.carriers import subjects_differing
 from correlatives.predictive.covariates import numeric_columns
 from correlatives.predictive.proportionality import column_proportionality
 from correlatives.predictive.randomisation import (
+    ENOUGH,
+    FOR_CLAIMS,
+    ArmDraws,
+    FarTail,
     RandomisationTest,
     draw_arms,
+    is_wide,
     null_strata,
     randomisation_test,
 )
@@ -572,13 +577,14 @@ class DomainFits:
 def fit_domain(
     cohort: Cohort,
     endpoint: str,
-    markers: Markers,
+    markers: Markers | Iterable[Markers],
     covariates: Sequence[str] = (),
     *,
     randomisations: int = 0,
     seed: int = 1,
     alpha: float = 0.05,
     threads: int = 1,
+    exploratory: int | None = None,
 ) -> DomainFits:
     """Fit the interaction model of every marker, with its randomisation test.
 
@@ -588,18 +594,22 @@ def fit_domain(
         A randomised study; the primary population is analysed.
     endpoint : str
         Endpoint of the configuration.
-    markers : Markers
-        Markers of the cohort's subjects (all of them, or those of the primary population).
+    markers : Markers or iterable of Markers
+        Markers of the cohort's subjects (all of them, or those of the primary population); of a wide assay a piece at a
+        time, so that no more need be in memory.
     covariates : sequence of str
         Prognostic columns of the subjects table, in every model.
     randomisations : int
-        Draws of the randomisation test; 0 leaves p_randomisation empty.
+        Draws of the randomisation test; 0 leaves p_randomisation empty. In a wide exploratory family
+        (`randomisation.is_wide`) markers that few of 9,999 or more draws have reached get more (`randomisation.FarTail`).
     seed : int
         Seed of the study.
     alpha : float
         Two-sided level at which the minimum detectable ratio is stated.
     threads : int
-        Threads of the fits; the answers are the same for any number.
+        Threads of the fits and tests; the answers are the same for any number.
+    exploratory : int, optional
+        Exploratory markers of the whole domain, if these are a part of it: whether the family is wide.
 
     Returns
     -------
@@ -616,31 +626,98 @@ def fit_domain(
 
     if not cohort.randomised:
         raise ValueError("an interaction with the arm needs two arms: use fit_prognostic_models")
-    cohort, markers = of_analysed(cohort, markers)
+    pieces = [markers] if isinstance(markers, Markers) else markers
+    whole = cohort
+    cohort = cohort.analysed()
     outcome = outcome_of(cohort, endpoint, covariates)
-    rows = marker_rows(markers)
     everyone = cohort.subjects
-    drawn = draw_arms(
+    draws = ArmDraws(
         everyone["arm_code"].to_numpy(dtype=float),
         everyone["stratum"].to_numpy(dtype=int),
         everyone["subject_id"].to_numpy(dtype=object),
-        randomisations,
         seed,
-    )[:, outcome.kept]
-    names = [
-        name for name in ("confirmatory", "exploratory") if (rows.info["family"] == name).any()
-    ]
+    )
+    drawn = draw_arms(draws.arm, draws.strata, draws.subjects, randomisations, seed)
+    drawn = drawn[:, outcome.kept]
+    names = ["confirmatory", "exploratory"]
     maxima = np.zeros((len(names), randomisations))
-    tables = []
-    for first in range(0, len(rows), _ROWS_A_BLOCK):
-        part = rows.take(np.arange(first, min(first + _ROWS_A_BLOCK, len(rows))))
-        table, tested = _interactions(outcome, part, names, drawn, alpha, threads)
-        table = pool_beyond_limits(table, outcome, part, endpoint, seed, threads=threads)
-        tables.append(table)
-        np.maximum(maxima[: len(tested.maxima)], tested.maxima, out=maxima[: len(tested.maxima)])
+    tables: list[pd.DataFrame] = []
+    tail = _Tail()
+    present: set[str] = set()
+    members = done = 0
+    for piece in pieces:
+        rows = marker_rows(_of_analysed(whole, piece))
+        family = rows.info["family"].to_numpy(dtype=object)
+        present |= set(family)
+        members += int((rows.in_family & (family == "exploratory")).sum())
+        for first in range(0, len(rows), _ROWS_A_BLOCK):
+            part = rows.take(np.arange(first, min(first + _ROWS_A_BLOCK, len(rows))))
+            table, tested = _interactions(outcome, part, names, drawn, alpha, threads, tail, done)
+            tables.append(pool_beyond_limits(table, outcome, part, endpoint, seed, threads=threads))
+            done += len(part)
+            found = tested.maxima
+            np.maximum(maxima[: len(found)], found, out=maxima[: len(found)])
     columns = [*COLUMNS, *GATHERING]
     table = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=columns)
-    return DomainFits(table[columns], pd.DataFrame(maxima.T, columns=names))
+    size = members if exploratory is None else exploratory
+    if randomisations >= FOR_CLAIMS and is_wide(size, randomisations):
+        tail.draw_on(table, outcome, draws, drawn, threads)
+    kept = [name in present for name in names]
+    return DomainFits(
+        table[columns], pd.DataFrame(maxima[kept].T, columns=np.array(names)[kept].tolist())
+    )
+
+
+class _Tail:
+    """Exploratory markers that few of the first draws have reached, with what their test needs."""
+
+    def __init__(self) -> None:
+        self.rows: list[np.ndarray] = []
+        self.parts: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
+
+    def take(
+        self,
+        first: int,
+        tested: RandomisationTest,
+        exploratory: np.ndarray,
+        residual: np.ndarray,
+        weight: np.ndarray,
+        marker: np.ndarray,
+    ) -> None:
+        """Keep those of a block of rows, which are rows `first` and on of the table."""
+        reached = np.rint(tested.p * (tested.draws + 1)) - 1
+        few = np.flatnonzero(exploratory & (tested.information > 0) & (reached < ENOUGH))
+        if len(few):
+            self.rows.append(first + few)
+            self.parts.append((residual[few], weight[few], marker[few]))
+
+    def draw_on(
+        self,
+        table: pd.DataFrame,
+        outcome: Outcome,
+        draws: ArmDraws,
+        drawn: np.ndarray,
+        threads: int,
+    ) -> None:
+        """Fill in the p-values that go on by sequential Monte Carlo, and say so in `method`."""
+        if not self.rows:
+            return
+        rows = np.concatenate(self.rows)
+        tested = randomisation_test(
+            *(np.concatenate(part) for part in zip(*self.parts, strict=True)),
+            outcome.arm,
+            outcome.strata,
+            drawn,
+            logistic=not outcome.survival,
+            far_tail=FarTail(draws, outcome.kept, np.ones(len(rows), dtype=bool)),
+            threads=threads,
+        )
+        p = table["p_randomisation"].to_numpy(dtype=float).copy()
+        method = table["method"].to_numpy(dtype=object).copy()
+        p[rows] = tested.p
+        for row, rested in zip(rows, tested.draws, strict=True):
+            method[row] += f"; p_randomisation by sequential Monte Carlo, {rested} draws"
+        table["p_randomisation"], table["method"] = p, method
 
 
 def fit_models(
@@ -656,10 +733,13 @@ def fit_models(
 
 def of_analysed(cohort: Cohort, markers: Markers) -> tuple[Cohort, Markers]:
     """Keep the primary population, of the markers too."""
-    part = cohort.analysed()
-    if len(markers.subjects) == len(part.subjects):
-        return part, markers
-    return part, markers.of_subjects(cohort.subjects["in_population"].to_numpy(dtype=bool))
+    return cohort.analysed(), _of_analysed(cohort, markers)
+
+
+def _of_analysed(cohort: Cohort, markers: Markers) -> Markers:
+    """Keep the primary population's columns, if the others are still there."""
+    keep = cohort.subjects["in_population"].to_numpy(dtype=bool)
+    return markers if len(markers.subjects) == keep.sum() else markers.of_subjects(keep)
 
 
 def _describe(outcome: Outcome, rows: Rows, value: np.ndarray, include: np.ndarray) -> dict:
@@ -800,9 +880,11 @@ def _interactions(
     families: list[str],
     drawn: np.ndarray,
     alpha: float,
-    threads: int = 1,
+    threads: int,
+    tail: _Tail,
+    first: int,
 ) -> tuple[pd.DataFrame, RandomisationTest]:
-    """Rows of the table for one block of markers."""
+    """Rows of the table, `first` and on, for one block of markers; those of a far tail go to `tail`."""
     value = rows.value[:, outcome.kept]
     include = np.isfinite(value)
     p = len(rows)
@@ -974,7 +1056,11 @@ def _interactions(
         drawn,
         logistic=not outcome.survival,
         family=members,
+        threads=threads,
     )
+    if len(drawn):
+        exploratory = members == families.index("exploratory")
+        tail.take(first, tested, exploratory, residual, weight, scaled)
     table["p_randomisation"] = tested.p
     table["score_z"] = tested.z
     table["in_family"] = rows.in_family
@@ -1129,7 +1215,7 @@ def minimum_detectable_ratio(information: np.ndarray, alpha: float) -> np.ndarra
 def fit_prognostic_models(
     cohort: Cohort,
     endpoint: str,
-    markers: Markers,
+    markers: Markers | Iterable[Markers],
     covariates: Sequence[str] = (),
     *,
     seed: int = 1,
@@ -1144,8 +1230,8 @@ def fit_prognostic_models(
         The study; the primary population is analysed. Arms play no part.
     endpoint : str
         Endpoint of the configuration.
-    markers : Markers
-        Markers of the cohort's subjects (all of them, or those of the primary population).
+    markers : Markers or iterable of Markers
+        Markers of the cohort's subjects (all of them, or those of the primary population), or pieces of them.
     covariates : sequence of str
         Columns of the subjects table, in every model.
     seed : int
@@ -1167,17 +1253,19 @@ def fit_prognostic_models(
     """
     from correlatives.predictive.censored import pool_beyond_limits  # which is made of this module
 
-    cohort, markers = of_analysed(cohort, markers)
-    outcome = outcome_of(cohort, endpoint, covariates)
-    every = marker_rows(markers)
+    outcome = outcome_of(cohort.analysed(), endpoint, covariates)
     columns = [*PROGNOSTIC_COLUMNS, "in_family"]
     tables = []
-    for first in range(0, len(every), _ROWS_A_BLOCK):
-        part = every.take(np.arange(first, min(first + _ROWS_A_BLOCK, len(every))))
-        table = _main_effects(outcome, part, alpha, threads)
-        tables.append(
-            pool_beyond_limits(table, outcome, part, endpoint, seed, arms=False, threads=threads)
-        )
+    for piece in [markers] if isinstance(markers, Markers) else markers:
+        every = marker_rows(_of_analysed(cohort, piece))
+        for first in range(0, len(every), _ROWS_A_BLOCK):
+            part = every.take(np.arange(first, min(first + _ROWS_A_BLOCK, len(every))))
+            table = _main_effects(outcome, part, alpha, threads)
+            tables.append(
+                pool_beyond_limits(
+                    table, outcome, part, endpoint, seed, arms=False, threads=threads
+                )
+            )
     return (
         pd.concat(tables, ignore_index=True)[columns] if tables else pd.DataFrame(columns=columns)
     )

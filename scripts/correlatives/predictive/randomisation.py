@@ -48,6 +48,9 @@ MOST_DRAWS = 2_000_000
 #: A family is wide if m / (draws + 1), the smallest q-value that a single marker among m can get, is larger.
 WIDE = 0.01
 
+#: Draws that a claim needs. Who asks for fewer is trying things, and gets no more than he asked for.
+FOR_CLAIMS = 9_999
+
 #: Draws × products of a block of markers stay in the cache.
 _DRAWS_A_BLOCK = 256
 _MARKERS_A_BLOCK = 64
@@ -348,6 +351,7 @@ def randomisation_test(
     family: np.ndarray | None = None,
     far_tail: FarTail | None = None,
     markers_a_block: int | None = None,
+    threads: int = 1,
 ) -> RandomisationTest:
     """Test every marker's interaction with the arm.
 
@@ -383,6 +387,8 @@ def randomisation_test(
         out, all p-values rest on `drawn`: (reached + 1) / (draws + 1).
     markers_a_block : int, optional
         Markers that are worked on together; no answer depends on it.
+    threads : int
+        Blocks that are worked on at once, each in memory of its own; no answer depends on it.
 
     Returns
     -------
@@ -403,7 +409,6 @@ def randomisation_test(
     draws = len(drawn)
     family = np.full(p, -1) if family is None else np.asarray(family, dtype=np.int64)
     families = int(family.max(initial=-1)) + 1
-    maxima = np.zeros((families + 1, draws))  # the last row is for markers without a family
     order = np.argsort(strata, kind="stable")
     _, starts = np.unique(strata[order], return_index=True)
     ends = [*starts[1:], n]
@@ -413,7 +418,6 @@ def randomisation_test(
     if markers_a_block is None:
         markers_a_block = int(np.clip(_BLOCK_BYTES // (24 * max(draws, 1)), 4, _MARKERS_A_BLOCK))
     kinds = ROBUST_PRODUCTS if logistic else PRODUCTS
-    room = _Room(len(bounds), kinds, markers_a_block, max(draws, 1), n)
     z_observed, p_value, information = np.zeros(p), np.full(p, np.nan), np.zeros(p)
     floors, reached = np.zeros(p), np.zeros(p, dtype=np.int64)
 
@@ -427,30 +431,48 @@ def randomisation_test(
             logistic=logistic,
         )
 
-    for first in range(0, p, markers_a_block):
-        rows = np.arange(first, min(first + markers_a_block, p))
-        count = len(rows)
-        block = block_of(rows, markers_a_block)
-        _, own = block.scores(observed, room, kinds=PRODUCTS)
-        information[rows] = own[:count, 0] * block.scale[:, 0] ** 2
-        score, variance = block.scores(observed, room)
-        u, v = score[:, 0].copy(), variance[:, 0].copy()
-        floor = np.zeros(markers_a_block)
-        if draws:
-            score, variance = block.scores(drawn, room)
-            if not logistic:
-                floor = MEDIAN_SHARE * row_medians(variance, room.sorting)
-        z = np.where(v > 0, u / np.sqrt(np.where(v > 0, v + floor, 1.0)), 0.0)
-        z *= block.observed_scale
-        z_observed[rows], floors[rows] = z[:count], floor[:count]
-        if not draws:
-            continue
-        of_family = np.full(markers_a_block, families)
-        of_family[:count] = np.where(family[rows] < 0, families, family[rows])
-        found = np.zeros(markers_a_block, dtype=np.int64)
-        count_reached(score, variance, floor, _least(z), of_family, maxima, found)
-        reached[rows] = found[:count]
-        p_value[rows] = (1 + found[:count]) / (draws + 1)
+    def work(starts: range) -> np.ndarray:
+        """Test the blocks that begin at these markers; return the maxima of their families."""
+        largest = np.zeros((families + 1, draws))  # the last row is for markers without a family
+        room = _Room(len(bounds), kinds, markers_a_block, max(draws, 1), n)
+        for first in starts:
+            rows = np.arange(first, min(first + markers_a_block, p))
+            count = len(rows)
+            block = block_of(rows, markers_a_block)
+            _, own = block.scores(observed, room, kinds=PRODUCTS)
+            information[rows] = own[:count, 0] * block.scale[:, 0] ** 2
+            score, variance = block.scores(observed, room)
+            u, v = score[:, 0].copy(), variance[:, 0].copy()
+            floor = np.zeros(markers_a_block)
+            if draws:
+                score, variance = block.scores(drawn, room)
+                if not logistic:
+                    floor = MEDIAN_SHARE * row_medians(variance, room.sorting)
+            z = np.where(v > 0, u / np.sqrt(np.where(v > 0, v + floor, 1.0)), 0.0)
+            z *= block.observed_scale
+            z_observed[rows], floors[rows] = z[:count], floor[:count]
+            if not draws:
+                continue
+            of_family = np.full(markers_a_block, families)
+            of_family[:count] = np.where(family[rows] < 0, families, family[rows])
+            found = np.zeros(markers_a_block, dtype=np.int64)
+            count_reached(score, variance, floor, _least(z), of_family, largest, found)
+            reached[rows] = found[:count]
+            p_value[rows] = (1 + found[:count]) / (draws + 1)
+        return largest
+
+    blocks = -(-p // markers_a_block)
+    shares = [
+        range(first * markers_a_block, p, threads * markers_a_block)
+        for first in range(min(threads, blocks))
+    ]
+    if len(shares) > 1:
+        from concurrent.futures import ThreadPoolExecutor
+
+        with ThreadPoolExecutor(len(shares)) as pool:
+            maxima = np.max(list(pool.map(work, shares)), axis=0)
+    else:
+        maxima = work(range(0, p, markers_a_block))
     rested = np.full(p, draws)
     if far_tail is not None and draws:
         alive = np.flatnonzero(far_tail.markers & (reached < ENOUGH))
