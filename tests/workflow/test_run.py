@@ -182,6 +182,25 @@ def test_targets_answer_one_question(study: Path):
     assert not (study / "results" / "resistance").exists()
 
 
+def test_a_single_arm_study_is_prognostic_throughout(study: Path):
+    """Its figures and tables are drawn, and none of their names, captions and parameters speaks of prediction."""
+    configuration = yaml.safe_load((study / "study.yaml").read_text(encoding="utf-8"))
+    configuration["study"].update(id="one arm", design="single_arm", strata=[])
+    del configuration["study"]["arms"]
+    (study / "study.yaml").write_text(yaml.safe_dump(configuration), encoding="utf-8")
+    run = snakemake("predictive", "--configfile", "study.yaml", cwd=study)
+    assert run.returncode == 0, run.text
+    results = study / "results"
+    assert not (results / "predictive").exists()
+    named = {path.name for path in (results / "prognostic").glob("*.tsv")}
+    assert {"PFS.tsv", "sensitivity_PFS.tsv"} <= named
+    drawn = {path.stem for path in (results / "figures").glob("*.pdf")}
+    assert "forest_prognostic_PFS" in drawn
+    assert not any("predictive" in name for name in drawn)
+    for path in [*results.rglob("*.rst"), *(results / "prognostic").glob("*.tsv")]:
+        assert "predict" not in path.read_text(encoding="utf-8").lower(), path.name
+
+
 def test_a_dry_run_shows_the_plan_and_writes_nothing(study: Path):
     run = snakemake("-n", "--configfile", "study.yaml", cwd=study)
     assert run.returncode == 0, run.text
