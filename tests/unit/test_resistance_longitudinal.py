@@ -67,7 +67,7 @@ def test_balanced_data_have_the_closed_form():
     both = np.repeat(arm, 2)
     design = np.column_stack([np.ones(2 * n), visit, visit * both])
     fit = fit_mixed_model(value, design, np.repeat(np.arange(n), 2))
-    rho = fit.working[0, 1] / fit.working[0, 0]
+    rho = fit.between / (fit.between + fit.within)
     gap = [x[arm == 1].mean() - x[arm == 0].mean() for x in (base, later)]
     assert fit.coefficients[2] == pytest.approx(gap[1] - rho * gap[0], abs=1e-8)
     assert fit.coefficients[0] == pytest.approx(base.mean(), abs=1e-8)
@@ -85,7 +85,8 @@ def test_the_covariance_is_the_sandwich_of_mancl_and_derouen():
     ).astype(float)
     fit = fit_mixed_model(value, design, subject)
     parts = [np.flatnonzero(subject == one) for one in range(30)]
-    inverse = [np.linalg.inv(fit.working[np.ix_(rows, rows)]) for rows in parts]
+    # The ratio of the variances is the model's; its scale cancels.
+    inverse = [np.linalg.inv(fit.within * np.eye(len(rows)) + fit.between) for rows in parts]
     bread = np.linalg.inv(
         sum(design[rows].T @ v @ design[rows] for rows, v in zip(parts, inverse, strict=True))
     )

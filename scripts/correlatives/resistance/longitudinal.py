@@ -116,8 +116,10 @@ class Fit:
         Robust: from the residuals of each subject, whatever their covariance is.
     influence : np.ndarray, shape (subjects, k, m)
         What each subject's observations and the others' put into its share of the covariance.
-    working : np.ndarray, shape (m, m)
-        Covariance of the observations by the model.
+    subject : np.ndarray of int, shape (m,)
+        Code of each observation's subject, from 0, in ascending order.
+    within, between : float
+        Variances of the model: of an observation, and of the subjects' own levels.
     converged : bool
     note : str
     """
@@ -125,14 +127,19 @@ class Fit:
     coefficients: np.ndarray
     covariance: np.ndarray
     influence: np.ndarray
-    working: np.ndarray
+    subject: np.ndarray
+    within: float
+    between: float
     converged: bool
     note: str
 
     def freedom(self, weights: np.ndarray) -> float:
         """Return Satterthwaite's degrees of freedom of a contrast's variance under the model."""
-        shares = np.einsum("k,skm->sm", weights, self.influence)
-        products = shares @ self.working @ shares.T
+        shares = np.tensordot(weights, self.influence, axes=(0, 1))
+        starts = np.flatnonzero(np.diff(self.subject, prepend=-1))
+        of_subject = np.add.reduceat(shares, starts, axis=1)
+        # The model's covariance of the observations is within · I and between in every block of a subject.
+        products = self.within * (shares @ shares.T) + self.between * (of_subject @ of_subject.T)
         return float(np.trace(products) ** 2 / (products**2).sum())
 
     def contrast(self, weights: np.ndarray) -> tuple[float, float, float, float]:
@@ -244,8 +251,13 @@ def fit_mixed_model(value: np.ndarray, design: np.ndarray, subject: np.ndarray) 
     m, k = design.shape
     order = np.argsort(subject, kind="stable")
     value, design, subject = value[order], design[order], subject[order]
+    subject = np.unique(subject, return_inverse=True)[1]
     nothing = Fit(
-        np.full(k, np.nan), np.full((k, k), np.nan), np.zeros((0, k, m)), np.eye(m), False, ""
+        np.full(k, np.nan),
+        np.full((k, k), np.nan),
+        np.zeros((0, k, m)),
+        subject,
+        *(np.nan, np.nan, False, ""),
     )
     if m - len(np.unique(subject)) - (k - 1) < LEAST_FREEDOM:
         return replace(nothing, note="too few observations for the model")
@@ -264,7 +276,6 @@ def fit_mixed_model(value: np.ndarray, design: np.ndarray, subject: np.ndarray) 
     if not (found.converged and np.isfinite(found.fe_params).all() and within > 0):
         return replace(nothing, note="the model did not converge")
     same = subject[:, None] == subject[None, :]
-    working = within * np.eye(m) + between * same
     # The inverse of each subject's block: (I − shrink · 1 1ᵀ) / within.
     size = same.sum(axis=1)
     weight = (np.eye(m) - same * (between / (within + size * between))[:, None]) / within
@@ -272,8 +283,7 @@ def fit_mixed_model(value: np.ndarray, design: np.ndarray, subject: np.ndarray) 
     hat = design @ bread @ design.T @ weight
     rest = np.eye(m) - hat
     influence = []
-    for one in np.unique(subject):
-        rows = np.flatnonzero(subject == one)
+    for rows in np.split(np.arange(m), np.flatnonzero(np.diff(subject)) + 1):
         own = np.linalg.solve(rest[np.ix_(rows, rows)], rest[rows])
         influence.append(bread @ design[rows].T @ weight[np.ix_(rows, rows)] @ own)
     influence = np.array(influence)
@@ -282,7 +292,9 @@ def fit_mixed_model(value: np.ndarray, design: np.ndarray, subject: np.ndarray) 
         found.fe_params * spread,
         shares.T @ shares * spread**2,
         influence,
-        working,
+        subject,
+        within,
+        between,
         True,
         ""
         if between > NO_VARIANCE * (between + within)

@@ -81,7 +81,8 @@ def time_dependent(
     Returns
     -------
     pd.DataFrame
-        A row a changing marker (``ratio:TK1``, ``vaf_ratio:PIK3CA``, ``clearance:…``, without the timepoint), endpoint and arm
+        Markers drawn at two or more of the timepoints (at the one, if there is only one): of a single
+        draw the landmark says as much. A row a changing marker (``ratio:TK1``, ``vaf_ratio:PIK3CA``, ``clearance:…``, without the timepoint), endpoint and arm
         (and ``all``, adjusted for arm; only ``all`` in a single-arm study). `n` subjects at risk with the
         marker, `not_at_risk` the others of the arm, `intervals` their pieces of follow-up. `hr` per unit
         of the marker (Cox, Efron, delayed entry, stratified as randomised) with Wald limits, `p_lrt` its
@@ -214,7 +215,12 @@ def _updates(
             measured = markers.state[row] == MEASURED
             value[place] = np.where(measured, markers.value[row], np.nan)
             drawn[place] = sample_months(cohort, specimen, timepoint)
-    return dict(sorted(found.items()))
+    least = min(2, len(timepoints))
+    return {
+        key: updates
+        for key, updates in sorted(found.items())
+        if np.isfinite(updates[1]).any(axis=1).sum() >= least
+    }
 
 
 def _rows(
