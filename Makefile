@@ -97,6 +97,7 @@ bench-peers:
 # Under an hour on two cores; it goes on where it was stopped. Remove docs/calibration.tsv after a change of the method.
 calibration: setup
 	$(BIN)/python tests/calibration/run.py --processes 2 --out docs/calibration.tsv --document docs/calibration.md
+	$(BIN)/python tests/calibration/resistance.py --out docs/calibration_resistance.tsv
 
 # Half an hour of an idle core. Remove docs/cost.tsv after a change of the engine.
 cost: setup

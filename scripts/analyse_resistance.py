@@ -54,7 +54,10 @@ with job(snakemake) as step:  # noqa: F821
         "concordance_continuous": concordance_continuous(cohort, from_),
     }
     screened = [pd.read_csv(path, sep="\t") for path in step.input.screened]
-    known = ("acquired", "acquired_by_arm", "paired_change", "dynamics", "concordance")
+    known = (
+        *("acquired", "acquired_by_arm", "paired_change", "longitudinal"),
+        *("dynamics", "intrinsic", "concordance"),
+    )
     tables["evidence"] = evidence(
         cohort,
         **{name: tables[name] for name in known},

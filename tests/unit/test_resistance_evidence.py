@@ -10,6 +10,8 @@ from correlatives.resistance.change import paired_change
 from correlatives.resistance.concordance import concordance
 from correlatives.resistance.dynamics import dynamics
 from correlatives.resistance.evidence import COLUMNS, evidence
+from correlatives.resistance.intrinsic import intrinsic
+from correlatives.resistance.longitudinal import longitudinal
 
 PATHWAYS = [
     {"gene": "RB1", "kind": "deletion", "pathway": "RB"},
@@ -28,6 +30,8 @@ def table_of(cohort, predictive=None, **options):
         dynamics=dynamics(cohort, ["C1D15"], {"C1D15": 19}),
         concordance=concordance(cohort, "baseline"),
         predictive=predictive,
+        intrinsic=intrinsic(cohort, 3.0),
+        longitudinal=longitudinal(cohort, "baseline", "progression"),
         **options,
     )
 
@@ -59,6 +63,8 @@ def planted():
     markers.append(
         marker("ratio:TK1:C1D15", "serum", "C1D15", random.normal(size=n), kind="continuous")
     )
+    for info, _, _ in markers:
+        info["hypothesis"] = "pharmacodynamic" if info["biomarker"] == "TK1" else ""
     return trial(
         arm.tolist(),
         markers,
@@ -119,6 +125,16 @@ def test_cells_have_direction_size_limits_and_numbers(planted):
         "with higher ratio:TK1:C1D15: hazard ratio"
         in table.loc["RB", "early_change_survival_blood"]
     )
+
+
+def test_the_course_and_early_progression_have_cells_of_their_own(planted):
+    """TK1 falls by 2 under palbociclib; as a baseline marker of RB it is quoted on early progression."""
+    table = table_of(planted).set_index(["level", "name"])
+    row = table.loc["pathway", "RB"]
+    assert row["course_difference_blood"].startswith(f"TK1 lower under {EXPERIMENTAL} at C1D15: -1.96")
+    assert "n 300" in row["course_difference_blood"]
+    assert "ratio of odds ratios" in row["baseline_interaction_early_progression_blood"]
+    assert row["course_difference_tissue"] == ""
 
 
 def test_rows_are_pathways_then_genes_in_their_order(planted):

@@ -15,12 +15,16 @@ import pandas as pd
 from correlatives.binary.rates import clopper_pearson
 from correlatives.cohort import Cohort
 from correlatives.pairing import TISSUE, TISSUE_NAME
+from correlatives.resistance.intrinsic import EARLY
+from correlatives.resistance.longitudinal import DIFFERENCE
 from correlatives.resistance.pairs import pathway_order, pathways_of_genes, reading_order
 
 #: What is reported of each gene in blood and in tissue, in the order of a patient's course.
 LINES = (
     "baseline_interaction_pfs",
+    "baseline_interaction_early_progression",
     "early_change",
+    "course_difference",
     "early_change_survival",
     "acquired_experimental",
     "acquired_control",
@@ -43,6 +47,7 @@ COLUMNS = [
 BENEFIT = ("more benefit", "less benefit", "no clear difference in benefit")
 CHANGE = ("fell", "rose", "did not clearly change")
 SURVIVAL = ("longer", "shorter", "no clear difference in")
+COURSE = ("lower", "higher", "not clearly different")
 OFTEN = (
     "less often in the experimental arm",
     "more often in the experimental arm",
@@ -62,6 +67,8 @@ def evidence(
     dynamics: pd.DataFrame,
     concordance: pd.DataFrame,
     predictive: pd.DataFrame | None = None,
+    intrinsic: pd.DataFrame | None = None,
+    longitudinal: pd.DataFrame | None = None,
     to: str = "progression",
     endpoint: str = "PFS",
     drug: str = "",
@@ -75,6 +82,8 @@ def evidence(
         The tables of this package.
     predictive : pd.DataFrame, optional
         ``predictive/{endpoint}.tsv`` of progression-free survival, for baseline marker × arm.
+    intrinsic, longitudinal : pd.DataFrame, optional
+        Tables of this package: baseline marker × arm on early progression, and the arms' difference over the visits.
     to : str
         The timepoint of progression: other changes are early ones.
     endpoint : str
@@ -98,6 +107,8 @@ def evidence(
     quoted = quoted_markers(cohort)
     pairs, arms = _by(acquired, "level", "name"), _by(acquired_by_arm, "level", "name")
     at_baseline = _by(_interactions(predictive, cohort), "biomarker")
+    on_early = _by(_on_early_progression(intrinsic), "biomarker")
+    courses = _by(_differences(longitudinal), "biomarker")
     changed = _by(_early(paired_change, to, (experimental, control)), "biomarker")
     followed = _by(_from_landmark(dynamics, endpoint), "subject")
     rows = []
@@ -116,6 +127,10 @@ def evidence(
             interactions = _of_markers(at_baseline, markers, place)
             cells = {
                 "baseline_interaction_pfs": _interaction(interactions),
+                "baseline_interaction_early_progression": _interaction(
+                    _of_markers(on_early, markers, place), "odds"
+                ),
+                "course_difference": _course(_of_markers(courses, markers, place), experimental),
                 "early_change": _early_change(_of_markers(changed, markers, place)),
                 "early_change_survival": _landmark(
                     _of_markers(followed, subjects, place), endpoint
@@ -214,10 +229,39 @@ def _interactions(predictive: pd.DataFrame | None, cohort: Cohort) -> pd.DataFra
     return predictive[keep]
 
 
-def _interaction(rows: pd.DataFrame) -> str:
+def _on_early_progression(intrinsic: pd.DataFrame | None) -> pd.DataFrame:
+    """Return the rows of early progression whose interaction with the arm was estimated."""
+    if intrinsic is None or intrinsic.empty or "interaction_ratio" not in intrinsic:
+        return pd.DataFrame()
+    keep = intrinsic["endpoint"].eq(EARLY)
+    return intrinsic[keep & np.isfinite(intrinsic["interaction_ratio"].astype(float))]
+
+
+def _differences(longitudinal: pd.DataFrame | None) -> pd.DataFrame:
+    """Return the estimated differences between the arms at each visit."""
+    if longitudinal is None or longitudinal.empty:
+        return pd.DataFrame()
+    keep = longitudinal["quantity"].eq(DIFFERENCE)
+    return longitudinal[keep & np.isfinite(longitudinal["estimate"].astype(float))]
+
+
+def _course(rows: pd.DataFrame, experimental: str) -> str:
+    """Difference between the arms' changes from baseline, visit by visit."""
+    return _joined(
+        f"{name} {_direction(low, high, 0, COURSE)} under {experimental} at {timepoint}: "
+        f"{_number(estimate)} {_limits(low, high)}{f' {scale}' if scale else ''}, n {n:.0f}"
+        for name, timepoint, estimate, low, high, scale, n in _tuples(
+            rows,
+            *("biomarker", "timepoint", "estimate", "estimate_low", "estimate_high"),
+            *("scale", "n"),
+        )
+    )
+
+
+def _interaction(rows: pd.DataFrame, ratio_of: str = "hazard") -> str:
     """Baseline marker × arm: above 1 the drug helps less where the marker is present or higher."""
     return _joined(
-        f"{_direction(low, high, 1, BENEFIT)} with {name} ({specimen}): ratio of hazard ratios "
+        f"{_direction(low, high, 1, BENEFIT)} with {name} ({specimen}): ratio of {ratio_of} ratios "
         f"{_number(ratio)} {_limits(low, high)}, {contrast}, n {n:.0f}, {events:.0f} events"
         for name, specimen, ratio, low, high, contrast, n, events in _tuples(
             rows,

@@ -309,8 +309,8 @@ def _timepoints(cohort: Cohort, markers: Markers, specimen: str, from_: str) -> 
     if from_ not in found:
         return []
     listed = list(cohort.study.get("timepoints", []))
-    listed += sorted(found - set(listed))
     after = listed[listed.index(from_) + 1 :] if from_ in listed else listed
+    after += sorted(found - set(listed))
     return [from_, *(name for name in after if name in found and name != from_)]
 
 
