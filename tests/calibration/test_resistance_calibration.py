@@ -1,7 +1,7 @@
 """The calibration of the resistance analyses in small: nothing is acquired because of the drug.
 
-Monte Carlo bounds: of 12 genes in 60 trials a size of 0.05 is at most 0.075 with a probability of 0.999, were they
-independent; a share of trials of 0.05 is at most 7 of 60 with 0.98 and 9 of 60 with 0.999.
+Monte Carlo bounds: of 12 genes in 40 trials a size of 0.05 is at most 0.08 with a probability of 0.998, were they
+independent; a share of trials of 0.05 is at most 7 of 40 with 0.999.
 """
 
 import sys
@@ -23,8 +23,8 @@ from resistance import (
     measure_visits,
 )
 
-TRIALS = 60
-HIGHEST_SIZE, HIGHEST_SHARE = 0.075, 9 / 60
+TRIALS = 40
+HIGHEST_SIZE, HIGHEST_SHARE = 0.08, 7 / 40
 
 
 def test_false_calls_alone_are_no_acquisition():
@@ -32,7 +32,7 @@ def test_false_calls_alone_are_no_acquisition():
     for name in ("mcnemar_exact", "mcnemar_corrected", "fisher", "boschloo", "adjusted"):
         assert found[name] <= HIGHEST_SIZE, name
     assert found["any_claim"] <= HIGHEST_SHARE
-    assert found["difference_coverage"] >= 0.925
+    assert found["difference_coverage"] >= 0.92
 
 
 def test_acquisition_by_time_in_both_arms_is_not_called_the_drugs_doing():
