@@ -131,7 +131,9 @@ def test_the_course_and_early_progression_have_cells_of_their_own(planted):
     """TK1 falls by 2 under palbociclib; as a baseline marker of RB it is quoted on early progression."""
     table = table_of(planted).set_index(["level", "name"])
     row = table.loc["pathway", "RB"]
-    assert row["course_difference_blood"].startswith(f"TK1 lower under {EXPERIMENTAL} at C1D15: -1.96")
+    assert row["course_difference_blood"].startswith(
+        f"TK1 lower under {EXPERIMENTAL} at C1D15: -1.96"
+    )
     assert "n 300" in row["course_difference_blood"]
     assert "ratio of odds ratios" in row["baseline_interaction_early_progression_blood"]
     assert row["course_difference_tissue"] == ""
