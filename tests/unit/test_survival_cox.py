@@ -394,20 +394,16 @@ def test_nothing_to_fit_is_not_a_number():
     assert np.isnan(zph.overall.p)
 
 
-def test_two_thousand_markers_of_a_trial_take_about_a_second(capsys):
-    """Not a benchmark: only that nobody put a loop over markers back."""
-    import time as clock
-
+def test_two_thousand_markers_are_fitted_together():
     rng = np.random.default_rng(1)
     n, p = 132, 2000
     time, event = rng.exponential(size=n), (rng.random(n) < 0.6).astype(int)
     arm, markers = rng.integers(0, 2, n), rng.normal(size=(p, n))
     designs = np.stack([np.broadcast_to(arm, (p, n)), markers, arm * markers], axis=-1)
-    start = clock.perf_counter()
     many = fit_cox_many(time, event, designs)
-    # A loop of single fits takes 5 s at least; the fit itself 0.15 s, on a machine with nothing else to do.
-    assert clock.perf_counter() - start < 4
     assert many.converged.all()
+    last = fit_cox(time, event, designs[-1])
+    assert many.coefficients[-1] == approx(last.coefficients, rel=1e-10)
 
 
 def test_sums_scaled_as_they_run_are_the_plain_sums(monkeypatch):

@@ -50,9 +50,12 @@ def families(table: pd.DataFrame, shown: pd.DataFrame) -> list[tuple[str, bool, 
         part = shown[is_confirmatory(shown) == confirmatory]
         if not len(part):
             continue
-        total = int((is_confirmatory(table) == confirmatory).sum())
-        tests = f"{total} {'test' if total == 1 else 'tests'}"
-        drawn = f", {len(part)} shown" if len(part) < total else ""
+        own = table[is_confirmatory(table) == confirmatory]
+        column = "p_fwer" if confirmatory and "p_fwer" in own else "q_value"
+        # rows that vary too little to be in the family are not counted in its size
+        size = int(own[column].notna().sum()) if column in own else len(own)
+        tests = f"family of {size:,} {'test' if size == 1 else 'tests'}"
+        drawn = f", {len(part)} of {len(own):,} rows shown" if len(part) < len(own) else ""
         name = "Confirmatory" if confirmatory else "Exploratory"
         adjusted = "family-wise" if confirmatory else "false discovery rate (q)"
         out.append((f"{name} ({tests}{drawn}; adjusted: {adjusted})", confirmatory, part))
