@@ -114,7 +114,10 @@ def run(cells: list[Cell], trials: int, processes: int, out: Path | None) -> pd.
             cell = missing[number - 1]
             known[cell.name] = {"cell": cell.name, **row}
             if out:
-                write(pd.DataFrame(list(known.values())), out)
+                rows = [
+                    known[name] for name in (each.name for each in every_cell()) if name in known
+                ]
+                write(pd.DataFrame(rows), out)
             minutes = (time.monotonic() - started) / 60
             print(f"{number}/{len(missing)}  {minutes:.1f} min  {cell.name}", flush=True)
     return pd.DataFrame([known[cell.name] for cell in cells])
@@ -178,7 +181,8 @@ def document(table: pd.DataFrame, introduction: str) -> str:
     null = table[table["true"] == 0]
     lines = [introduction.strip(), "", "## Summary", ""]
     lines += [
-        f"{int(table['trials'].min())} trials a cell, {MARKERS} markers a trial, {DRAWS} draws a trial. Ranges over cells:",
+        f"{int(table['trials'].min())} trials a cell, {MARKERS} markers a trial, {DRAWS} draws a trial; "
+        f"{len(table)} of {len(every_cell())} cells measured (`run.py --list`). Ranges over cells:",
         "",
         "| model | subjects | cells | family-wise error | size | coverage | family-wise error, LRT + Bonferroni |",
         "|---|---|---|---|---|---|---|",
@@ -260,7 +264,8 @@ def main() -> None:
     else:
         table = run(cells, options.trials, options.processes, options.out)
         if options.out:
-            write(table, options.out)
+            # with what was measured before
+            table = read(options.out)
     if options.document:
         options.document.write_text(
             document(table, (HERE / "introduction.md").read_text(encoding="utf-8")),

@@ -14,6 +14,7 @@ from pytest import approx
 sys.path.insert(0, str(Path(__file__).parent))
 
 from measure import LEVEL, Tally, fitted, limits, measure
+from run import chosen_cells, document, read, run
 from trials import Cell, simulate
 
 from correlatives.predictive.randomisation import null_strata
@@ -115,3 +116,13 @@ def test_limits_are_those_of_a_binomial_for_single_answers():
     tally = Tally()
     tally.add("size", np.array([LEVEL, np.nan]))
     assert tally.values["size"] == [LEVEL]
+
+
+def test_a_table_keeps_what_was_measured_before(tmp_path):
+    cells = chosen_cells(["logistic 46 binary15 1:1 1", "cox 46 normal 1:1 1"])
+    out = tmp_path / "calibration.tsv"
+    run(cells[1:], 20, 1, out)
+    run(cells[:1], 20, 1, out)
+    table = read(out)
+    assert table["cell"].tolist() == [cell.name for cell in cells]
+    assert "2 of " in document(table, "")
