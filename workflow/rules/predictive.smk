@@ -88,7 +88,7 @@ rule fit_biomarker_models:
         marker_blocks=MARKER_BLOCKS,
         seed=config["seed"],
     message:
-        "Fitting the model of every marker: {wildcards.part}"
+        "Fitting the model of every {wildcards.part} marker"
     script:
         "../../scripts/fit_biomarker_models.py"
 
