@@ -79,6 +79,9 @@ COLUMNS = (
     "of",
 )
 
+#: Cells that a line of one place takes at least.
+LEAST_SHARE = 1.6
+
 #: Inches: a row, the key, and the widest cell.
 ROW, FOOT, WIDEST = 0.235, 0.44, 0.55
 
@@ -179,14 +182,16 @@ def draw(
             width=DOUBLE,
         )
     left = min(max(text_width(name, NORMAL) for _, name in shown) + 0.22, 1.25)
-    cells = sum(len(line.places) for line in columns)
-    width = min((DOUBLE - left - 0.06 - 0.06 * len(columns)) / cells, WIDEST)
+    # a line of one place only is wider than a cell, or its heading would break within words
+    shares = [max(len(column.places), LEAST_SHARE) for column in columns]
+    unit = min((DOUBLE - left - 0.06 - 0.06 * len(columns)) / sum(shares), WIDEST)
+    spans = [unit * share for share in shares]
     headings = [
-        wrap(column.heading, width * len(column.places) + 0.04, SMALL, lines=6, weight="bold")
-        for column in columns
+        wrap(column.heading, span + 0.04, SMALL, lines=6, weight="bold")
+        for column, span in zip(columns, spans, strict=True)
     ]
     head = 0.26 + 0.1 * max(map(len, headings))
-    end = left + width * cells + 0.06 * (len(columns) - 1)
+    end = left + sum(spans) + 0.06 * (len(columns) - 1)
     page_width = SINGLE if end < SINGLE - 0.05 else DOUBLE
     figure, edge = new_figure(page_width, head + ROW * len(shown) + FOOT, simulated=simulated)
     page = canvas(figure)
@@ -194,8 +199,8 @@ def draw(
     rows: list[dict[str, object]] = []
     _write_names(page, shown, left, start, end)
     x = left
-    for column, heading in zip(columns, headings, strict=True):
-        span = width * len(column.places)
+    for column, span, heading in zip(columns, spans, headings, strict=True):
+        width = span / len(column.places)
         for i, text in enumerate(reversed(heading)):
             page.text(
                 x + span / 2,
