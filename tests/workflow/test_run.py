@@ -74,6 +74,8 @@ def test_the_report_says_that_the_data_are_simulated(finished: Path):
     assert len(captions) > 10
     assert all("Simulated data" in path.read_text(encoding="utf-8") for path in captions)
     assert page.count("Simulated data") > len(captions)
+    # what docutils says of a caption that it could not read
+    assert "System Message" not in page
 
 
 def test_the_packed_report_unpacks_to_a_folder_of_its_name(finished: Path):

@@ -193,7 +193,7 @@ def draw(
             f"{p} markers. {rule}",
             f"Spearman's correlation over the subjects with both markers ({off.min()}–{off.max()} a pair, both arms "
             f"together); grey: fewer than {LEAST_PAIRS}, or a marker that does not vary. Order and tree: average linkage of "
-            "1 − |correlation|, its height from 0 to 1. Names in black: confirmatory.",
+            "1 − the absolute correlation, its height from 0 to 1. Names in black: confirmatory.",
             "No test is made and outcomes play no part, except that exploratory markers were picked by their p: markers "
             "that go together are not independent findings. The figure does not show what causes a correlation, nor "
             "whether it holds within an arm.",
