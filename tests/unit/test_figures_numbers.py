@@ -260,7 +260,10 @@ def test_a_forest_draws_the_rows_that_it_says():
     assert len(drawn.source) == 12
     assert list(drawn.source.columns) == list(table.columns)
     assert "12 of 40 tests" in drawn.caption
-    assert "Exploratory (38 tests, 10 shown; adjusted: false discovery rate (q))" in words(drawn)
+    # the size of the family is counted where its adjusted p-values are, not in what is drawn
+    heading = "family of 38 tests, 10 of 38 rows shown; adjusted: false discovery rate (q)"
+    assert f"Exploratory ({heading})" in words(drawn)
+    assert "Confirmatory (family of 2 tests; adjusted: family-wise)" in words(drawn)
     ratios = drawn.source["interaction_ratio"]
     for name, ratio in zip(drawn.source["biomarker"], ratios, strict=True):
         assert name in words(drawn)
