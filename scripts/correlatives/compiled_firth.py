@@ -29,8 +29,8 @@ from __future__ import annotations
 import numba as nb
 import numpy as np
 
+from correlatives.lanes import FARTHEST, WIDTH, exponential, load, store
 from correlatives.likelihood import ALIASED_BELOW, CONSTANT_BELOW
-from correlatives.survival.lanes import FARTHEST, WIDTH, exponential, load, store
 
 #: What `fit_marker` returns: every number asked for was found, or some were not and the careful code should look.
 FOUND, LOST = 1, 2

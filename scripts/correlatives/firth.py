@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from correlatives.binary.logistic import fit_logistic_many
+from correlatives.binary.logistic import checked_responses, fit_logistic_many
 from correlatives.intervals import Interval, Test
 from correlatives.likelihood import (
     ALIASED_NOTE,
@@ -27,8 +27,8 @@ from correlatives.likelihood import (
     chi_square_p,
     drop_at_limits,
 )
+from correlatives.marker_models import compiled
 from correlatives.survival.cox import checked_outcomes, fit_cox_many
-from correlatives.survival.engine import compiled
 from correlatives.survival.ties import tie_times
 
 __all__ = ["PenalisedFits", "fit_firth_cox", "fit_firth_logistic"]
@@ -171,9 +171,7 @@ def fit_firth_logistic(
     ValueError
         If shapes do not agree, or an included value is missing or infinite.
     """
-    y = np.asarray(y, dtype=float)
-    if y.ndim != 1 or not np.isin(y, (0.0, 1.0)).all():
-        raise ValueError("y must be a vector of 0 and 1: leave missing responses out first")
+    y = checked_responses(y)
     designs, include = checked_designs(_with_intercept(designs), include, len(y))
 
     def careful(rows: np.ndarray) -> ManyFits:

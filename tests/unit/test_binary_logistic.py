@@ -3,11 +3,7 @@ import pytest
 from pytest import approx
 from reference_answers import answers, column, table
 
-from correlatives.binary.logistic import (
-    fit_logistic,
-    fit_logistic_many,
-    response_probabilities,
-)
+from correlatives.binary.logistic import fit_logistic, fit_logistic_many
 
 REFERENCE = answers("binary.json")
 DATA = {
@@ -139,23 +135,6 @@ def test_many_markers_with_missing_values_are_fitted_as_one_by_one():
             assert block.coefficients[i][1:] == approx(one.coefficients[1:], rel=1e-6)
             assert block.loglik[i] == approx(one.loglik, rel=1e-9)
             assert block.expected()[i][kept] == approx(one.expected(), rel=1e-7)
-
-
-def test_easy_models_have_the_probabilities_of_the_careful_fit_and_others_say_so():
-    rng = np.random.default_rng(8)
-    n, p = 60, 12
-    y, shared = (rng.random(n) < 0.4).astype(float), rng.normal(size=(n, 2))
-    markers, include = rng.normal(50, 1, size=(p, n)), rng.random((p, n)) < 0.8
-    markers[9] = 1.0  # constant
-    markers[10] = np.where(y == 1, 2.0, rng.uniform(size=n))  # separates
-    markers[11] = 3 * shared[:, 0]  # repeats a column
-    markers[~include] = np.nan
-    probability, easy = response_probabilities(y, shared, markers, include)
-    assert easy.tolist() == [True] * 9 + [False] * 3
-    columns = np.broadcast_to(shared, (p, n, 2))
-    designs = np.concatenate([columns, np.where(include, markers, 0.0)[:, :, None]], axis=2)
-    careful = fit_logistic_many(y, designs, include).expected()
-    assert probability[:9] == approx(careful[:9], rel=1e-8)
 
 
 def test_columns_without_information_are_aliased():

@@ -7,8 +7,9 @@ import pytest
 from pytest import approx
 from reference_answers import column, table, trial
 
+from correlatives.marker_models import place_cache
 from correlatives.survival.cox import fit_cox_many
-from correlatives.survival.engine import fit_interactions, fit_markers, place_cache
+from correlatives.survival.engine import fit_interactions, fit_markers
 
 STRATA = {"gbsg": "meno", "colon_os": "extent", "veteran": "celltype", "ovarian": "resid.ds"}
 

@@ -173,6 +173,44 @@ class LogisticModel(Model):
         return rows
 
 
+def checked_responses(y: ArrayLike) -> np.ndarray:
+    """Return responses as float.
+
+    Raises
+    ------
+    ValueError
+        If they are not a vector of 0 and 1.
+    """
+    y = np.asarray(y, dtype=float)
+    if y.ndim != 1 or not np.isin(y, (0.0, 1.0)).all():
+        raise ValueError("y must be a vector of 0 and 1: leave missing responses out first")
+    return y
+
+
+def without_alike_strata(y: np.ndarray, strata: np.ndarray, include: np.ndarray) -> np.ndarray:
+    """Leave out strata whose outcomes are all alike, among the subjects of each marker.
+
+    Such a stratum's intercept is infinite and its subjects say nothing about anything else.
+
+    Parameters
+    ----------
+    y : np.ndarray, shape (n,)
+        1 responder, 0 not.
+    strata : np.ndarray, shape (n,)
+        Labels.
+    include : np.ndarray of bool, shape (p, n)
+
+    Returns
+    -------
+    np.ndarray of bool, shape (p, n)
+    """
+    member = (strata[None, :] == np.unique(strata)[:, None]).astype(float)
+    size = include @ member.T
+    positive = (include * y) @ member.T
+    alike = (positive == 0) | (positive == size)
+    return include & ~((alike.astype(float) @ member) > 0)
+
+
 def fit_logistic_many(
     y: ArrayLike, designs: ArrayLike, include: ArrayLike | None = None, *, firth: bool = False
 ) -> ManyFits:
@@ -200,9 +238,7 @@ def fit_logistic_many(
     ValueError
         If shapes do not agree, or an included value is missing or infinite.
     """
-    y = np.asarray(y, dtype=float)
-    if y.ndim != 1 or not np.isin(y, (0.0, 1.0)).all():
-        raise ValueError("y must be a vector of 0 and 1: leave missing responses out first")
+    y = checked_responses(y)
     designs = np.asarray(designs, dtype=float)
     if designs.ndim != 3:
         raise ValueError(
@@ -213,79 +249,6 @@ def fit_logistic_many(
     designs, include = checked_designs(with_intercept, include, len(y))
     model = LogisticModel(y, designs, include, firth=firth)
     return model.fit("logistic, Firth" if firth else "logistic")
-
-
-#: Newton steps of `response_probabilities`; the linear predictor's last move; its size that separation may explain;
-#: and the smallest eigenvalue of the information's correlations.
-_STEPS, _MOVED, _EXTREME, _SINGULAR = 25, 1e-9, 12.0, 1e-7
-
-
-def response_probabilities(
-    y: np.ndarray, shared: np.ndarray, marker: np.ndarray, include: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return fitted probabilities of p models that share all columns but one, where that is easy.
-
-    All sums over subjects are matrix products, which makes this some ten times as fast as `fit_logistic_many`. A model
-    that needs care (no quick convergence, extreme probabilities, columns that nearly repeat each other) is left to that.
-
-    Parameters
-    ----------
-    y : np.ndarray, shape (n,)
-        1 responder, 0 not.
-    shared : np.ndarray, shape (n, k)
-        Columns of every model, without intercept.
-    marker : np.ndarray, shape (p, n)
-        Each model's own column; anything where not included.
-    include : np.ndarray of bool, shape (p, n)
-
-    Returns
-    -------
-    probability : np.ndarray, shape (p, n)
-        0 where not included.
-    easy : np.ndarray of bool, shape (p,)
-        Models of which the probabilities can be used.
-    """
-    n, k = shared.shape[0], shared.shape[1] + 1
-    base = np.column_stack([np.ones(n), shared])
-    rows, columns = np.triu_indices(k)
-    pairs = base[:, rows] * base[:, columns]
-    weight = include.astype(float)
-    count = np.maximum(weight.sum(axis=1, keepdims=True), 1.0)
-    own = np.where(include, marker, 0.0)
-    own = np.where(include, own - own.sum(axis=1, keepdims=True) / count, 0.0)
-    spread = np.sqrt((own**2).sum(axis=1, keepdims=True) / count)
-    varies = spread[:, 0] > 1e-12 * (1.0 + np.abs(np.where(include, marker, 0.0)).max(axis=1))
-    own = own / np.where(varies[:, None], spread, 1.0)
-    p = len(own)
-    beta = np.zeros((p, k + 1))
-    information = np.empty((p, k + 1, k + 1))
-    moved = np.full(p, np.inf)
-    eta = np.zeros((p, n))
-    for _ in range(_STEPS):
-        chance = 1.0 / (1.0 + np.exp(-eta))
-        residual = weight * (y - chance)
-        curvature = weight * (chance * (1.0 - chance))
-        score = np.column_stack([residual @ base, (residual * own).sum(axis=1)])
-        carried = curvature * own
-        information[:, rows, columns] = information[:, columns, rows] = curvature @ pairs
-        information[:, :k, k] = information[:, k, :k] = carried @ base
-        information[:, k, k] = np.where(varies, (carried * own).sum(axis=1), 1.0)
-        scale = np.sqrt(np.maximum(np.einsum("pjj->pj", information), 1e-300))
-        correlation = information / (scale[:, :, None] * scale[:, None, :])
-        # a whisper of a ridge: a singular model is left to others, and must not stop its neighbours
-        ridged = correlation + 1e-13 * np.eye(k + 1)
-        step = np.linalg.solve(ridged, (score / scale)[:, :, None])[:, :, 0] / scale
-        beta += np.clip(step, -5.0, 5.0)
-        new = beta[:, :k] @ base.T + beta[:, k:] * own
-        moved = np.abs(np.where(include, new - eta, 0.0)).max(axis=1, initial=0.0)
-        eta = np.clip(new, -500.0, 500.0)
-        going = (moved > _MOVED) & (np.abs(np.where(include, eta, 0.0)).max(axis=1) < _EXTREME)
-        if not going.any():
-            break
-    easy = varies & (moved <= _MOVED)
-    easy &= np.abs(np.where(include, eta, 0.0)).max(axis=1, initial=0.0) < _EXTREME
-    easy &= np.linalg.eigvalsh(correlation)[:, 0] > _SINGULAR
-    return np.where(include, 1.0 / (1.0 + np.exp(-eta)), 0.0), easy
 
 
 def fit_logistic(y: ArrayLike, covariates: ArrayLike, *, firth: bool = False) -> Fit:

@@ -9,14 +9,16 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from correlatives.binary.logistic import fit_logistic_many, response_probabilities
+from correlatives.binary import engine as responses
+from correlatives.binary.logistic import fit_logistic_many, without_alike_strata
 from correlatives.cohort import Cohort, Markers
 from correlatives.firth import fit_firth_cox, fit_firth_logistic
 from correlatives.intervals import Interval
@@ -37,8 +39,8 @@ from correlatives.predictive.randomisation import (
 )
 from correlatives.predictive.rows import Rows, marker_rows
 from correlatives.predictive.small_samples import LEVEL, deviance_at_limits, needs_penalty
+from correlatives.survival import engine as survival_times
 from correlatives.survival.cox import fit_cox_many
-from correlatives.survival.engine import fit_interactions, fit_markers
 
 #: Columns of predictive/{endpoint}.tsv.
 COLUMNS = [
@@ -240,18 +242,12 @@ def fit_penalised(
 def _with_strata(
     outcome: Outcome, designs: np.ndarray, include: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Add a column a stratum but the first, and leave out strata whose outcomes are all alike.
-
-    Such a stratum's intercept is infinite and its subjects say nothing about anything else.
-    """
+    """Add a column a stratum but the first, and leave out strata whose outcomes are all alike."""
     codes = np.unique(outcome.strata)
-    member = (outcome.strata[None, :] == codes[:, None]).astype(float)
-    size = include @ member.T
-    positive = (include * outcome.event) @ member.T
-    alike = (positive == 0) | (positive == size)
-    include = include & ~((alike.astype(float) @ member) > 0)
+    member = (outcome.strata[:, None] == codes[1:]).astype(float)
     p, n, _ = designs.shape
-    columns = np.broadcast_to(member[1:].T[None], (p, n, len(codes) - 1))
+    columns = np.broadcast_to(member, (p, n, len(codes) - 1))
+    include = without_alike_strata(outcome.event, outcome.strata, include)
     return np.concatenate([designs, columns], axis=2), include
 
 
@@ -442,25 +438,36 @@ def _marker_column(
     rows: np.ndarray,
     threads: int,
     deviance: np.ndarray | None = None,
+    *,
+    test: bool = False,
 ) -> Column | None:
-    """Fit one column and the covariates to some rows (Cox, without penalty); None for a response.
+    """Fit one column and the covariates to some rows, without penalty.
 
+    Of a response only the test is of use, since its estimates carry the penalty; None where that is not wanted.
     `value` has shape (p, n), or (n,) for the same column in every row.
     """
-    if not outcome.survival or not rows.any():
+    if not rows.any() or not (outcome.survival or test):
         return None
-    fitted = fit_markers(
-        outcome.time,
-        outcome.event,
+    fitted = _engine(outcome)[1](
         np.broadcast_to(value, include.shape)[rows],
         include[rows],
         outcome.strata if outcome.stratified else None,
         outcome.covariates,
-        limits=LEVEL,
+        covariances=outcome.survival,
+        limits=LEVEL if outcome.survival else None,
         deviance=None if deviance is None else deviance[rows],
         threads=threads,
     )
-    return Column.of(fitted.fits, 0, fitted.effect, fitted.lrt.p).spread(rows, len(include))
+    column = 0 if outcome.survival else 1
+    return Column.of(fitted.fits, column, fitted.effect, fitted.lrt.p).spread(rows, len(include))
+
+
+def _engine(outcome: Outcome) -> tuple[Callable, Callable]:
+    """`fit_interactions` and `fit_markers` of the endpoint's engine, its outcomes being given."""
+    engine, given = responses, (outcome.event,)
+    if outcome.survival:
+        engine, given = survival_times, (outcome.time, outcome.event)
+    return partial(engine.fit_interactions, *given), partial(engine.fit_markers, *given)
 
 
 def _joint_columns(
@@ -472,32 +479,33 @@ def _joint_columns(
     deviance: np.ndarray,
     threads: int,
 ) -> dict[str, Column]:
-    """Fit the interaction model to some rows (Cox, without penalty); nothing for a response.
+    """Fit the interaction model to some rows, without penalty; of a response only the tests are of use.
 
     Returns
     -------
     dict of str to Column
-        "interaction", "prognostic" (of the model without interaction) and the treatment effect at each of
-        the two `levels`, "low" and "high".
+        "interaction", "prognostic" (of the model without interaction) and, of times to an event, the treatment
+        effect at each of the two `levels`, "low" and "high".
     """
-    if not outcome.survival or not rows.any():
+    if not rows.any():
         return {}
-    fitted = fit_interactions(
-        outcome.time,
-        outcome.event,
+    fitted = _engine(outcome)[0](
         outcome.arm,
         value[rows],
         include[rows],
         outcome.strata if outcome.stratified else None,
         outcome.covariates,
-        limits=LEVEL,
+        covariances=outcome.survival,
+        limits=LEVEL if outcome.survival else None,
         deviance=deviance[rows],
-        levels=[level[rows] for level in levels],
+        levels=[level[rows] for level in levels] if outcome.survival else [],
         threads=threads,
     )
+    marker = 0 if outcome.survival else 1
+    ratio = marker + 2 + outcome.covariates.shape[1]
     columns = {
-        "interaction": Column.of(fitted.full, -1, fitted.interaction, fitted.lrt.p),
-        "prognostic": Column.of(fitted.null, 0, None, fitted.prognostic.p),
+        "interaction": Column.of(fitted.full, ratio, fitted.interaction, fitted.lrt.p),
+        "prognostic": Column.of(fitted.null, marker, None, fitted.prognostic.p),
     }
     for name, effect in zip(("low", "high"), fitted.treatment, strict=False):
         columns[name] = Column.of(fitted.full, 1, effect, None)
@@ -800,7 +808,7 @@ def null_residuals(
     Logistic: arm + marker + covariates. Cox: marker + covariates with a baseline hazard an arm and stratum.
     """
     if outcome.survival:
-        fits = fit_markers(
+        fits = survival_times.fit_markers(
             outcome.time,
             outcome.event,
             value,
@@ -812,33 +820,18 @@ def null_residuals(
         ).fits
         expected, converged, kept = fits.expected(), fits.converged, include
     else:
-        expected, converged, kept = _null_probabilities(outcome, value, include)
+        expected, converged, kept = responses.fitted_probabilities(
+            outcome.event,
+            value,
+            include,
+            outcome.strata if outcome.stratified else None,
+            np.column_stack([outcome.arm, outcome.covariates]),
+            threads=threads,
+        )
     expected = np.where(kept, expected, np.where(converged[:, None], 0.0, np.nan))
     residual = np.where(kept, outcome.event - expected, expected)
     weight = expected if outcome.survival else expected * (1.0 - expected)
     return residual, weight, converged
-
-
-def _null_probabilities(
-    outcome: Outcome, value: np.ndarray, include: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Probabilities of response by marker, arm, covariates and strata; finite maximum; whom the model is about.
-
-    Strata whose outcomes are all alike are fitted exactly, and have neither residual nor weight.
-    """
-    kept = include
-    shared = np.column_stack([outcome.arm, outcome.covariates])
-    if outcome.stratified:
-        kept = _with_strata(outcome, np.zeros((*value.shape, 0)), include)[1]
-        codes = np.unique(outcome.strata)[1:]
-        shared = np.column_stack([shared, outcome.strata[:, None] == codes])
-    expected, converged = response_probabilities(outcome.event, shared, value, kept)
-    careful = np.flatnonzero(~converged)
-    if len(careful):
-        designs = stacked_designs([value[careful], outcome.arm], outcome.covariates, len(careful))
-        fits = fit_designs(outcome, designs, include[careful])
-        expected[careful], converged[careful] = fits.expected(), fits.converged
-    return expected, converged, kept
 
 
 def small_sample_rules(
@@ -1290,7 +1283,9 @@ def _main_effects(outcome: Outcome, rows: Rows, alpha: float, threads: int = 1) 
         include,
         0,
         penalised,
-        fitted=_marker_column(outcome, scaled, include, np.ones(p, bool), threads, deviance),
+        fitted=_marker_column(
+            outcome, scaled, include, np.ones(p, bool), threads, deviance, test=True
+        ),
         deviance=deviance,
         test=True,
         proportional=True,

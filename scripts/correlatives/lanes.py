@@ -1,12 +1,12 @@
-"""Sixteen Cox models at once: the arithmetic of `engine`, compiled.
+"""Sixteen Cox or logistic models at once: the arithmetic of `marker_models`, compiled.
 
 Imported only where needed, because importing Numba takes half a second. A `Lanes` is a vector of 16 doubles,
 one a marker, that the compiler keeps in vector registers. Every operation acts on all lanes alike, so a
 marker's answer cannot depend on its lane nor on its neighbours.
 
-Columns are arm, marker in the control arm, marker in the experimental arm, covariates: each subject then adds
-to the sums of its own arm only, and every model of interest is these columns with some of them held at 0 or
-made equal (`maps` of `fit_tiles`).
+Columns are arm, marker in the control arm, marker in the experimental arm, covariates (logistic: an intercept a
+stratum before them): each subject then adds to the sums of its own arm only, and every model of interest is these
+columns with some of them held at 0 or made equal (`maps` of `fit_tiles`).
 
 References
 ----------
@@ -258,7 +258,7 @@ def exponential(x):
 #   0                  coefficients (k)
 #   k                  score (k)
 #   2k                 information (packed)
-#   2k + k(k+1)/2      log-likelihood, mantissa
+#   2k + k(k+1)/2      log-likelihood, mantissa (of the product whose logarithm it lacks)
 # then, with covariates, the running sums and their copies: see `_evaluate_covariates`.
 
 
@@ -469,12 +469,112 @@ def _evaluate_covariates(S, Z, X, V, C, masked, arm, died, first, size, dead, fr
 
 
 @nb.njit(**_INNER)
-def _evaluate(S, Z, T, X, V, C, masked, arm, died, first, size, dead, fresh):
+def _evaluate_logistic(S, Z, X, V, Y, C, masked, arm, first, size, stratum):
+    """Score and information of logistic models, cell of stratum × arm after cell; sums stay in registers.
+
+    The first columns of C are indicators of the strata. Y holds the probabilities and weights of a cell's
+    subjects, 2 rows a subject, where other covariates need them. The intercept of a stratum without subjects stays
+    where it is: it has no score, and an information of its own of 1.
+    """
+    columns = C.shape[1]
+    strata = 0
+    for g in range(stratum.shape[0]):
+        strata = max(strata, stratum[g] + 1)
+    k = 3 + columns
+    U, I = k, 2 * k
+    for row in range(U, I + k * (k + 1) // 2):
+        store(S, row, splat(0.0))
+    zero, one = splat(0.0), splat(1.0)
+    product = one
+    passes = pending = 0
+    for g in range(first.shape[0]):
+        start, stop = first[g], first[g] + size[g]
+        side = 1 if arm[start] else 0
+        own = 3 + stratum[g]
+        level, slope = load(S, own), load(S, 1 + side)
+        if side:
+            level = level + load(S, 0)
+        u = u_v = i = i_v = i_vv = zero
+        for row in range(start, stop):
+            v = load(X, row)
+            predictor = fma(slope, v, level)
+            for c in range(strata, columns):
+                predictor = fma(load(S, 3 + c), splat(C[row, c]), predictor)
+            odds = exponential(predictor)
+            if masked:
+                odds = odds * load(V, row)
+            total = one + odds
+            product = product * total
+            pending += 1
+            # three factors below exp(FARTHEST) do not overflow
+            if pending == 3:
+                product = take_exponent(product, Z)
+                passes += 1
+                pending = 0
+            inverse = one / total
+            chance = odds * inverse
+            weight = chance * inverse
+            carried = weight * v
+            u = u + chance
+            u_v = fma(chance, v, u_v)
+            i = i + weight
+            i_v = i_v + carried
+            i_vv = fma(carried, v, i_vv)
+            if strata < columns:
+                store(Y, 2 * (row - start), chance)
+                store(Y, 2 * (row - start) + 1, weight)
+        slot = 1 + side
+        store(S, U + own, load(S, U + own) - u)
+        store(S, U + slot, load(S, U + slot) - u_v)
+        at = I + packed(own, own)
+        store(S, at, load(S, at) + i)
+        store(S, I + packed(own, slot), i_v)
+        at = I + packed(slot, slot)
+        store(S, at, load(S, at) + i_vv)
+        if side:
+            store(S, U, load(S, U) - u)
+            store(S, I, load(S, I) + i)
+            store(S, I + packed(own, 0), i)
+            at = I + packed(2, 0)
+            store(S, at, load(S, at) + i_v)
+        for c in range(strata, columns):
+            u = i = i_v = i_c = zero
+            for row in range(start, stop):
+                value = splat(C[row, c])
+                u = fma(load(Y, 2 * (row - start)), value, u)
+                carried = load(Y, 2 * (row - start) + 1) * value
+                i = i + carried
+                i_v = fma(carried, load(X, row), i_v)
+                i_c = fma(carried, value, i_c)
+            store(S, U + 3 + c, load(S, U + 3 + c) - u)
+            place = I + packed(3 + c, 0)
+            if side:
+                store(S, place, load(S, place) + i)
+            store(S, place + slot, load(S, place + slot) + i_v)
+            store(S, place + own, load(S, place + own) + i)
+            store(S, place + 3 + c, load(S, place + 3 + c) + i_c)
+            for e in range(strata, c):
+                both = zero
+                for row in range(start, stop):
+                    weight = load(Y, 2 * (row - start) + 1)
+                    both = fma(weight, splat(C[row, c] * C[row, e]), both)
+                store(S, place + 3 + e, load(S, place + 3 + e) + both)
+    for q in range(strata):
+        at = I + packed(3 + q, 3 + q)
+        store(S, at, one_where_idle(load(S, at), load(S, at)))
+    store(S, I + k * (k + 1) // 2 + 1, take_exponent(product, Z))
+    return passes + 1
+
+
+@nb.njit(**_INNER)
+def _evaluate(S, Z, T, X, V, Y, C, survival, masked, arm, died, first, size, dead, fresh, stratum):
     """Fill score, information and log-likelihood at the coefficients in S; T holds sums over deaths (k rows)."""
     k = 3 + C.shape[1]
     for j in range(WIDTH):
         Z[j] = 0
-    if C.shape[1] == 0:
+    if not survival:
+        passes = _evaluate_logistic(S, Z, X, V, Y, C, masked, arm, first, size, stratum)
+    elif C.shape[1] == 0:
         passes = _evaluate_plain(S, Z, X, V, masked, arm, died, first, size, dead, fresh)
     else:
         passes = _evaluate_covariates(S, Z, X, V, C, masked, arm, died, first, size, dead, fresh)
@@ -586,6 +686,7 @@ SMALLEST_PIVOT = 1e-7
 
 @nb.njit(nogil=True, cache=True, error_model="numpy", no_cfunc_wrapper=True)
 def fit_tiles(
+    survival,
     values,
     include,
     masked,
@@ -597,6 +698,7 @@ def fit_tiles(
     size,
     dead,
     fresh,
+    stratum,
     C,
     largest_covariate,
     start,
@@ -612,6 +714,7 @@ def fit_tiles(
     X,
     V,
     T,
+    Y,
     estimates,
     covariance,
     loglik,
@@ -623,19 +726,23 @@ def fit_tiles(
 ):
     """Fit the markers `members`, a tile after the other.
 
-    Parameters (arrays; n subjects in the data, m at risk, sorted by stratum and falling time)
+    Parameters (arrays; n subjects in the data, m that count, sorted by stratum and falling time or, for
+    logistic models, by stratum and arm)
     ----------
+    survival : Cox, else logistic
     values (p, n), include (p, n) : markers, and which values count (`masked`: else all do)
     members (q) : rows of `values` to fit
-    rows (m) : subjects, in order; arm, died (m) of these; C (m, c) their covariates
-    first, size, dead, fresh (g) : tied times: first row, rows, deaths, whether a stratum begins
+    rows (m) : subjects, in order; arm, died (or responded; m) of these; C (m, c) their covariates, which begin
+        with indicators of the strata where the model is logistic
+    first, size, dead, fresh (g) : Cox: tied times: first row, rows, deaths, whether a stratum begins
+    first, size, stratum (g) : logistic: cells of stratum × arm: first row, rows, and the stratum's column in C
     start (k) : coefficients to start from
     maps (models, k), counts (models) : see `_reduce`; models in order, each started from the one before
     kinds (f), levels (f, p) : profile limits of the last model; 0 ratio of the arms' slopes, 1 treatment at a
         level of the marker, 2 slope in the control arm, 3 treatment at a level of 0
     drop (p) : by how much twice the log-likelihood falls at the limits
     exact : evaluate once more at each estimate, for its covariance
-    S, R, Z, X, V, T : scratch
+    S, R, Z, X, V, T, Y : scratch
 
     Results, a row a marker: estimates (p, models, k) of centred and scaled columns, covariance
     (p, models, packed; where `exact`), loglik (p, models), limits (p, f, 2; NaN where not
@@ -734,7 +841,9 @@ def fit_tiles(
                 best[j] = -np.inf
             for _ in range(STEPS):
                 if not evaluated:
-                    _evaluate(S, Z, T, X, V, C, masked, arm, died, first, size, dead, fresh)
+                    _evaluate(
+                        S, Z, T, X, V, Y, C, survival, masked, arm, died, first, size, dead, fresh, stratum
+                    )  # fmt: skip
                 evaluated = False
                 _reduce(S, k, which, R, free)
                 _solve(R, free, 0, solved)
@@ -798,7 +907,9 @@ def fit_tiles(
                 for j in range(live, WIDTH):
                     for r in range(k):
                         S[r * WIDTH + j] = S[r * WIDTH + live - 1]
-                _evaluate(S, Z, T, X, V, C, masked, arm, died, first, size, dead, fresh)
+                _evaluate(
+                    S, Z, T, X, V, Y, C, survival, masked, arm, died, first, size, dead, fresh, stratum
+                )  # fmt: skip
                 evaluated = True
                 _reduce(S, k, which, R, free)
                 for column in range(free):
@@ -854,7 +965,9 @@ def fit_tiles(
         if everybody_lost:
             continue
         if not evaluated:
-            _evaluate(S, Z, T, X, V, C, masked, arm, died, first, size, dead, fresh)
+            _evaluate(
+                S, Z, T, X, V, Y, C, survival, masked, arm, died, first, size, dead, fresh, stratum
+            )  # fmt: skip
         for at in range((2 * k + triangle + 1) * WIDTH):
             kept[at] = S[at]
         for f in range(kinds.shape[0]):
@@ -867,7 +980,9 @@ def fit_tiles(
                 fetched = True
                 for _ in range(STEPS):
                     if not fetched:
-                        _evaluate(S, Z, T, X, V, C, masked, arm, died, first, size, dead, fresh)
+                        _evaluate(
+                            S, Z, T, X, V, Y, C, survival, masked, arm, died, first, size, dead, fresh, stratum
+                        )  # fmt: skip
                     fetched = False
                     _reduce(S, k, which, R, free)
                     for r in range(free):
