@@ -628,6 +628,10 @@ CASES = {
         make_locked(60, survival=False, name=LONG), simulated=s
     ),
     "nomogram, few": lambda s: nomogram.draw(make_locked(0, survival=False), simulated=s),
+    "nomogram, one input": lambda s: nomogram.draw(
+        {**make_locked(1, survival=True), "inputs": make_locked(1, survival=True)["inputs"][:1]},
+        simulated=s,
+    ),
     "waterfall": lambda s: waterfall.draw(some(46, "two"), simulated=s),
     "waterfall, large": lambda s: waterfall.draw(some(600, "odd"), simulated=s),
     "waterfall, one arm": lambda s: waterfall.draw(some(46, "one"), simulated=s),
@@ -729,6 +733,7 @@ EMPTIES = {
     ),
     "stability": lambda: stability.draw(make_stability(3), "PFS", "clinical"),
     "nomogram": lambda: nomogram.draw({"endpoint": "PFS", "refused": "PFS: 3 events are few."}),
+    "nomogram, no input": lambda: nomogram.draw({**make_locked(0, survival=True), "inputs": []}),
     "waterfall": lambda: waterfall.draw(EMPTY_COHORT),
     "swimmer": lambda: swimmer.draw(EMPTY_COHORT),
     "oncoprint": lambda: oncoprint.draw(EMPTY_COHORT),

@@ -10,9 +10,11 @@ import numpy as np
 import pandas as pd
 import pytest
 from biomarker_cohorts import cohort_of, identifiers, markers_of
+from matplotlib.text import Text
 from pytest import approx
 
 from correlatives.cohort import Cohort
+from correlatives.figures.nomogram import draw as draw_nomogram
 from correlatives.markers import ABOVE, BELOW, MEASURED, MISSING, Markers
 from correlatives.response.baseline import horizon
 from correlatives.response.evaluation import PERFORMANCE, SAMPLE_SIZE
@@ -27,7 +29,13 @@ from correlatives.response.locked import (
     score,
 )
 from correlatives.response.locking import breslow, lock
-from correlatives.response.points import nomogram, points_table, score_at
+from correlatives.response.points import (
+    nomogram,
+    points_table,
+    predicted,
+    round_predictions,
+    score_at,
+)
 
 SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
 
@@ -609,3 +617,45 @@ def test_a_missing_value_with_a_term_of_its_own_is_on_the_scale():
     assert made.scales[0].worded == ["0", "1", "2", "3"]
     assert made.scales[0].missing == approx(100 / 3)
     assert made.base == approx(0.3)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "expected"),
+    [
+        (0.004, 0.996, [0.01, 0.02, *(k / 20 for k in range(1, 20)), 0.98, 0.99]),
+        (0.33, 0.56, [0.35, 0.40, 0.45, 0.50, 0.55]),
+        (0.5312, 0.6087, [0.54, 0.56, 0.58, 0.60]),
+        (0.47, 0.49, [0.47, 0.475, 0.48, 0.485, 0.49]),
+        (0.0001, 0.0043, [0.001, 0.002, 0.003, 0.004]),
+        (0.4701, 0.4708, [0.4701, 0.4708]),
+    ],
+)
+def test_the_axis_of_predictions_has_round_numbers_however_narrow_it_is(low, high, expected):
+    assert round_predictions(low, high) == approx(expected)
+
+
+@pytest.mark.parametrize("kept", [0, 1])
+def test_a_model_of_one_input_or_none_has_a_nomogram(kept, models):
+    """One input: ticks where its score gives the prediction. None: what everybody is predicted."""
+    model = models["PFS"][0].content
+    model = {**model, "inputs": model["inputs"][:kept]}
+    made = nomogram(model)
+    ends = predicted(model, made.base + np.array([0.0, 100.0 * kept]) * made.a_point)
+    drawn = draw_nomogram(model)
+    shown = [text.get_text() for text in drawn.figure.findobj(Text)]
+    if not kept:
+        everybody = risk(model, np.zeros(1), model["horizon_months"])[0]
+        assert any(f"of everybody: {100 * everybody:.0f} %" in text for text in shown)
+        return
+    assert model["inputs"][0]["label"] in " ".join(shown)
+    wanted = round_predictions(*ends)
+    assert len(wanted) > 1
+    assert {f"{100 * each:.4g}" for each in wanted[::2]} <= set(shown)
+
+
+def test_clinical_inputs_are_called_as_in_the_dictionary(cohort):
+    named = replace(cohort, study=cohort.study | {"clinical": {"site": {"label": "Hospital"}}})
+    inputs = locked(named, "PFS").content["inputs"]
+    labels = {item["column"]: item["label"] for item in inputs if item["table"] == "subjects"}
+    assert labels["site"] == "Hospital"
+    assert labels.items() <= {"age": "Age", "ecog": "ECOG", "site": "Hospital"}.items()

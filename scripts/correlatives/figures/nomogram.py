@@ -21,15 +21,17 @@ from correlatives.figures.style import (
     new_figure,
     no_data,
     rst_escape,
+    shorten,
     styled,
     text_width,
     wrap,
 )
 from correlatives.response.points import (
     POINTS,
-    PREDICTED,
     nomogram,
     points_table,
+    predicted,
+    round_predictions,
     score_at,
 )
 
@@ -63,11 +65,22 @@ def draw(model: Mapping[str, Any], *, simulated: bool = False) -> Drawn:
     """
     endpoint = str(model["endpoint"])
     title = f"{rst_escape(endpoint)}: points of the locked model."
-    table = points_table(model)
-    if not len(table):
-        why = str(model.get("refused") or "the model has no input").rstrip(".")
+    if model.get("refused"):
+        why = str(model["refused"]).rstrip(".")
         return no_data(why, title=title, columns=POINTS, simulated=simulated, width=DOUBLE)
+    survival = model["type"] == "time_to_event"
+    what = (
+        f"Risk until {model['horizon_months']:g} months" if survival else "Probability of response"
+    )
     made = nomogram(model)
+    highest = sum(float(scale.points.max()) for scale in made.scales)
+    lowest, most = (
+        float(end) for end in predicted(model, made.base + np.array([0.0, highest]) * made.a_point)
+    )
+    if not highest:
+        why = f"no input of the locked model moves its prediction. {what}, of everybody: {100 * lowest:.0f} %"
+        return no_data(why, title=title, columns=POINTS, simulated=simulated, width=DOUBLE)
+    table = points_table(model)
     shown = made.scales[:MOST_ROWS]
     rows = len(shown) + 3
     figure, top = new_figure(DOUBLE, rows * ROW + 0.1, simulated=simulated)
@@ -95,7 +108,6 @@ def draw(model: Mapping[str, Any], *, simulated: bool = False) -> Drawn:
             scale.worded,
             missing=scale.missing * room / widest,
         )
-    highest = sum(float(scale.points.max()) for scale in made.scales)
     step = next(s for s in (10, 20, 25, 50, 100, 200, 250, 500) if highest / s <= 12)
     totals = np.arange(0, highest + 1e-9, step)
     row = len(shown) + 1
@@ -109,18 +121,14 @@ def draw(model: Mapping[str, Any], *, simulated: bool = False) -> Drawn:
         weight="bold",
         end=room,
     )
-    at = [(wanted, (score_at(model, wanted) - made.base) / made.a_point) for wanted in PREDICTED]
-    within = [(wanted, points) for wanted, points in at if 0 <= points <= highest]
-    survival = model["type"] == "time_to_event"
-    what = (
-        f"Risk until {model['horizon_months']:g} months" if survival else "Probability of response"
-    )
+    wanted = round_predictions(lowest, most)
+    points = (np.array([score_at(model, each) for each in wanted]) - made.base) / made.a_point
     _scale(
         axes,
         line(row + 1),
-        what,
-        np.array([points for _, points in within]) * room / highest,
-        [f"{wanted:g}" for wanted, _ in within],
+        f"{what} (%)",
+        points * room / highest,
+        [f"{100 * each:.4g}" for each in wanted],
         weight="bold",
         end=room,
     )
@@ -176,6 +184,12 @@ def _scale(
     )
     if not len(places):
         return
+    # words at the same place are read as one
+    at_place = {
+        place: " / ".join(v for p, v in zip(places, values, strict=True) if p == place)
+        for place in dict.fromkeys(places)
+    }
+    places, values = list(at_place), [shorten(value, 1.5, SMALL) for value in at_place.values()]
     x = LEFT + np.asarray(places, dtype=float)
     first, last = (float(x.min()), float(x.max())) if end is None else (LEFT, LEFT + end)
     axes.plot([first, last], [y, y], color=BLACK, linewidth=0.6, solid_capstyle="butt")

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from correlatives.cohort import Cohort
+from correlatives.cohort import Cohort, clinical_label
 from correlatives.markers import ABOVE, BELOW
 from correlatives.response.baseline import baseline_hazard, horizon
 from correlatives.response.design_matrix import baseline_markers, candidate_predictors, names_of
@@ -241,7 +241,12 @@ def _inputs(
     for column in clinical:
         series = cohort.subjects[column]
         name = f"clinical:{column}"
-        item: Content = {"name": name, "table": "subjects", "column": column}
+        item: Content = {
+            "name": name,
+            "table": "subjects",
+            "column": column,
+            "label": clinical_label(cohort, column),
+        }
         if pd.api.types.is_numeric_dtype(series):
             value = series.to_numpy(dtype=float, na_value=np.nan)[known]
             given = value[~np.isnan(value)]

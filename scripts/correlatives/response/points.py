@@ -11,7 +11,7 @@ import pandas as pd
 
 from correlatives.markers import ABOVE, BELOW, MEASURED
 from correlatives.response.locked import Taken, contribution, is_survival, probability, risk
-from correlatives.tables.dictionary import levels_of
+from correlatives.tables.dictionary import column_label, levels_of
 
 #: Columns of ``response/points_{endpoint}.tsv``.
 POINTS = ["part", "input", "label", "value", "points", "predicted"]
@@ -25,8 +25,11 @@ MISSING_VALUE = "missing"
 #: Values of a quantity that get their points, at about.
 VALUES = 6
 
-#: Predicted probabilities or risks that get their total points.
+#: Predicted probabilities or risks that get their total points where the model's range is wide; steps between them where
+#: it is narrow; and how many there are at least.
 PREDICTED = (0.01, 0.02, *(k / 20 for k in range(1, 20)), 0.98, 0.99)
+STEPS = (0.02, 0.01, 0.005, 0.002, 0.001)
+LEAST = 4
 
 
 class Scale(NamedTuple):
@@ -115,6 +118,21 @@ def score_at(model: Mapping[str, Any], wanted: float) -> float:
     return math.log(-math.log1p(-wanted) / baseline) if 0 < baseline < math.inf else math.nan
 
 
+def round_predictions(low: float, high: float) -> list[float]:
+    """Return round numbers between two predictions, for the nomogram's last axis.
+
+    Those of ``PREDICTED`` where enough of them are inside, else the multiples of the first of ``STEPS`` that has enough.
+    Where hardly a multiple of the last is inside, the ends are given as they are.
+    """
+    within = [wanted for wanted in PREDICTED if low <= wanted <= high]
+    for step in STEPS:
+        if len(within) >= LEAST:
+            break
+        first, last = math.ceil(low / step), math.floor(high / step)
+        within = [round(k * step, 3) for k in range(max(first, 1), last + 1) if k * step < 1]
+    return within if len(within) > 1 else [low, high]
+
+
 def points_table(model: Mapping[str, Any]) -> pd.DataFrame:
     """Return points of every input, and predictions of total points.
 
@@ -150,7 +168,7 @@ def points_table(model: Mapping[str, Any]) -> pd.DataFrame:
 
 
 def _label(item: Mapping[str, Any]) -> str:
-    name = item.get("label") or item.get("column") or item["name"]
+    name = item.get("label") or (column_label(item["column"]) if "column" in item else item["name"])
     specimen = str(item.get("specimen", "")).replace("_", " ")
     name = f"{name} ({specimen})" if specimen and specimen not in name.lower() else name
     return f"{name}, {item['unit']}" if item.get("unit") else str(name)
