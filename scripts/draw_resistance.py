@@ -18,7 +18,7 @@ from correlatives.figures import (
     slopes,
     spaghetti,
 )
-from correlatives.pairing import TISSUE_NAME, means_progression
+from correlatives.pairing import means_progression
 from correlatives.resistance.evidence_lines import evidence_lines
 from correlatives.workflow import job
 
@@ -45,9 +45,7 @@ with job(snakemake) as step:  # noqa: F821
     drawings = {
         "pairs_flow": lambda: pairs_flow.draw(tables["pairs"], arms=cohort.arms, **simulated),
         "oncoprint": lambda: oncoprint.draw(cohort, **times, **subjects),
-        "oncoprint_tissue": lambda: oncoprint.draw(
-            cohort, specimen=TISSUE_NAME, **times, **subjects
-        ),
+        "oncoprint_tissue": lambda: oncoprint.draw_tissue(cohort, **times, **subjects),
         "acquired": lambda: acquired.draw(
             tables["acquired"], tables["acquired_by_arm"], arms=cohort.arms, **simulated
         ),

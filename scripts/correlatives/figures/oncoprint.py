@@ -120,15 +120,10 @@ def draw(
     columns = ["subject_id", *COLUMNS] if subject_level else list(COLUMNS)
     part = cohort.analysed()
     times = (from_, to)
-    # gene:RB1, but not gene:RB1:deletion, which is part of it.
-    whole = [
-        name.startswith("gene:") and ":" not in name[5:]
-        for name in part.markers.info["biomarker"].astype(str)
-    ]
-    looked_at = part.markers.where(np.array(whole, dtype=bool)).select(timepoint=list(times))
+    looked_at = _looked_at(part, times)
     if specimen is None:
-        specimen = next(iter(specimens(looked_at)), "plasma")
-    title = f"Alterations in {rst_escape(specimen)} at {rst_escape(from_)} and {rst_escape(to)}."
+        specimen = _foremost(looked_at)
+    title = _title(specimen, from_, to)
     found = {time: of_specimen(looked_at, specimen, time) for time in times}
     names = sorted({name[5:] for markers in found.values() for name in markers.info["biomarker"]})
     states = {time: _states(found[time], names) for time in times}
@@ -261,6 +256,55 @@ def draw(
             simulated=simulated,
         ),
     )
+
+
+@styled
+def draw_tissue(
+    cohort: Cohort,
+    *,
+    from_: str = "baseline",
+    to: str = "progression",
+    subject_level: bool = False,
+    simulated: bool = False,
+) -> Drawn:
+    """Draw the tissue, unless `draw` has drawn it, since no blood was looked at: then say so.
+
+    Parameters and result as of `draw`.
+    """
+    if _foremost(_looked_at(cohort.analysed(), (from_, to))) == TISSUE_NAME:
+        return no_data(
+            "no blood was looked at for alterations, so the figure oncoprint shows the tissue already",
+            title=_title(TISSUE_NAME, from_, to),
+            columns=["subject_id", *COLUMNS] if subject_level else list(COLUMNS),
+            simulated=simulated,
+            width=DOUBLE,
+        )
+    return draw(
+        cohort,
+        specimen=TISSUE_NAME,
+        from_=from_,
+        to=to,
+        subject_level=subject_level,
+        simulated=simulated,
+    )
+
+
+def _looked_at(cohort: Cohort, times: Sequence[str]) -> Markers:
+    """Return the markers of whole genes: gene:RB1, but not gene:RB1:deletion, which is part of it."""
+    whole = [
+        name.startswith("gene:") and ":" not in name[5:]
+        for name in cohort.markers.info["biomarker"].astype(str)
+    ]
+    return cohort.markers.where(np.array(whole, dtype=bool)).select(timepoint=list(times))
+
+
+def _foremost(looked_at: Markers) -> str:
+    """Return the first specimen that was looked at, blood before tissue; plasma if none was."""
+    return next(iter(specimens(looked_at)), "plasma")
+
+
+def _title(specimen: str, from_: str, to: str) -> str:
+    return f"Alterations in {rst_escape(specimen)} at {rst_escape(from_)} and {rst_escape(to)}."
 
 
 def _heading(time: str) -> str:
