@@ -8,9 +8,17 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pandas as pd
+from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from correlatives.figures.style import format_interval, log_ticks
+from correlatives.figures.style import (
+    DIM,
+    LARGE,
+    SMALL,
+    format_interval,
+    log_ticks,
+    shorten,
+)
 from correlatives.markers import ABOVE, BELOW, MEASURED, MISSING
 from correlatives.pairing import (
     names_with_assay,
@@ -22,6 +30,8 @@ from correlatives.pairing import (
 from correlatives.resistance.change import RESULTS, quantities
 
 if TYPE_CHECKING:
+    from matplotlib.artist import Artist
+    from matplotlib.axes import Axes
     from matplotlib.axis import Axis
 
     from correlatives.cohort import Cohort
@@ -31,6 +41,12 @@ PROPORTIONS = (0.001, 0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99, 0.999)
 
 #: Marker of a value, by its state: the way a triangle points is where the value lies beyond its limit.
 SYMBOLS = {MEASURED: "o", BELOW: "v", ABOVE: "^"}
+
+#: What such a value is called in the source.
+LIMITS = {MEASURED: "", BELOW: "below", ABOVE: "above"}
+
+#: The order of `courses`, in words of a caption.
+FOREMOST = "confirmatory ones first, then those prespecified, those of a pathway, and those in most subjects"
 
 
 class Course(NamedTuple):
@@ -76,10 +92,7 @@ def courses(
     to: str | None = None,
     only: frozenset[tuple[str, str]] | None = None,
 ) -> list[Course]:
-    """Return the continuous biomarkers with results, the foremost first.
-
-    Confirmatory ones come first, then those prespecified, those of a pathway, those in most subjects,
-    and by name.
+    """Return the continuous biomarkers with results, the foremost first (``FOREMOST``, then by name).
 
     Parameters
     ----------
@@ -158,24 +171,82 @@ def forward(transform: str, value: np.ndarray) -> np.ndarray:
     return np.where(np.isfinite(placed), placed, np.nan)
 
 
-def number_axis(axis: Axis, transform: str, low: float, high: float, most: int = 5) -> None:
-    """Give an axis of transformed values round numbers of the biomarker's own scale."""
+def round_numbers(transform: str, low: float, high: float, most: int = 5) -> list[float]:
+    """Return round numbers of the biomarker's own scale for an axis of transformed values from `low` to `high`."""
     if transform in ("log2", "log10"):
         # Within the range with some air, so that a narrow one has two numbers.
-        ticks = log_ticks(10 ** (low - 0.02), 10 ** (high + 0.02), most)
-    elif transform == "logit":
+        return log_ticks(10 ** (low - 0.02), 10 ** (high + 0.02), most)
+    if transform == "logit":
         ends = [1 / (1 + math.exp(-end)) for end in (low, high)]
         ticks = [p for p in PROPORTIONS if ends[0] <= p <= ends[1]]
-        ticks = ticks[:: max(1, math.ceil(len(ticks) / most))]
-    else:
-        ends = [max(low, 0) ** 2, max(high, 0) ** 2] if transform == "sqrt" else [low, high]
-        ticks = [
-            t
-            for t in MaxNLocator(most, steps=[1, 2, 2.5, 5, 10]).tick_values(*ends)
-            if ends[0] - 1e-9 * abs(ends[1]) <= t <= ends[1] * (1 + 1e-9)
-        ]
+        return ticks[:: max(1, math.ceil(len(ticks) / most))]
+    if transform == "sqrt" and high > 2 * max(low, 0):
+        # Equal steps would leave the lower half of the axis without a number: from the top down, the next round
+        # number that is far enough from the last, and from 0.
+        apart = (high - low) / (most + 1)
+        largest = math.floor(math.log10(high**2))
+        ticks: list[float] = []
+        for tick in (m * 10.0**k for k in range(largest, largest - 4, -1) for m in (5, 3, 2, 1)):
+            place = math.sqrt(tick)
+            above = math.sqrt(ticks[-1]) if ticks else math.inf
+            if max(low, apart if low <= 0 else 0) <= place <= min(high, above - apart):
+                ticks.append(tick)
+        ticks += [0.0] if low <= 0 else []
+        return ticks[::-1]
+    ends = [max(low, 0) ** 2, max(high, 0) ** 2] if transform == "sqrt" else [low, high]
+    return [
+        t
+        for t in MaxNLocator(most, steps=[1, 2, 2.5, 5, 10]).tick_values(*ends)
+        if ends[0] - 1e-9 * abs(ends[1]) <= t <= ends[1] * (1 + 1e-9)
+    ]
+
+
+def value_axis(axis: Axis, transform: str, drawn: np.ndarray) -> None:
+    """Give a vertical axis of transformed values room for those drawn, and round numbers of the biomarker's own scale."""
+    low, high = float(np.nanmin(drawn)), float(np.nanmax(drawn))
+    air = 0.04 * (high - low) or 0.5
+    axis.axes.set_ylim(low - air, high + air)
+    ticks = round_numbers(transform, low - air, high + air)
     placed = forward(transform, np.array(ticks, dtype=float))
     axis.set_ticks(list(placed), [f"{tick:g}".replace("-", "−") for tick in ticks], minor=False)
+
+
+def write_title(page: Axes, course: Course, left: float, top: float, room: float) -> None:
+    """Write what was measured, in what and in which unit, over the panels of a biomarker."""
+    page.text(
+        left,
+        top,
+        shorten(course.label, room, LARGE, "bold"),
+        fontsize=LARGE,
+        fontweight="bold",
+        va="top",
+    )
+    where = course.specimen.replace("_", " ") + (f", {course.unit}" if course.unit else "")
+    page.text(left, top - 0.13, shorten(where, room, SMALL), fontsize=SMALL, color=DIM, va="top")
+
+
+def write_key(page: Axes, handles: Sequence[Artist], names: Sequence[str], top: float) -> None:
+    """Write what lines and symbols mean in a line at the top of the page."""
+    width, height = page.figure.get_size_inches()
+    page.legend(
+        handles,
+        names,
+        loc="upper left",
+        bbox_to_anchor=(0.03 / width, top / height),
+        bbox_transform=page.figure.transFigure,
+        ncols=len(handles),
+        fontsize=SMALL,
+        borderpad=0.2,
+        columnspacing=1.0,
+        handletextpad=0.5,
+    )
+
+
+def beyond(marker: str) -> Line2D:
+    """Return the key's symbol of a value beyond a limit."""
+    return Line2D(
+        [], [], color=DIM, marker=marker, markerfacecolor="white", markersize=4, linestyle="none"
+    )
 
 
 def change_in_words(transform: str, change: Sequence[float]) -> str:

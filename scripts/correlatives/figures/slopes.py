@@ -9,12 +9,21 @@ import pandas as pd
 from matplotlib.collections import LineCollection
 from matplotlib.lines import Line2D
 
-from correlatives.figures.courses import SYMBOLS, Course, change_in_words, courses, number_axis
+from correlatives.figures.courses import (
+    FOREMOST,
+    LIMITS,
+    SYMBOLS,
+    Course,
+    beyond,
+    change_in_words,
+    courses,
+    value_axis,
+    write_key,
+    write_title,
+)
 from correlatives.figures.style import (
     BLACK,
-    DIM,
     DOUBLE,
-    LARGE,
     SMALL,
     ArmStyle,
     Drawn,
@@ -57,9 +66,6 @@ BETWEEN = 2.06
 
 #: Panels a line, and lines a page.
 ACROSS, DOWN = 3, 4
-
-#: What a value beyond a limit is called in the source.
-LIMITS = {MEASURED: "", BELOW: "below", ABOVE: "above"}
 
 
 @styled
@@ -129,23 +135,7 @@ def draw(
     for k, course in enumerate(shown):
         left = 0.05 + pitch * (k % ACROSS)
         ceiling = edge - HEAD - LINE * (k // ACROSS)
-        page.text(
-            left,
-            ceiling - 0.03,
-            shorten(course.label, pitch - 0.15, LARGE, "bold"),
-            fontsize=LARGE,
-            fontweight="bold",
-            va="top",
-        )
-        where = course.specimen.replace("_", " ") + (f", {course.unit}" if course.unit else "")
-        page.text(
-            left,
-            ceiling - 0.16,
-            shorten(where, pitch - 0.15, SMALL),
-            fontsize=SMALL,
-            color=DIM,
-            va="top",
-        )
+        write_title(page, course, left, ceiling - 0.03, pitch - 0.15)
         axes = place(figure, left + 0.36, ceiling - 0.64 - PANEL, pitch - 0.5, PANEL)
         rows += _draw_panel(axes, course, masks, styles, from_, to, by_key, pitch - 0.5, ids)
     hidden = len(found) - len(shown)
@@ -163,8 +153,7 @@ def draw(
             + "; each panel says its own."
             if pairs
             else "",
-            f"Shown are {len(shown)} of {len(found)} biomarkers with pairs: confirmatory ones first, then those prespecified, those "
-            "of a pathway, and those in most subjects."
+            f"Shown are {len(shown)} of {len(found)} biomarkers with pairs: {FOREMOST}."
             if hidden
             else "",
             "A line is a subject. A triangle that points down is a value below the limit of quantification, one that points "
@@ -187,34 +176,11 @@ def _write_key(page: Axes, styles: dict[str, ArmStyle], edge: float) -> None:
         for style in styles.values()
     ]
     names = [shorten(label, 2.0, SMALL) for label in styles]
-    for marker, text in (("v", "below the limit"), ("^", "above the limit")):
-        handles.append(
-            Line2D(
-                [],
-                [],
-                color=DIM,
-                marker=marker,
-                markerfacecolor="white",
-                markersize=4,
-                linestyle="none",
-            )
-        )
-        names.append(text)
+    handles += [beyond(SYMBOLS[BELOW]), beyond(SYMBOLS[ABOVE])]
+    names += ["below the limit", "above the limit"]
     handles.append(Line2D([], [], color=BLACK, linewidth=1.6))
     names.append("median")
-    width, height = page.figure.get_size_inches()
-    page.legend(
-        handles,
-        names,
-        loc="upper left",
-        bbox_to_anchor=(0.03 / width, edge / height),
-        bbox_transform=page.figure.transFigure,
-        ncols=len(handles),
-        fontsize=SMALL,
-        borderpad=0.2,
-        columnspacing=1.0,
-        handletextpad=0.5,
-    )
+    write_key(page, handles, names, edge)
 
 
 def _draw_panel(
@@ -308,11 +274,7 @@ def _draw_panel(
             }
             for order, i in enumerate(here)
         ]
-    drawn = height[:, paired]
-    low, high = float(np.nanmin(drawn)), float(np.nanmax(drawn))
-    air = 0.04 * (high - low) or 0.5
-    axes.set_ylim(low - air, high + air)
-    number_axis(axes.yaxis, course.transform, low - air, high + air)
+    value_axis(axes.yaxis, course.transform, height[:, paired])
     axes.set_xlim(-0.3, span - 0.3)
     axes.set_xticks(ticks, names, fontsize=SMALL)
     axes.tick_params(axis="x", length=0)

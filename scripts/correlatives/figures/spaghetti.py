@@ -9,13 +9,24 @@ import pandas as pd
 from matplotlib.collections import LineCollection
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
+from matplotlib.patheffects import withStroke
 
-from correlatives.figures.courses import SYMBOLS, Course, courses, forward, number_axis
+from correlatives.figures.courses import (
+    FOREMOST,
+    LIMITS,
+    SYMBOLS,
+    Course,
+    beyond,
+    courses,
+    forward,
+    value_axis,
+    write_key,
+    write_title,
+)
 from correlatives.figures.style import (
     BLACK,
     DIM,
     DOUBLE,
-    LARGE,
     RULE,
     SMALL,
     ArmStyle,
@@ -31,7 +42,7 @@ from correlatives.figures.style import (
     shorten,
     styled,
 )
-from correlatives.markers import ABOVE, BELOW, MEASURED
+from correlatives.markers import BELOW, MEASURED
 from correlatives.pairing import sample_months
 from correlatives.resistance.pairs import arm_masks, months_on_treatment
 from correlatives.time_units import DAYS_A_MONTH
@@ -60,10 +71,10 @@ COLUMNS = (
 )
 
 #: Inches: head of the figure, height of a line of panels, and of a panel.
-HEAD, LINE, PANEL = 0.46, 1.8, 1.12
+HEAD, LINE, PANEL = 0.46, 2.4, 1.72
 
 #: Lines of panels on a page, and panels in a line.
-DOWN, ACROSS = 4, 4
+DOWN, ACROSS = 3, 4
 
 #: Width of the place of the progression sample, as a share of the days drawn.
 APART = 0.2
@@ -75,9 +86,7 @@ STEP_DAYS = 7.0
 STEPS = (1, 7, 14, 21, 28, 56, 84, 168, 336, 10000)
 
 #: Shade of a day on which everybody was on the drug; others are in proportion.
-DARKEST = 0.78
-
-LIMITS = {MEASURED: "", BELOW: "below", ABOVE: "above"}
+DARKEST = 0.88
 
 
 class Visits(NamedTuple):
@@ -96,7 +105,7 @@ def draw(
     from_: str = "baseline",
     to: str = "progression",
     at_progression: bool = True,
-    top: int = 8,
+    top: int = 6,
     subject_level: bool = False,
     simulated: bool = False,
 ) -> Drawn:
@@ -165,34 +174,14 @@ def draw(
         when = visits[course.specimen]
         left = 0.05 + pitch * (k % across)
         ceiling = edge - HEAD - LINE * (k // across)
-        page.text(
-            left,
-            ceiling - 0.02,
-            shorten(course.label, pitch - 0.15, LARGE, "bold"),
-            fontsize=LARGE,
-            fontweight="bold",
-            va="top",
-        )
-        where = course.specimen.replace("_", " ") + (f", {course.unit}" if course.unit else "")
-        page.text(
-            left,
-            ceiling - 0.15,
-            shorten(where, pitch - 0.15, SMALL),
-            fontsize=SMALL,
-            color=DIM,
-            va="top",
-        )
+        write_title(page, course, left, ceiling - 0.02, pitch - 0.15)
         width = (pitch - 0.5 - 0.1 * (len(masks) - 1)) / len(masks)
-        drawn = course.height[course.known]
-        low, high = float(drawn.min()), float(drawn.max())
-        air = 0.04 * (high - low) or 0.5
         means = _means(longitudinal, course)
         for j, (label, mask) in enumerate(masks):
             axes = place(
                 figure, left + 0.36 + j * (width + 0.1), ceiling - 0.42 - PANEL, width, PANEL
             )
-            axes.set_ylim(low - air, high + air)
-            number_axis(axes.yaxis, course.transform, low - air, high + air)
+            value_axis(axes.yaxis, course.transform, course.height)
             axes.tick_params(axis="both", labelsize=SMALL)
             if j:
                 axes.set_yticklabels([])
@@ -240,7 +229,7 @@ def draw(
             title,
             counts + ".",
             f"Shown are {len(shown)} of {len(found)} biomarkers with a value at {rst_escape(from_)} and on treatment: "
-            "confirmatory ones first, then those prespecified, those of a pathway, and those in most subjects."
+            f"{FOREMOST}."
             if len(found) > len(shown)
             else "",
             "A thin line is a subject; a triangle is a value beyond a limit of quantification, drawn at the limit."
@@ -358,7 +347,7 @@ def _draw_panel(
     members = members[known[:, members].any(axis=0)]
     starts = np.array([height[known[:, i], i][0] for i in members])
     members = members[np.argsort(starts, kind="stable")]
-    alpha = float(np.clip(8 / max(len(members), 1), 0.1, 0.6))
+    alpha = float(np.clip(20 / max(len(members), 1), 0.1, 0.6))
     lines: list[np.ndarray] = []
     for order, i in enumerate(members):
         there = np.flatnonzero(known[:, i])
@@ -420,7 +409,9 @@ def _draw_panel(
         )
     if drawn:
         at, middle, low, high = np.array(drawn).T
-        axes.vlines(at, low, high, color=BLACK, linewidth=0.9, zorder=4)
+        apart = [withStroke(linewidth=2.6, foreground="white")]  # from the subjects' lines
+        axes.vlines(at, low, high, color=BLACK, linewidth=0.9, zorder=4, path_effects=apart)
+        axes.plot(at, middle, color="white", linewidth=2.6, zorder=3)
         axes.plot(
             at,
             middle,
@@ -470,25 +461,9 @@ def _write_key(
     if modelled:
         handles.append(Line2D([], [], color=BLACK, linewidth=1.1))
         names.append("model mean, 95 %")
-    handles.append(
-        Line2D(
-            [], [], color=DIM, marker="v", markerfacecolor="white", markersize=4, linestyle="none"
-        )
-    )
+    handles.append(beyond(SYMBOLS[BELOW]))
     names.append("beyond a limit")
     if dosed:
         handles.append(Patch(facecolor=str(DARKEST), linewidth=0))
         names.append(shorten(f"on {drug}", 1.2, SMALL))
-    width, height = page.figure.get_size_inches()
-    page.legend(
-        handles,
-        names,
-        loc="upper left",
-        bbox_to_anchor=(0.03 / width, edge / height),
-        bbox_transform=page.figure.transFigure,
-        ncols=len(handles),
-        fontsize=SMALL,
-        borderpad=0.2,
-        columnspacing=1.0,
-        handletextpad=0.5,
-    )
+    write_key(page, handles, names, edge)
