@@ -60,7 +60,7 @@ from correlatives.figures import (
     volcano,
     waterfall,
 )
-from correlatives.figures.courses import change_in_words
+from correlatives.figures.courses import change_in_words, round_numbers
 from correlatives.figures.markers import rank
 from correlatives.figures.style import format_interval
 from correlatives.resistance.change import paired_change
@@ -810,6 +810,27 @@ def test_landmark_curves_are_of_the_subjects_in_the_table():
     assert f"HR {doubled} per doubling" in words(drawn)
 
 
+def test_a_level_too_small_in_one_arm_is_counted_and_not_drawn(monkeypatch):
+    """Seven of the control arm cleared the highest VAF; the other level, and both of the other arm, are larger."""
+    cohort, table = changed(120, "two", 2)
+    whole = km_landmark.draw(cohort, "PFS", table)
+    assert "Not drawn" not in whole.caption
+    monkeypatch.setattr(km_landmark, "LEAST", 8)
+    drawn = km_landmark.draw(cohort, "PFS", table)
+    small = (whole.source["biomarker"] == "clearance:max_vaf:C1D15") & (
+        whole.source["level"] == "cleared"
+    )
+    small &= whole.source["arm"] == ARMS["control"]
+    assert whole.source.loc[small, "at_risk"].iloc[0] == 7
+    pd.testing.assert_frame_equal(drawn.source, whole.source[~small].reset_index(drop=True))
+    assert "fewer than 8 subjects of an arm: " in drawn.caption
+    assert f"by C1D15, {ARMS['control']}: 7 cleared." in drawn.caption
+    assert words(drawn).count("7 cleared (not drawn)") == 1
+    # Two levels of one arm are enough for the pair of panels, and none is drawn for less.
+    monkeypatch.setattr(km_landmark, "LEAST", 22)
+    assert km_landmark.draw(cohort, "PFS", table).source.empty
+
+
 def test_the_landmark_figure_of_a_single_arm_counts_the_excluded():
     cohort, table = changed(60, "one", 3)
     drawn = km_landmark.draw(cohort, "PFS", table)
@@ -968,3 +989,30 @@ def test_the_oncoprint_shows_tissue_where_that_is_asked_for_or_all_there_is():
     only = dataclasses.replace(cohort, markers=cohort.markers.select(specimen="archival_tissue"))
     pd.testing.assert_frame_equal(oncoprint.draw(only).source, asked.source)
     assert "Alterations in plasma" in oncoprint.draw(cohort).caption
+    # Drawn once: where the tissue is all there is, the other figure says that this one shows it.
+    pd.testing.assert_frame_equal(oncoprint.draw_tissue(cohort).source, asked.source)
+    again = oncoprint.draw_tissue(only)
+    assert again.source.empty
+    assert "the figure oncoprint shows the tissue already" in again.caption
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "expected"),
+    [
+        (0.0, 0.36, [0, 0.03, 0.1, 0.2, 0.3]),
+        (0.05, 0.36, [0.05, 0.1, 0.2, 0.3]),
+        (-1.0, 320.0, [0, 30, 100, 200, 300]),
+        (4.0, 49.0, [5, 10, 20, 30]),
+        (30.0, 40.0, [30, 32.5, 35, 37.5, 40]),
+    ],
+)
+def test_square_root_axes_have_numbers_in_both_halves(low, high, expected):
+    """Shares as variant allele fractions have them, counts, and a range too narrow to be bent."""
+    ends = np.sign([low, high]) * np.sqrt(np.abs([low, high]))
+    ticks = round_numbers("sqrt", *ends)
+    places = (np.sqrt(ticks) - ends[0]) / (ends[1] - ends[0])
+    assert ((places >= -1e-9) & (places <= 1 + 1e-9)).all()
+    assert (places < 0.5).any()
+    assert (places > 0.5).any()
+    assert np.diff(places).min() > 0.1
+    assert ticks == pytest.approx(expected)

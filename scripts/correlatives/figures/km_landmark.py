@@ -9,6 +9,16 @@ import pandas as pd
 from matplotlib.lines import Line2D
 
 from correlatives.figures.km import NAMES
+from correlatives.figures.small_curves import (
+    HEAD,
+    LEFTS,
+    STEP,
+    WIDTH,
+    draw_curve,
+    panel,
+    write_below,
+    write_key,
+)
 from correlatives.figures.style import (
     BLACK,
     DIM,
@@ -22,11 +32,9 @@ from correlatives.figures.style import (
     finite,
     format_interval,
     format_number,
-    month_ticks,
     new_figure,
     no_data,
     p_equals,
-    place,
     rst_escape,
     shorten,
     styled,
@@ -42,28 +50,16 @@ if TYPE_CHECKING:
 #: Changes drawn at most, two a line.
 MOST = 8
 
-#: Subjects that each of the two levels needs.
+#: Subjects of an arm that a level needs for a curve, and both levels of one arm for a panel.
 LEAST = 5
 
-#: Inches: head with the key, a line of panels, a panel, a line of the risk table.
-HEAD, LINE, PANEL, RISK = 0.36, 1.88, 0.86, 0.105
+#: Inches: a line of panels, and a panel.
+LINE, PANEL = 1.88, 0.86
 
-#: Left edges of the four panels, and their width.
-LEFTS, WIDTH = (0.42, 2.04, 4.04, 5.66), 1.42
+#: Colour of a level of the change is the arm's, or black; its dashes and line width.
+LOW, HIGH = ("-", 1.1), ((0, (3, 1.2)), 0.9)
 
-COLUMNS = [
-    "biomarker",
-    "specimen",
-    "timepoint",
-    "landmark",
-    "arm",
-    "level",
-    "months",
-    "survival",
-    "at_risk",
-    "events",
-    "censored",
-]
+COLUMNS = ["biomarker", "specimen", "timepoint", "landmark", "arm", "level", *STEP]
 
 
 class Change(NamedTuple):
@@ -125,7 +121,7 @@ def draw(
     if not shown:
         return no_data(
             f"no early change divides the subjects with {endpoint} beyond the landmark "
-            f"(at least {LEAST} on either side)",
+            f"(at least {LEAST} of an arm on either side)",
             title=title,
             columns=COLUMNS,
             simulated=simulated,
@@ -139,11 +135,14 @@ def draw(
     lines = -(-len(shown) // across)
     figure, top = new_figure(DOUBLE, HEAD + LINE * lines + 0.06, simulated=simulated)
     page = canvas(figure)
-    _write_key(page, styles, top, name)
+    handles = [Line2D([], [], color=style.colour) for style in styles.values()]
+    handles.append(Line2D([], [], color=BLACK, linestyle=HIGH[0], linewidth=HIGH[1]))
+    names = [shorten(f"{label}: cleared, or low ratio", 2.6, SMALL) for label in styles]
+    write_key(page, handles, [*names, "not cleared, or high ratio"], top, name, "the landmark")
     longest = max(float((time - c.landmark)[np.isfinite(c.low)].max()) for c in shown)
-    ticks = month_ticks(longest, most=6)
     by_key = table.set_index(["biomarker", "specimen", "timepoint", "arm"])
     rows: list[dict[str, Any]] = []
+    few: list[str] = []
     for k, change in enumerate(shown):
         ceiling = top - HEAD - LINE * (k // across)
         bottom = ceiling - 0.58 - PANEL
@@ -167,7 +166,7 @@ def draw(
             va="top",
         )
         for j, (label, mask) in enumerate(masks):
-            axes = place(figure, LEFTS[first + j], bottom, WIDTH, PANEL)
+            axes = panel(figure, LEFTS[first + j], bottom, PANEL, longest, numbered=j == 0)
             here = mask & np.isfinite(change.low)
             words = _of_arm(
                 change,
@@ -186,62 +185,21 @@ def draw(
                     va="center_baseline",
                     color=styles[label].colour,
                 )
-            axes.set_xlim(0, max(longest * 1.02, ticks[-1]))
-            axes.set_ylim(0, 1.04)
-            axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks], fontsize=SMALL)
-            axes.set_yticks([0, 0.5, 1], ["", "", ""] if j else ["0", "50", "100"], fontsize=SMALL)
-            axes.tick_params(pad=1.5)
-            for i, level in enumerate((1, 0)):
+            for i, (level, (dashes, width)) in enumerate(((1, LOW), (0, HIGH))):
                 member = here & (change.low == level)
+                colour = styles[label].colour if level else BLACK
+                if member.sum() < LEAST:
+                    said = f"{member.sum()} {change.words[1 - level]}"
+                    write_below(page, axes, i, shorten(f"{said} (not drawn)", WIDTH, SMALL), colour)
+                    few.append(f"{rst_escape(change.title)}, {rst_escape(label)}: {said}")
+                    continue
                 curve = KaplanMeier(time[member] - change.landmark, event[member])
-                months = np.append(0.0, curve.times)
-                survival = np.append(1.0, curve.survival)
-                if member.any():
-                    axes.plot(
-                        months,
-                        survival,
-                        drawstyle="steps-post",
-                        color=styles[label].colour if level else BLACK,
-                        linestyle="-" if level else (0, (3, 1.2)),
-                        linewidth=1.1 if level else 0.9,
-                        clip_on=False,
-                        gid=f"curve-{change.words[1 - level]}",
-                    )
-                    lost = np.append(False, curve.censored > 0)
-                    axes.plot(
-                        months[lost],
-                        survival[lost],
-                        linestyle="none",
-                        marker="|",
-                        markersize=3,
-                        markeredgewidth=0.4,
-                        color=styles[label].colour if level else BLACK,
-                    )
-                for tick, number in zip(ticks, curve.at_risk_at(ticks), strict=True):
-                    page.text(
-                        LEFTS[first + j] + WIDTH * tick / axes.get_xlim()[1],
-                        bottom - 0.21 - RISK * i,
-                        f"{int(number)}",
-                        fontsize=SMALL,
-                        ha="center",
-                        va="center",
-                        color=styles[label].colour if level else BLACK,
-                    )
+                of = (*change[:4], label, change.words[1 - level])
                 rows += [
-                    {
-                        "biomarker": change.biomarker,
-                        "specimen": change.specimen,
-                        "timepoint": change.timepoint,
-                        "landmark": change.landmark,
-                        "arm": label,
-                        "level": change.words[1 - level],
-                        "months": months[m],
-                        "survival": survival[m],
-                        "at_risk": int(member.sum() if m == 0 else curve.at_risk[m - 1]),
-                        "events": int(0 if m == 0 else curve.events[m - 1]),
-                        "censored": int(0 if m == 0 else curve.censored[m - 1]),
-                    }
-                    for m in range(len(months))
+                    dict(zip(COLUMNS, of, strict=False)) | step
+                    for step in draw_curve(
+                        page, axes, curve, i, colour=colour, line=dashes, width=width
+                    )
                 ]
     drawn = table[table["timepoint"].isin({c.timepoint for c in shown})]
     # A single arm's rows are those of all subjects.
@@ -269,9 +227,12 @@ def draw(
             "Hazard ratios (95 % profile limits, within the arm) are those of the table: cleared against not cleared, or per "
             "doubling of the ratio; above each pair the likelihood-ratio p of arm × change, not adjusted for the number of "
             "changes looked at.",
-            f"Shown are {len(shown)} of {len(found)} changes that leave at least {LEAST} subjects on either side: those of "
+            f"Shown are {len(shown)} of {len(found)} changes that leave at least {LEAST} subjects of an arm on either side: those of "
             "confirmatory biomarkers first, then prespecified ones, tumour DNA, and those of a pathway."
             if len(found) > len(shown)
+            else "",
+            f"Not drawn are levels with fewer than {LEAST} subjects of an arm: {'; '.join(few)}."
+            if few
             else "",
             "The figure does not show an effect of the change: it may mark a disease that fares better under any treatment.",
             simulated=simulated,
@@ -334,7 +295,11 @@ def _changes(cohort: Cohort, endpoint: str, table: pd.DataFrame) -> list[Change]
                         cuts[arm] = float(np.exp(middle))
                 words = ("ratio below the arm's median", "ratio at or above it")
                 title = f"{label}, {timepoint} over {baseline}"
-            if min((include & low).sum(), (include & ~low).sum()) < LEAST:
+            sides = [
+                min((include & mask & low).sum(), (include & mask & ~low).sum())
+                for _, mask in masks
+            ]
+            if max(sides, default=0) < LEAST:
                 continue
             order = (
                 info is None or info["family"] != "confirmatory",
@@ -382,31 +347,3 @@ def _of_arm(
         return words, f"HR {format_interval(*ratio)}"
     # The table's unit is that of the natural logarithm.
     return words, f"HR {format_interval(*ratio ** np.log(2.0))} per doubling"
-
-
-def _write_key(page: Any, styles: dict[str, Any], top: float, name: str) -> None:  # noqa: ANN401
-    """Write what the lines mean."""
-    width, height = page.figure.get_size_inches()
-    handles = [Line2D([], [], color=style.colour) for style in styles.values()]
-    names = [shorten(f"{label}: cleared, or low ratio", 2.6, SMALL) for label in styles]
-    handles.append(Line2D([], [], color=BLACK, linestyle=(0, (3, 1.2)), linewidth=0.9))
-    names.append("not cleared, or high ratio")
-    page.legend(
-        handles,
-        names,
-        loc="upper left",
-        bbox_to_anchor=(0.06 / width, (top - 0.02) / height),
-        bbox_transform=page.figure.transFigure,
-        ncols=len(handles),
-        fontsize=SMALL,
-        borderpad=0,
-        columnspacing=1.2,
-    )
-    page.text(
-        0.06,
-        top - 0.18,
-        f"{shorten(name, 3.0, SMALL)} (%) by months from the landmark; below, subjects at risk in that order",
-        fontsize=SMALL,
-        color=DIM,
-        va="top",
-    )

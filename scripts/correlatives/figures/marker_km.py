@@ -10,6 +10,15 @@ from matplotlib.lines import Line2D
 
 from correlatives.figures.km import NAMES
 from correlatives.figures.markers import Labels
+from correlatives.figures.small_curves import (
+    HEAD,
+    LEFTS,
+    STEP,
+    WIDTH,
+    draw_curve,
+    panel,
+    write_key,
+)
 from correlatives.figures.style import (
     BLACK,
     DIM,
@@ -21,10 +30,8 @@ from correlatives.figures.style import (
     canvas,
     caption,
     format_interval,
-    month_ticks,
     new_figure,
     no_data,
-    place,
     rst_escape,
     shorten,
     styled,
@@ -40,25 +47,10 @@ if TYPE_CHECKING:
 #: Markers drawn at most, two a line.
 MOST = 10
 
-#: Inches: head with the key, a line of panels, a panel, a line of the risk table.
-HEAD, LINE, PANEL, RISK = 0.36, 1.72, 0.82, 0.105
+#: Inches: a line of panels, and a panel.
+LINE, PANEL = 1.72, 0.82
 
-#: Left edges of the four panels, and their width.
-LEFTS, WIDTH = (0.42, 2.04, 4.04, 5.66), 1.42
-
-COLUMNS = [
-    "biomarker",
-    "specimen",
-    "timepoint",
-    "split",
-    "level",
-    "arm",
-    "months",
-    "survival",
-    "at_risk",
-    "events",
-    "censored",
-]
+COLUMNS = ["biomarker", "specimen", "timepoint", "split", "level", "arm", *STEP]
 
 
 @styled
@@ -110,29 +102,12 @@ def draw(
     lines = -(-len(shown) // 2)
     figure, top = new_figure(DOUBLE, HEAD + LINE * lines + 0.1, simulated=simulated)
     page = canvas(figure)
-    width, height = figure.get_size_inches()
     handles = [
         Line2D([], [], color=style.colour, linestyle=style.line) for style in styles.values()
     ]
-    page.legend(
-        handles,
-        [shorten(label, 2.6, SMALL) for label in styles],
-        loc="upper left",
-        bbox_to_anchor=(0.06 / width, (top - 0.02) / height),
-        bbox_transform=figure.transFigure,
-        ncols=2,
-        fontsize=SMALL,
-        borderpad=0,
-    )
-    page.text(
-        0.06,
-        top - 0.18,
-        f"{shorten(name, 3.0, SMALL)} (%) by months from randomisation; below, subjects at risk in that order",
-        fontsize=SMALL,
-        color=DIM,
-        va="top",
-    )
-    ticks = month_ticks(float(time[known].max()), most=6)
+    names = [shorten(label, 2.6, SMALL) for label in styles]
+    write_key(page, handles, names, top, name, "randomisation")
+    longest = float(time[known].max())
     rows: list[dict[str, Any]] = []
     for k, split in enumerate(shown):
         ceiling = top - HEAD - LINE * (k // 2)
@@ -156,7 +131,8 @@ def draw(
             (0, split.low_words, split.effect_low),
             (1, split.high_words, split.effect_high),
         ):
-            axes = place(figure, LEFTS[2 * (k % 2) + level], bottom, WIDTH, PANEL)
+            left = LEFTS[2 * (k % 2) + level]
+            axes = panel(figure, left, bottom, PANEL, longest, numbered=level == 0)
             here = known & (split.high == level)
             text = words.replace(">=", "≥").replace("<=", "≤")
             if np.isfinite(effect.estimate):
@@ -170,62 +146,15 @@ def draw(
                 va="bottom",
                 color=BLACK,
             )
-            axes.set_xlim(0, max(float(time[known].max()) * 1.02, ticks[-1]))
-            axes.set_ylim(0, 1.04)
-            axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks], fontsize=SMALL)
-            halves = ["0", "50", "100"] if level == 0 else ["", "", ""]
-            axes.set_yticks([0, 0.5, 1], halves, fontsize=SMALL)
-            axes.tick_params(pad=1.5)
             for i, (label, style) in enumerate(styles.items()):
                 member = here & (arm == label)
                 curve = KaplanMeier(time[member], event[member])
-                months = np.append(0.0, curve.times)
-                survival = np.append(1.0, curve.survival)
-                if member.any():
-                    axes.plot(
-                        months,
-                        survival,
-                        drawstyle="steps-post",
-                        color=style.colour,
-                        linestyle=style.line,
-                        linewidth=1.0,
-                        clip_on=False,
-                    )
-                    lost = np.append(False, curve.censored > 0)
-                    axes.plot(
-                        months[lost],
-                        survival[lost],
-                        linestyle="none",
-                        marker="|",
-                        markersize=3,
-                        markeredgewidth=0.4,
-                        color=style.colour,
-                    )
-                for tick, number in zip(ticks, curve.at_risk_at(ticks), strict=True):
-                    page.text(
-                        LEFTS[2 * (k % 2) + level] + WIDTH * tick / axes.get_xlim()[1],
-                        bottom - 0.21 - RISK * i,
-                        f"{int(number)}",
-                        fontsize=SMALL,
-                        ha="center",
-                        va="center",
-                        color=style.colour,
-                    )
+                of = (split.biomarker, split.specimen, split.timepoint, split.by, words, label)
                 rows += [
-                    {
-                        "biomarker": split.biomarker,
-                        "specimen": split.specimen,
-                        "timepoint": split.timepoint,
-                        "split": split.by,
-                        "level": words,
-                        "arm": label,
-                        "months": months[j],
-                        "survival": survival[j],
-                        "at_risk": int(member.sum() if j == 0 else curve.at_risk[j - 1]),
-                        "events": int(0 if j == 0 else curve.events[j - 1]),
-                        "censored": int(0 if j == 0 else curve.censored[j - 1]),
-                    }
-                    for j in range(len(months))
+                    dict(zip(COLUMNS, of, strict=False)) | step
+                    for step in draw_curve(
+                        page, axes, curve, i, colour=style.colour, line=style.line, width=1.0
+                    )
                 ]
     counts = "; ".join(
         f"{rst_escape((labels or {}).get((s.biomarker, s.specimen)) or s.biomarker)}: "
