@@ -35,7 +35,7 @@ help:
 	@echo "make bench-peers       install the other programs that make bench compares with, apart"
 	@echo "make calibration       simulate whether p-values and limits hold their level (an hour)"
 	@echo "make cost              measure what a study costs by its size (docs/cost.md; half an hour)"
-	@echo "make response-calibration   simulate whether the response models are honest (an hour)"
+	@echo "make response-calibration   simulate whether the response models are honest (half an hour)"
 	@echo "make clean             remove results, caches and the virtual environment"
 
 setup: $(STAMP)
@@ -92,7 +92,8 @@ bench: setup
 bench-peers:
 	$(PYTHON) -m venv .venv-peers
 	.venv-peers/bin/python -m pip install --quiet --disable-pip-version-check lifelines survival
-	@command -v Rscript >/dev/null || echo "R is absent: apt-get install r-base-core r-cran-survival"
+	@Rscript -e 'library(survival); library(glmnet)' >/dev/null 2>&1 || \
+		echo "For R beside them, on Debian as root: apt-get install --no-install-recommends r-base-core r-cran-survival r-cran-glmnet"
 
 # Under an hour on two cores; it goes on where it was stopped. Remove docs/calibration.tsv after a change of the method.
 calibration: setup

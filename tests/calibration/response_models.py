@@ -36,8 +36,8 @@ from correlatives.response.preparation import Design, Preparation  # noqa: E402
 #: Biomarkers of pure noise, half of each specimen, and clinical columns beside them.
 MARKERS, CLINICAL = 2000, 4
 
-#: Permutations of a trial; of the random forest, which is slow.
-PERMUTATIONS, FOREST_PERMUTATIONS = 19, 4
+#: Permutations of a trial: with 19 the smallest p is 0.05.
+PERMUTATIONS = 19
 
 COLUMNS = ["cell", "what", "model", "trials", "value", "low", "high", "wanted"]
 
@@ -115,12 +115,11 @@ def noise(n: int, survival: bool, *, forest: bool = False) -> Callable:
         simulated = task(n, survival, np.random.default_rng([number, n, survival]))
         models = [m for m in simulated.models if (m.learner == FOREST) == forest]
         part = Task(**{**vars(simulated), "models": models})
-        permutations = FOREST_PERMUTATIONS if forest else PERMUTATIONS
         share = resampled(
             part,
             seed=number,
             repeats=[0],
-            permutations=range(permutations),
+            permutations=range(PERMUTATIONS),
             forest_permuted=True,
         )
         rows = []
@@ -333,9 +332,8 @@ def summary(cell: str, results: list[list[tuple[str, str, float]]]) -> pd.DataFr
         half = 1.96 * values.std(ddof=1) / np.sqrt(len(values)) if len(values) > 1 else np.nan
         mean = values.mean()
         if what.startswith("p of"):
-            size = FOREST_PERMUTATIONS + 1 if FOREST in model else PERMUTATIONS + 1
-            bins = min(size, 5)
-            observed = np.histogram(values, np.linspace(0, 1, bins + 1) + 0.5 / size)[0]
+            size = PERMUTATIONS + 1
+            observed = np.histogram(values, np.linspace(0, 1, 6) + 0.5 / size)[0]
             uniform = chisquare(observed).pvalue
             rows.append(
                 (
@@ -361,7 +359,7 @@ def summary(cell: str, results: list[list[tuple[str, str, float]]]) -> pd.DataFr
                     "above 0.01",
                 )
             )
-            share = (values <= 0.05 + 1e-9).mean() if size >= 20 else np.nan
+            share = (values <= 0.05 + 1e-9).mean()
             rows.append(
                 (
                     cell,
@@ -384,10 +382,12 @@ def summary(cell: str, results: list[list[tuple[str, str, float]]]) -> pd.DataFr
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
-def document(table: pd.DataFrame) -> str:
-    """Return the page: what was simulated, and the table."""
+def document(table: pd.DataFrame, introduction: str) -> str:
+    """Return the documentation page: an introduction, and every cell with its limits."""
     lines = [
-        INTRODUCTION.strip(),
+        introduction.strip(),
+        "",
+        "## Found",
         "",
         "| simulation | what | model | trials | found (95 % Monte Carlo limits) | wanted |",
         "|---|---|---|---|---|---|",
@@ -402,26 +402,6 @@ def document(table: pd.DataFrame) -> str:
                 f"| {row.cell} | {row.what} | {row.model} | {row.trials} | {found} | {wanted} |"
             )
     return "\n".join(lines) + "\n"
-
-
-INTRODUCTION = """
-# Are the response models honest?
-
-`make response-calibration` simulates it and writes this page. Biomarkers are independent normal noise unless an effect is
-said; four clinical columns stand beside them.
-
-- **Noise**: 2,000 biomarkers, half of each specimen. One repeat of nested cross-validation a trial, all models, and the
-  permutation test (19 permutations, 4 of the random forest). Discrimination is averaged over pairs held out together: pooled
-  over folds it would lie below one half, since a fold's left-out outcomes pull the models' means the other way. The mean
-  over permuted outcomes is the same quantity with nineteen times as many outcomes, so that a bias of 0.01 would show.
-- **Leak on purpose**: twenty biomarkers chosen with the outcomes of everybody before the folds. A simulation that did not
-  notice would be worth nothing.
-- **Limits**: how often the 95 % limits of performance.tsv hold the discrimination of the models in 1,500 other subjects,
-  500 biomarkers, of which two have an effect (log odds or log hazard a standard deviation) beside a clinical column's;
-  beside them limits that resample subjects and hold the fitted models fixed, as is often done.
-- **Benefit**: 200 biomarkers, effects of the arm, of a clinical column and of two biomarkers, and one interaction or none;
-  p by re-randomisation of the whole procedure.
-"""
 
 
 def run(cell: Cell, processes: int) -> pd.DataFrame:
@@ -466,7 +446,8 @@ def main() -> None:
         table.to_csv(arguments.out, sep="\t", index=False)
         print(found.to_string(), flush=True)
     if arguments.document:
-        arguments.document.write_text(document(table), encoding="utf-8")
+        introduction = (HERE / "response_introduction.md").read_text(encoding="utf-8")
+        arguments.document.write_text(document(table, introduction), encoding="utf-8")
 
 
 if __name__ == "__main__":

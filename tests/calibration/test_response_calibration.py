@@ -64,7 +64,8 @@ def test_the_page_shows_every_number():
     assert by_what["p of permutation: share at most 0.05"] == approx(0.05)
     # evenly spread over the possible values
     assert by_what["p of permutation: test of uniformity"] == approx(1.0)
-    page = document(table)
+    page = document(table, "# Title")
+    assert page.startswith("# Title")
     assert "| noise | discrimination of noise | clinical | 20 | 0.495 (" in page
     assert page.count("| noise |") == len(table)
     assert isinstance(table, pd.DataFrame)
