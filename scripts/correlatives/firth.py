@@ -27,7 +27,7 @@ from correlatives.likelihood import (
     chi_square_p,
     drop_at_limits,
 )
-from correlatives.marker_models import compiled
+from correlatives.marker_models import compiled, over_threads
 from correlatives.survival.cox import checked_outcomes, fit_cox_many
 from correlatives.survival.ties import tie_times
 
@@ -259,17 +259,7 @@ def _fit(
             state,
         )
 
-    work = [np.arange(i, min(i + _PORTION, p)) for i in range(0, p, _PORTION)]
-    if threads > 1 and len(work) > 1:
-        from concurrent.futures import ThreadPoolExecutor
-
-        fit(work[0])  # compiles once, before the threads
-        with ThreadPoolExecutor(threads) as pool:
-            for done in [pool.submit(fit, part) for part in work[1:]]:
-                done.result()
-    else:
-        for part in work:
-            fit(part)
+    over_threads(fit, [np.arange(i, min(i + _PORTION, p)) for i in range(0, p, _PORTION)], threads)
     found = state == kernel.FOUND
     aliased = np.isnan(coefficients) & found[:, None]
     note = np.where(aliased.any(axis=1), ALIASED_NOTE, "").astype(object)

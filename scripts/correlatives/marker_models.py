@@ -16,7 +16,7 @@ import os
 import sys
 import tempfile
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -183,6 +183,22 @@ def place_cache(source: Path) -> Path | None:
 
         config.CACHE_DIR = str(folder)
     return folder
+
+
+def over_threads(
+    work: Callable[[np.ndarray], None], parts: Sequence[np.ndarray], threads: int
+) -> None:
+    """Do some work for every part, on threads of this process; the first alone, since it may compile."""
+    if threads > 1 and len(parts) > 1:
+        from concurrent.futures import ThreadPoolExecutor
+
+        work(parts[0])
+        with ThreadPoolExecutor(threads) as pool:
+            for done in [pool.submit(work, part) for part in parts[1:]]:
+                done.result()
+    else:
+        for part in parts:
+            work(part)
 
 
 @dataclass

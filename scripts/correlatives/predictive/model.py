@@ -388,17 +388,16 @@ def effects_of(
         if test:
             out.p[out.firth & ~finite] = part.p[out.firth & ~finite]
     if proportional and outcome.survival:
-        rows = np.flatnonzero(finite)
-        # the column asked for is the last: the interaction, or a single marker before covariates
-        order = [*(j for j in range(k) if j != column), column]
-        out.p_ph[rows] = column_proportionality(
+        out.p_ph = column_proportionality(
             outcome.time,
             outcome.event,
-            designs[rows][:, :, order],
-            include[rows],
+            designs,
+            include,
             outcome.strata if outcome.stratified else None,
-            plain.coefficients[rows][:, order],
-            plain.covariance[rows][:, order][:, :, order],
+            np.where(finite[:, None], plain.coefficients, np.nan),
+            plain.covariance,
+            column,
+            threads=threads,
         )
     return out
 
