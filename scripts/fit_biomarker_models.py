@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pandas as pd
+
 from correlatives.cohort import Cohort, clinical_markers
 from correlatives.markers import Markers
 from correlatives.predictive.model import fit_domain, fit_prognostic_models
@@ -18,11 +20,16 @@ with job(snakemake) as step:  # noqa: F821
         "seed": step.params.seed,
         "threads": step.threads,
     }
+    # how wide the exploratory family is: over all assays and, if configured, endpoints
+    sizes = pd.read_parquet(files["families"]).set_index(["timepoint", "family"])["markers"]
+    exploratory = int(sizes.get((baseline, "exploratory"), 0))
+    tables = len(step.params.endpoints) if step.params.family_over_endpoints else 1
     for endpoint, path in zip(step.params.endpoints, step.output.fits, strict=True):
         if domain == "clinical":
             markers = clinical_markers(cohort.analysed(), step.params.clinical_markers)
-            exploratory = None
+            size = exploratory + int(markers.info["family"].eq("exploratory").sum())
         else:
+            size = exploratory
             # a piece of a wide assay at a time: memory does not grow with the number of markers
             markers = Markers.pieces(
                 files[domain],
@@ -30,7 +37,6 @@ with job(snakemake) as step:  # noqa: F821
                 block=int(block or 1),
                 blocks=step.params.marker_blocks if block else 1,
             )
-            exploratory = Markers.count(files[domain], timepoint=baseline, family="exploratory")
         if cohort.randomised:
             # Every domain draws the same arms: the study's seed, not the job's.
             fit_domain(
@@ -38,7 +44,7 @@ with job(snakemake) as step:  # noqa: F821
                 endpoint,
                 markers,
                 randomisations=step.params.randomisations,
-                exploratory=exploratory,
+                exploratory=size * tables,
                 **model,
             ).write(path)
         else:

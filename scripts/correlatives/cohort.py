@@ -136,7 +136,7 @@ class Cohort:
         )
 
     def write(self, folder: str | Path) -> None:
-        """Write ``outcomes``, ``blood``, ``tissue``, ``alterations``, ``samples``, ``calls``, ``course``, ``pathways`` (.parquet)."""
+        """Write ``outcomes``, ``blood``, ``tissue``, ``alterations``, ``samples``, ``calls``, ``course``, ``pathways`` and ``families`` (.parquet)."""
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         outcomes = pa.Table.from_pandas(self.subjects, preserve_index=False)
@@ -146,6 +146,7 @@ class Cohort:
         pq.write_table(outcomes, folder / "outcomes.parquet")
         for domain in DOMAINS:
             self.markers.select(domain=domain).write(folder / f"{domain}.parquet")
+        self.markers.family_sizes().to_parquet(folder / "families.parquet", index=False)
         for name in ("samples", "calls", "course", "pathways"):
             getattr(self, name).to_parquet(folder / f"{name}.parquet", index=False)
 

@@ -180,14 +180,20 @@ class Markers:
         for group in range(groups * (block - 1) // blocks, groups * block // blocks):
             yield Markers.read(path, groups=[group]).select(timepoint=timepoint)
 
-    @staticmethod
-    def count(path: str | Path, **wanted: str) -> int:
-        """Return how many markers of a file have the values wanted, without reading theirs."""
-        info = pd.read_parquet(path, columns=list(wanted))
-        keep = np.ones(len(info), dtype=bool)
-        for column, value in wanted.items():
-            keep &= info[column].eq(value).to_numpy()
-        return int(keep.sum())
+    def family_sizes(self) -> pd.DataFrame:
+        """Count the markers of each timepoint and family, over all assays.
+
+        Returns
+        -------
+        pd.DataFrame
+            Columns timepoint, family, markers: the number rounded up to a power of two. A job that needs to know how
+            large its family is, over assays that it does not read, runs again only when that number changes.
+        """
+        family = self.info["family"].fillna("").replace("", "exploratory")
+        counts = self.info.assign(family=family).groupby(["timepoint", "family"]).size()
+        table = counts.rename("markers").reset_index()
+        table["markers"] = [1 << (int(count) - 1).bit_length() for count in table["markers"]]
+        return table
 
 
 def _labels(info: pd.DataFrame) -> dict[tuple[str, str], str]:

@@ -1,12 +1,12 @@
-"""What the engine of Cox models costs a marker, against itself done carefully and against other software.
+"""What the engines of Cox and logistic models cost a marker, against themselves done carefully and other software.
 
 Ours is the null model, the interaction model and their likelihood-ratio test; every other program fits the
-interaction model only, on the same data in the same run. Slow programs get few markers, and their cost a marker is what
+interaction model only, of Cox, on the same data in the same run. Slow programs get few markers, and their cost a marker is what
 is printed. CPU time a thread is steadier than wall time where others use the machine. What is not installed is said to
 be absent: `make bench-peers` installs lifelines and the PyPI package survival in an environment of their own, Debian has
 R as r-base-core and r-cran-survival. Prints; asserts nothing but that R finds the same interactions.
 
-python tests/benchmarks/engine.py
+python tests/benchmarks/engine.py (BENCH_SHARE=0.1: a tenth of the markers; `ours` as argument: no other software)
 """
 
 # ruff: noqa: E402 (the number of threads is set before NumPy reads it)
@@ -32,11 +32,15 @@ from peers import ABSENT
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "scripts"))
 
+from correlatives.binary.engine import fit_interactions as fit_logistic_interactions
+from correlatives.binary.logistic import fit_logistic_many
+from correlatives.predictive.proportionality import column_proportionality
 from correlatives.survival.cox import fit_cox_many
 from correlatives.survival.engine import fit_interactions
 
 THREADS = 2
-SIZES = ((46, 20_000), (200, 20_000), (1_000, 2_000))
+SHARE = float(os.environ.get("BENCH_SHARE", "1"))  # of the markers, on a busy machine
+SIZES = tuple((n, int(p * SHARE)) for n, p in ((46, 20_000), (200, 20_000), (1_000, 2_000)))
 
 #: Markers that each of the other programs gets.
 PEERS = {"survival": 300, "statsmodels": 5, "lifelines": 5}
@@ -62,6 +66,13 @@ def trial(n: int, p: int, *, adjusted: bool = False, missing: float = 0.0) -> di
     if missing:
         data["include"] = random.random((p, n)) >= missing
     return data
+
+
+def as_response(data: dict) -> dict:
+    """Take the event of a trial for a response."""
+    return {
+        ("y" if name == "event" else name): part for name, part in data.items() if name != "time"
+    }
 
 
 def cost(work: Callable[[], object], markers: int, times: int = 3) -> tuple[float, float]:
@@ -150,27 +161,62 @@ def peers(data: dict, reference: float) -> None:
         assert np.allclose(ours, theirs, rtol=1e-4), (ours, theirs)
 
 
+def careful_logistic(data: dict, reference: float) -> None:
+    """Measure the careful logistic model of some markers, as it was fitted before there was a fast lane."""
+    few, arm = data["markers"][:300], data["arm"]
+    parts = [few, arm, *data.get("covariates", np.zeros((len(arm), 0))).T, arm * few]
+    if "strata" in data:
+        parts += [data["strata"] == 1]
+    stacked = np.stack([np.broadcast_to(part, few.shape) for part in parts], axis=2)
+    found = cost(lambda: fit_logistic_many(data["event"], stacked.astype(float)), len(few), 2)
+    line("fit_logistic_many, NumPy, one model", found, reference, f"{len(few)} markers")
+
+
+def proportionality(data: dict, reference: float) -> None:
+    """Measure the test of proportional hazards of the interaction."""
+    markers, arm = data["markers"][:4_096], data["arm"]
+    covariates = data.get("covariates", np.zeros((len(arm), 0)))
+    parts = [markers, arm, *covariates.T, arm * markers]
+    designs = np.stack([np.broadcast_to(part, markers.shape) for part in parts], axis=2)
+    fits = fit_interactions(**(data | {"markers": markers})).full
+    given = data["time"], data["event"], designs, np.ones(markers.shape, bool), data.get("strata")
+    found = cost(
+        lambda: column_proportionality(*given, fits.coefficients, fits.covariance), len(markers)
+    )
+    line("test of proportional hazards", found, reference, f"{len(markers)} markers")
+
+
 def growth() -> None:
     """Print how the cost a marker grows with subjects and with markers."""
-    print("\nOne thread, CPU microseconds a marker")
+    print(f"\nOne thread, CPU microseconds a marker{'Cox':>12}{'logistic':>12}")
+
+    def both(n: int, p: int) -> None:
+        data = trial(n, p)
+        _, cox = cost(lambda: fit_interactions(**data, covariances=False), p)
+        response = as_response(data)
+        _, logistic = cost(lambda: fit_logistic_interactions(**response, covariances=False), p)
+        print(f"  {n:>6,} subjects {p:>7,} markers {cox:>17.2f}{logistic:>12.2f}")
+
     for n in (50, 100, 200, 400, 800, 1_600):
-        data = trial(n, 1_024)
-        _, cpu = cost(lambda data=data: fit_interactions(**data, covariances=False), 1_024)
-        print(f"  {n:>6} subjects   1,024 markers {cpu:9.2f}")
-    for p in (32, 320, 3_200, 32_000):
-        data = trial(132, p)
-        _, cpu = cost(lambda data=data: fit_interactions(**data, covariances=False), p)
-        print(f"     132 subjects {p:>7,} markers {cpu:9.2f}")
+        both(n, 1_024)
+    for p in (32, 320, 3_200, int(32_000 * SHARE)):
+        both(132, p)
+
+
+def own_peak() -> float:
+    """Return the MiB that this process has taken at its peak (its ru_maxrss begins with its parent's)."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) / 1024
 
 
 def peak_memory(n: int, p: int) -> float:
     """Return the MiB of a process that makes the data and fits, at its peak."""
     code = (
         f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r})\n"
-        "import resource, engine\n"
+        "import engine\n"
         f"data = engine.trial({n}, {p})\n"
         f"engine.fit_interactions(**data, threads={THREADS})\n"
-        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)"
+        "print(engine.own_peak())"
     )
     run = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     return float(run.stdout)
@@ -179,12 +225,14 @@ def peak_memory(n: int, p: int) -> float:
 def main() -> None:
     """Measure and print."""
     warnings.simplefilter("ignore")
+    alone = "ours" in sys.argv[1:]
     start = time.perf_counter()
     fit_interactions(**trial(46, 32))
+    fit_logistic_interactions(**as_response(trial(46, 32)))
     print(f"first call, with compilation or its cache: {time.perf_counter() - start:.1f} s")
     for n, p in SIZES:
         print(f"\n{n} subjects, {p:,} markers{'wall':>24}{'CPU':>11}   microseconds a marker")
-        plain = trial(n, p)
+        plain, adjusted = trial(n, p), trial(n, p, adjusted=True)
         rows = [
             ("models + test, one thread", plain, {"covariances": False}),
             ("the same, two threads", plain, {"covariances": False, "threads": THREADS}),
@@ -192,12 +240,12 @@ def main() -> None:
             ("with covariances and profile limits", plain, {"limits": 0.95}),
             (
                 "two strata, three covariates, one thread",
-                trial(n, p, adjusted=True),
+                adjusted,
                 {"covariances": False},
             ),
             (
                 "the same, two threads",
-                trial(n, p, adjusted=True),
+                adjusted,
                 {"covariances": False, "threads": THREADS},
             ),
             ("5 % missing at random", trial(n, p, missing=0.05), {"covariances": False}),
@@ -207,12 +255,27 @@ def main() -> None:
             found = cost(lambda data=data, options=options: fit_interactions(**data, **options), p)
             reference = found[1] if i == 0 else reference
             line(name, found, reference)
-        peers(plain, reference)
+            if "covariances" in options:
+                response = as_response(data)
+                found = cost(
+                    lambda data=response, options=options: fit_logistic_interactions(
+                        **data, **options
+                    ),
+                    p,
+                )
+                line("  logistic", found, reference)
+        proportionality(plain, reference)
+        careful_logistic(plain, reference)
+        if not alone:
+            peers(plain, reference)
         print(f"  two strata, three covariates{'wall':>25}{'CPU':>11}")
-        peers(trial(n, p, adjusted=True), reference)
+        proportionality(adjusted, reference)
+        careful_logistic(adjusted, reference)
+        if not alone:
+            peers(adjusted, reference)
     growth()
     print("\nPeak memory of a process, with Python, the libraries and the data (MiB)")
-    for n, p in ((200, 32), (200, 20_000), (140, 50_000)):
+    for n, p in ((200, 32), (200, int(20_000 * SHARE)), (140, int(50_000 * SHARE))):
         print(f"  {n} subjects, {p:,} markers ({n * p * 8 / 2**20:.0f}): {peak_memory(n, p):.0f}")
 
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from pyarrow.parquet import read_table
 from pytest import approx
 from studies import (
     CONTROL,
@@ -1072,6 +1073,8 @@ def test_a_cohort_reads_back_as_it_was_written(tmp_path):
     assert again.samples["sample_id"].tolist() == ["a", "b"]
     only = Cohort.read([tmp_path / "outcomes.parquet"])
     assert len(only.markers) == 0
+    families = read_table(tmp_path / "families.parquet")
+    assert sum(families["markers"].to_pylist()) >= len(order)
 
 
 def test_clinical_markers():

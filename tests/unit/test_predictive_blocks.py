@@ -1,5 +1,6 @@
 """Pieces of a wide assay, blocks of them in jobs of their own, threads, and draws that go on."""
 
+from dataclasses import replace
 from functools import partial
 from io import StringIO
 
@@ -86,8 +87,27 @@ def test_pieces_are_the_file(tmp_path):
                 assert len(piece) <= 4
                 names += piece.info["biomarker"].tolist()
         assert names == markers.info["biomarker"].tolist()
-    assert Markers.count(path, timepoint="baseline", family="exploratory") == 19
-    assert Markers.count(path, timepoint="C1D15") == 0
+    sizes = markers.family_sizes().set_index(["timepoint", "family"])["markers"]
+    # rounded up to a power of two
+    assert markers.info["family"].eq("exploratory").sum() == 19
+    assert sizes[("baseline", "exploratory")] == 32
+
+
+def test_the_size_of_a_family_is_over_all_assays():
+    """A narrow assay beside a wide one is in a wide family; a little growth changes no file."""
+    _, markers = wide_trial(markers=40)
+    names = [f"tissue {name}" for name in markers.info["biomarker"]]
+    tissue = replace(markers, info=markers.info.assign(domain="tissue", biomarker=names))
+    later = replace(markers, info=markers.info.assign(timepoint="C1D15", family=""))
+    exploratory = int(markers.info["family"].eq("exploratory").sum())
+    both = Markers.concatenate([markers, tissue, later])
+    sizes = both.family_sizes().set_index(["timepoint", "family"])["markers"]
+    for timepoint, count in (("baseline", 2 * exploratory), ("C1D15", len(markers))):
+        size = sizes[(timepoint, "exploratory")]
+        assert count <= size < 2 * count
+        assert size & (size - 1) == 0
+    less = Markers.concatenate([markers, tissue.where(np.arange(len(tissue)) > 0), later])
+    pd.testing.assert_frame_equal(less.family_sizes(), both.family_sizes())
 
 
 def test_prognostic_models_take_pieces_too(tmp_path):

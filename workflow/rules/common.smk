@@ -107,6 +107,7 @@ PARTS = [
     "calls",
     "course",
     "pathways",
+    "families",
 ]
 DOMAINS = ["clinical", "blood", "tissue", "alterations"]
 

@@ -48,6 +48,7 @@ rule fit_biomarker_models:
             *dict.fromkeys(
                 [
                     "outcomes",
+                    "families",
                     *(
                         []
                         if wildcards.part == "clinical"
@@ -80,6 +81,9 @@ rule fit_biomarker_models:
         covariates=lookup(dpath="predictive/covariates", within=config),
         alpha=lookup(dpath="predictive/alpha", within=config),
         randomisations=lookup(dpath="predictive/randomisations", within=config),
+        family_over_endpoints=lookup(
+            dpath="predictive/family_over_endpoints", within=config
+        ),
         clinical_markers=lambda wildcards: (
             config["predictive"]["clinical_markers"]
             if wildcards.part == "clinical"

@@ -616,7 +616,8 @@ def fit_domain(
     threads : int
         Threads of the fits and tests; the answers are the same for any number.
     exploratory : int, optional
-        Exploratory markers of the whole domain, if these are a part of it: whether the family is wide.
+        Size of the exploratory family, over domains (and endpoints, if these make one family), if these markers are a
+        part of it: whether it is wide.
 
     Returns
     -------
