@@ -293,6 +293,128 @@ def test_the_training_data_have_a_digest_that_knows_every_value(cohort, models):
     assert freeze["tables"] == {"subjects.csv": "0123456789ab"}
 
 
+# --- what the file has to hold -----------------------------------------------------------------------
+
+
+def refused(model: dict, path: Path) -> tuple[str, ...]:
+    """What reading says of a model whose digest fits."""
+    path.write_text(json.dumps({**model, "digest": digest_of(model)}))
+    with pytest.raises(LockedModelError) as caught:
+        read_locked(path)
+    return tuple(message.removeprefix(f"{path}: ") for message in caught.value.messages)
+
+
+def test_all_entries_that_are_missing_or_wrong_are_told_at_once(models, tmp_path):
+    model = json.loads(models["PFS"][1].read_text())
+    place = [item["name"] for item in model["inputs"]].index("serum:TK1")
+    del model["inputs"][place]["terms"][0]["coefficient"]
+    model["inputs"][place]["terms"][0]["scale"] = 0
+    model["inputs"][place]["range"] = [1.0, "high"]
+    model["inputs"][0]["table"] = "doses"
+    model["data_freeze"]["simulated"] = "no"
+    model["horizon_months"] = True
+    del model["baseline"]["survival"]
+    told = refused(model, tmp_path / "PFS.json")
+    name, first = f"inputs {place + 1} (serum:TK1)", model["inputs"][0]["name"]
+    assert set(told) >= {
+        f"{name}, terms 1, coefficient is missing.",
+        f"{name}, terms 1, scale: found 0; right would be a number above 0.",
+        f'{name}, range 2: found "high"; right would be a number.',
+        f'inputs 1 ({first}), table: found "doses"; right would be subjects, measurements or alterations.',
+        'data_freeze, simulated: found "no"; right would be true or false.',
+        "horizon_months: found true; right would be a number of months above 0.",
+        "baseline, survival is missing.",
+    }
+
+
+def test_entries_that_contradict_each_other_are_told(models, tmp_path):
+    model = json.loads(models["PFS"][1].read_text())
+    names = [item["name"] for item in model["inputs"]]
+    site = model["inputs"][names.index("clinical:site")]
+    site["terms"][0]["word"] = "Z"
+    model["inputs"].append(model["inputs"][0])
+    model["inputs"][names.index("serum:TK1")] |= {"range": [2.0, 1.0], "conversion": "pg/mL*x"}
+    model["baseline"]["survival"] = [*model["baseline"]["survival"][::-1], 0.5]
+    told = " ".join(refused(model, tmp_path / "PFS.json"))
+    for words in (
+        f"{names[0]} is there 2 times",
+        'terms 1, word: found "Z" is none of its words'.replace("found ", ""),
+        "range: 2 is above 1",
+        "right would be unit*factor",
+        "times and",
+        "survival: it rises",
+    ):
+        assert words in told
+
+
+def test_an_edited_file_is_told_what_is_wrong_beside_its_digest(models, tmp_path):
+    model = json.loads(models["ORR"][1].read_text())
+    del model["intercept"]
+    path = tmp_path / "ORR.json"
+    path.write_text(json.dumps(model))
+    with pytest.raises(LockedModelError) as caught:
+        read_locked(path)
+    first, second = caught.value.messages
+    assert "was changed after it was written" in first
+    assert second == f"{path}: intercept is missing."
+
+
+def leaves(value: object, path: tuple = ()):
+    """Every entry of a model with its path."""
+    if path:
+        yield path
+    inside = (
+        value.items()
+        if isinstance(value, dict)
+        else enumerate(value)
+        if isinstance(value, list)
+        else ()
+    )
+    for key, item in inside:
+        yield from leaves(item, (*path, key))
+
+
+@pytest.mark.parametrize("endpoint", ["PFS", "ORR"])
+def test_any_entry_may_be_broken_and_the_file_is_refused_or_scores(
+    endpoint, cohort, models, tmp_path
+):
+    """Each entry in turn is taken away or replaced, and the digest made to fit: never another error."""
+    whole = json.loads(models[endpoint][1].read_text())
+    whole["inputs"] = whole["inputs"][:5]
+    if "baseline" in whole:
+        whole["baseline"] = {key: values[:3] for key, values in whole["baseline"].items()}
+    new = replace(
+        cohort,
+        subjects=cohort.subjects.head(3),
+        markers=cohort.markers.of_subjects(np.arange(160) < 3),
+    )
+    path, left = tmp_path / "model.json", 0
+    for place in leaves(whole):
+        if place[0] in ("performance", "fitting", "digest"):
+            continue
+        for value in ("absent", None, -1, "x", "", [], {}, True, 10**400):
+            model = json.loads(json.dumps(whole))
+            *parents, key = place
+            inside = model
+            for parent in parents:
+                inside = inside[parent]
+            if value == "absent":
+                del inside[key]
+            else:
+                inside[key] = value
+            path.write_text(json.dumps({**model, "digest": digest_of(model)}))
+            try:
+                read = read_locked(path)
+            except LockedModelError as error:
+                assert error.messages
+                continue
+            left += 1
+            problems = list(findings(read, new, "model.json"))
+            if not problems:
+                assert len(score(read, new)) == 3
+    assert left > 0
+
+
 # --- new subjects -----------------------------------------------------------------------------------
 
 

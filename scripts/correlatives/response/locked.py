@@ -40,7 +40,17 @@ Content = dict[str, Any]
 
 
 class LockedModelError(Exception):
-    """A locked model cannot be used; the message is a sentence for the user."""
+    """A locked model cannot be used.
+
+    Parameters
+    ----------
+    *messages : str
+        All that is wrong, a sentence for the user each.
+    """
+
+    def __init__(self, *messages: str) -> None:
+        super().__init__("\n".join(messages))
+        self.messages = messages
 
 
 class Finding(NamedTuple):
@@ -109,7 +119,8 @@ def read_locked(path: str | Path) -> Content:
     Raises
     ------
     LockedModelError
-        If there is no such file, it is none, it was changed after it was written, or it holds no model.
+        If there is no such file, it is none, a newer workflow wrote it, it was changed after it was written, it holds no
+        model, or entries are missing or wrong.
     """
     try:
         text = Path(path).read_text(encoding="utf-8")
@@ -120,7 +131,13 @@ def read_locked(path: str | Path) -> Content:
     except (OSError, UnicodeDecodeError):
         raise LockedModelError(f"{path} cannot be read as UTF-8 text.") from None
     try:
-        content = json.loads(text, object_pairs_hook=_no_key_twice, parse_constant=_no_constant)
+        content = json.loads(
+            text,
+            object_pairs_hook=_no_key_twice,
+            parse_constant=_no_constant,
+            parse_float=_finite,
+            parse_int=_whole,
+        )
     except (ValueError, RecursionError) as error:
         raise LockedModelError(
             f"{path} is no JSON ({error}). Take the file as the workflow wrote it."
@@ -129,19 +146,26 @@ def read_locked(path: str | Path) -> Content:
         raise LockedModelError(
             f"{path} is no locked model. One is written as response/locked/ENDPOINT.json."
         )
-    if content.get("format_version") != FORMAT_VERSION:
+    version = content.get("format_version")
+    if type(version) is not int or version != FORMAT_VERSION:
+        made = content.get("version")
         raise LockedModelError(
-            f"{path} has format version {content.get('format_version')}; this workflow reads "
-            f"{FORMAT_VERSION}. Score with the version of the workflow that made it: "
-            f"{content.get('version')}."
+            f"{path} has format version {json.dumps(version)[:20]}; this workflow reads {FORMAT_VERSION}. Score with the "
+            f"version of the workflow that made it: {made if isinstance(made, str) else 'the file does not say which'}."
         )
+    wrong = []
     if content.get("digest") != digest_of(content):
-        raise LockedModelError(
+        wrong.append(
             f"{path} was changed after it was written: its digest does not fit its content. Take the "
             "file as the workflow wrote it; a model that is to be different is fitted and locked anew."
         )
-    if content.get("refused"):
+    elif content.get("refused"):
         raise LockedModelError(f"{path} holds no model: {content['refused']}")
+    from correlatives.response.locked_contract import faults_of
+
+    wrong += [f"{path}: {fault}" for fault in faults_of(content)]
+    if wrong:
+        raise LockedModelError(*wrong)
     return content
 
 
@@ -156,6 +180,18 @@ def _no_key_twice(pairs: list[tuple[str, Any]]) -> Content:
 
 def _no_constant(word: str) -> float:
     raise ValueError(f"{word} is no number")
+
+
+def _finite(digits: str) -> float:
+    number = float(digits)
+    if not math.isfinite(number):
+        raise ValueError(f"{digits[:20]} is no finite number")
+    return number
+
+
+def _whole(digits: str) -> int:
+    _finite(digits)
+    return int(digits)
 
 
 # --- scoring ----------------------------------------------------------------------------------------
@@ -587,7 +623,8 @@ def report_misfits(paths: Mapping[str, Path], cohort: Cohort, problems: Problems
         try:
             model = read_locked(path)
         except LockedModelError as error:
-            problems.add("locked_model_invalid", str(error), file=name)
+            for message in error.messages:
+                problems.add("locked_model_invalid", message, file=name)
             continue
         for found in findings(model, cohort, name):
             problems.add(found.rule, found.message, table=found.table, column=found.column)

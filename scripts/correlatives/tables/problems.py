@@ -303,7 +303,7 @@ RULES: dict[str, tuple[str, str]] = {
     # locked models (`score`)
     "locked_model_invalid": (
         "error",
-        "a file of `score.locked` that is no locked model, or was changed after it was written",
+        "a file of `score.locked` that is no locked model, was changed after it was written, or lacks an entry",
     ),
     "locked_endpoint_differs": (
         "error",
