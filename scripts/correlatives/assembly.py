@@ -315,7 +315,7 @@ class Assembly:
             self.config,
             self.problems,
         )
-        self.call_chosen, self.used = genes.gene_and_pathway_markers(
+        self.call_chosen, self.call_looked_for, self.used = genes.gene_and_pathway_markers(
             self.found,
             self.runs,
             study.pathways,
@@ -665,6 +665,7 @@ class Assembly:
             "counted": calls["counted"].to_numpy(dtype=bool)
             & ~owner["failed"].to_numpy(dtype=bool),
             "chosen": self.call_chosen,
+            "looked_for": self.call_looked_for,
         }
         return pd.DataFrame(
             {name: words(column) for name, column in text.items()} | numbers | flags

@@ -89,7 +89,8 @@ class Cohort:
         block_age_years.
     calls : pd.DataFrame
         Alterations detected: subject_id, run_id, sample_id, specimen, timepoint, gene, alteration, kind, significance,
-        vaf, copy_number, copy_number_scale, partner, origin, counted (bool: makes the gene altered), chosen (bool).
+        vaf, copy_number, copy_number_scale, partner, origin, counted (bool: makes the gene altered), chosen (bool),
+        looked_for (bool: the study looks for that class of alteration in the gene and specimen).
     course : pd.DataFrame
         What happened when: subject_id, what (``dose``, ``assessment``), name (drug; response), start_day,
         stop_day, value (dose_mg; sum_mm), new_lesion.
@@ -212,6 +213,7 @@ EMPTY: dict[str, list[str]] = {
         "origin",
         "counted",
         "chosen",
+        "looked_for",
     ],
     "course": [
         "subject_id",

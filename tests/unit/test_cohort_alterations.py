@@ -477,3 +477,31 @@ def test_derived_markers_have_names_that_can_be_read():
         "KI67": "KI67",
     }
     assert {name: marker_label(name) for name in names} == names
+
+
+def test_a_call_knows_whether_its_class_is_looked_for():
+    """Coverage of RB1: indels (a substitution is of that class) in plasma; deletions by another assay, in tissue."""
+    built = build_cohort(
+        study(
+            two_arms(1, 1),
+            samples=[draw("C1"), draw("C1", specimen="biopsy", assay="tissue panel")],
+            alterations=[
+                call("C1-baseline", "RB1"),
+                call("C1-baseline", "RB1", "deletion"),
+                call("C1-biopsy", "RB1"),
+                call("C1-biopsy", "RB1", "deletion"),
+            ],
+            coverage=covers("panel", ("RB1", "indel"))
+            + covers("tissue panel", ("RB1", "deletion")),
+        )
+    )
+    calls = built.cohort.calls
+    found = dict(
+        zip(zip(calls["specimen"], calls["kind"], strict=True), calls["looked_for"], strict=True)
+    )
+    assert found == {
+        ("plasma", "snv"): True,
+        ("plasma", "deletion"): False,
+        ("biopsy", "snv"): False,
+        ("biopsy", "deletion"): True,
+    }

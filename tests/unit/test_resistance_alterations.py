@@ -4,6 +4,7 @@ import pandas as pd
 import pytest
 from resistance_cohorts import CONTROL, EXPERIMENTAL, UNREADABLE, call, marker, sample, trial
 
+from correlatives.resistance.acquired import acquired
 from correlatives.resistance.alterations import COLUMNS, alteration_changes
 from correlatives.resistance.pair_flow import (
     CALL_COLUMNS,
@@ -57,8 +58,13 @@ def test_a_mutation_and_an_amplification_are_two():
     cohort = trial(
         [1],
         [
-            marker("gene:ERBB2", "plasma", "baseline", [1]),
-            marker("gene:ERBB2", "plasma", "progression", [1]),
+            marker(name, "plasma", timepoint, [value])
+            for timepoint, mutated, amplified in (("baseline", 0, 1), ("progression", 1, 0))
+            for name, value in (
+                ("gene:ERBB2", 1),
+                ("gene:ERBB2:mutation", mutated),
+                ("gene:ERBB2:amplification", amplified),
+            )
         ],
         calls=[
             hit("001", "baseline", "AMP", "ERBB2", kind="amplification"),
@@ -68,6 +74,71 @@ def test_a_mutation_and_an_amplification_are_two():
     table = alteration_changes(cohort, "baseline", "progression")
     assert counts(table, kind="amplification") == [1, 0, 1, 0]
     assert counts(table, kind="mutation") == [1, 1, 0, 0]
+
+
+#: Four pairs: the first version of the panel looks at mutations of RB1 only, the second at deletions too.
+#: Baseline and progression samples of v1 and v2, v1 and v1, v2 and v2, v2 and (too little tumour) v2.
+BY_VERSION = [
+    marker("gene:RB1", "plasma", "baseline", [UNREADABLE, UNREADABLE, 0, 0]),
+    marker("gene:RB1", "plasma", "progression", [1, 1, 0, UNREADABLE]),
+    marker("gene:RB1:mutation", "plasma", "baseline", [0, 0, 0, 0]),
+    marker("gene:RB1:mutation", "plasma", "progression", [1, 1, 0, UNREADABLE]),
+    marker("gene:RB1:deletion", "plasma", "baseline", [UNREADABLE, UNREADABLE, 0, 0]),
+    marker("gene:RB1:deletion", "plasma", "progression", [1, UNREADABLE, 0, UNREADABLE]),
+]
+RB1_CALLS = [
+    hit("001", "progression", "p.Q257fs", "RB1", kind="indel"),
+    hit("001", "progression", "loss", "RB1", kind="deletion"),
+    hit("002", "progression", "p.Q257fs", "RB1", kind="indel"),
+]
+
+
+def test_a_variant_is_evaluable_where_its_own_class_was_looked_for():
+    """A panel blind to copy number loses no mutation: 2 of 3 gained, as the row RB1 mutation says."""
+    cohort = trial([1, 1, 1, 1], BY_VERSION, calls=RB1_CALLS)
+    table = alteration_changes(cohort, "baseline", "progression")
+    assert counts(table, alteration="p.Q257fs") == [3, 2, 0, 0]
+    assert counts(table, kind="deletion") == [1, 0, 0, 0]
+    rows = acquired(cohort, "baseline", "progression").query("arm == @EXPERIMENTAL")
+    rows = rows.set_index("name")[["evaluable", "gained", "lost", "kept"]]
+    assert rows.loc["RB1 mutation"].tolist() == [3, 2, 0, 0]
+    assert rows.loc["RB1 deletion"].tolist() == [1, 0, 0, 0]
+
+
+def test_what_nobody_looks_for_is_absent_nowhere():
+    """Only mutations of FGFR1 are looked for: an amplification called all the same is evaluable where it was found."""
+    cohort = trial(
+        [1, 1, 1],
+        [
+            marker("gene:FGFR1", "plasma", "baseline", [0, 1, 0]),
+            marker("gene:FGFR1", "plasma", "progression", [1, 1, 0]),
+        ],
+        calls=[
+            hit("001", "progression", "amp", "FGFR1", kind="amplification", looked_for=False),
+            hit("002", "baseline", "amp", "FGFR1", kind="amplification", looked_for=False),
+            hit("002", "progression", "amp", "FGFR1", kind="amplification", looked_for=False),
+        ],
+    )
+    table = alteration_changes(cohort, "baseline", "progression")
+    assert counts(table, kind="amplification") == [1, 0, 0, 1]
+
+
+def test_the_class_of_a_mutation_is_read_in_the_biopsy_if_it_can_be():
+    """At progression the biopsy's panel is blind to deletions; the block's result of that class stands."""
+    cohort = trial(
+        [1],
+        [
+            marker("gene:RB1", "archival_tissue", "baseline", [0]),
+            marker("gene:RB1:mutation", "archival_tissue", "baseline", [0]),
+            marker("gene:RB1:deletion", "archival_tissue", "baseline", [0]),
+            marker("gene:RB1", "biopsy", "progression", [1]),
+            marker("gene:RB1:mutation", "biopsy", "progression", [1]),
+            marker("gene:RB1:deletion", "biopsy", "progression", [UNREADABLE]),
+        ],
+        calls=[hit("001", "progression", "p.Q257fs", "RB1", specimen="biopsy", kind="indel")],
+    )
+    table = alteration_changes(cohort, "baseline", "progression")
+    assert counts(table, specimen="tissue") == [1, 1, 0, 0]
 
 
 def test_what_a_sample_could_not_show_is_not_lost():

@@ -51,6 +51,46 @@ def test_first_new_alteration_before_imaging():
     assert table.loc[("gene:RB1", CONTROL), "n"] == 0
 
 
+def test_a_mutation_is_new_where_mutations_were_looked_for_at_baseline():
+    """1 and 2: the baseline panel was blind to deletions of RB1; 1 gains a mutation, 2 a deletion."""
+    cohort = trial(
+        [1, 1],
+        [
+            baseline("RB1", [UNREADABLE, UNREADABLE]),
+            baseline("RB1:mutation", [0, 0]),
+            baseline("RB1:deletion", [UNREADABLE, UNREADABLE]),
+        ],
+        samples=[*visits("001", [0, 1, 4]), *visits("002", [0, 1, 4])],
+        calls=[
+            call("001", "plasma", "C2D1", "RB1"),
+            call("002", "plasma", "C2D1", "RB1") | {"kind": "deletion"},
+        ],
+        progression_months=[4.0, 4.0],
+    )
+    table = lead_time(cohort, "baseline").query("arm == @EXPERIMENTAL").set_index("marker")
+    assert table["n"].to_dict() == {"new alteration": 1, "gene:RB1": 1}
+    assert table.loc["gene:RB1", "median"] == pytest.approx(3 * MONTH)
+
+
+def test_an_alteration_of_another_class_is_new_beside_one_at_baseline():
+    cohort = trial(
+        [1],
+        [
+            baseline("ERBB2", [1]),
+            baseline("ERBB2:mutation", [0]),
+            baseline("ERBB2:amplification", [1]),
+        ],
+        samples=visits("001", [0, 1, 4]),
+        calls=[
+            call("001", "plasma", "C2D1", "ERBB2") | {"kind": "amplification"},
+            call("001", "plasma", "progression", "ERBB2"),
+        ],
+        progression_months=[4.0],
+    )
+    table = lead_time(cohort, "baseline").query("arm == @EXPERIMENTAL").set_index("marker")
+    assert table.loc["gene:ERBB2", "median"] == pytest.approx(0.0)
+
+
 @pytest.mark.parametrize(
     ("before", "counted", "progression"),
     [

@@ -9,10 +9,9 @@ import numpy as np
 import pandas as pd
 
 from correlatives.cohort import Cohort
-from correlatives.markers import MEASURED
-from correlatives.pairing import TISSUE, TISSUE_NAME, is_alteration
+from correlatives.pairing import TISSUE, TISSUE_NAME
+from correlatives.resistance.classes import ClassStates, classes_of, were_looked_for
 from correlatives.resistance.pairs import Pairs, arm_masks, gene_pairs, pathways_of_genes
-from correlatives.tables.alterations import CLASSES
 from correlatives.tables.nomenclature import canonical_all
 from correlatives.tables.words import words
 
@@ -28,6 +27,9 @@ COLUMNS = [
     "lost",
     "kept",
 ]
+
+#: What makes an alteration the same one in two samples.
+KEY = ["gene", "alteration", "class"]
 
 
 def alteration_changes(
@@ -56,8 +58,9 @@ def alteration_changes(
     -------
     pd.DataFrame
         Counted alterations in one spelling (`correlatives.tables.nomenclature`), by specimen and arm.
-        `evaluable`: pairs that are readable at the gene and, where the alteration was found in one of
-        the two samples, at this alteration in the other.
+        `evaluable`: pairs in which alterations of its class (mutation, amplification, deletion, fusion) can be read in
+        the gene in both samples, as in the row of that class in ``resistance/acquired.tsv``, whatever else the panel
+        is blind to, and, where the alteration was found in one of the two samples, at this alteration in the other.
     """
     of_gene = pathways_of_genes(cohort)
     place = {subject: index for index, subject in enumerate(cohort.subjects["subject_id"])}
@@ -68,21 +71,25 @@ def alteration_changes(
             for row, (level, name) in enumerate(zip(pair.level, pair.name, strict=True))
             if level == "gene" and " " not in name
         }
-        found = [_found(cohort, pair, when, place, genes) for when in (from_, to)]
+        calls = [_calls(cohort, pair, when, genes) for when in (from_, to)]
+        states = [_states(cohort, pair, when) for when in (from_, to)]
         hidden = [
             _too_little_tumour(cohort, pair, when, min_tumour_fraction) for when in (from_, to)
         ]
-        for gene, alteration, kind in sorted(set(found[0]) | set(found[1]), key=_order(genes)):
-            key = (gene, alteration, kind)
-            n = len(place)
-            before, after = (part.get(key, np.zeros(n, dtype=bool)) for part in found)
-            readable = pair.evaluable[genes[gene]]
+        every = pd.concat(calls, ignore_index=True)
+        looked_for = every.groupby(KEY)["looked_for"].any()
+        for gene, alteration, of_class in sorted(looked_for.index, key=_order(genes)):
+            key = (gene, alteration, of_class)
+            (before, seen), (after, seen_after) = (
+                _read(states[k], calls[k], key, bool(looked_for[key]), place) for k in (0, 1)
+            )
+            readable = seen & seen_after & pair.paired
             readable = readable & ~(before & ~after & hidden[1]) & ~(after & ~before & hidden[0])
             for label, mask in arm_masks(cohort):
                 use = readable & mask
                 rows.append(
                     (
-                        *(gene, ", ".join(of_gene.get(gene, [])), alteration, kind),
+                        *(gene, ", ".join(of_gene.get(gene, [])), alteration, of_class),
                         *(pair.specimen, label, int(use.sum())),
                         int((use & ~before & after).sum()),
                         int((use & before & ~after).sum()),
@@ -100,14 +107,8 @@ def _of(specimen: str) -> tuple[str, ...]:
     return TISSUE if specimen == TISSUE_NAME else (specimen,)
 
 
-def _found(
-    cohort: Cohort,
-    pair: Pairs,
-    timepoint: str,
-    place: dict[str, int],
-    genes: dict[str, int],
-) -> dict[tuple[str, str, str], np.ndarray]:
-    """Return (gene, alteration, kind) -> in whom it was found at the timepoint, shape (n,)."""
+def _calls(cohort: Cohort, pair: Pairs, timepoint: str, genes: dict[str, int]) -> pd.DataFrame:
+    """Return the counted calls of the samples that stand: ``KEY``, subject_id, specimen, looked_for."""
     calls = cohort.calls
     calls = calls[
         calls["timepoint"].eq(timepoint)
@@ -116,33 +117,53 @@ def _found(
         & calls["counted"].fillna(False).astype(bool)
         & calls["chosen"].fillna(False).astype(bool)
     ]
-    if pair.specimen == TISSUE_NAME:
-        calls = calls[_standing(cohort, calls, timepoint)]
-    kind = words(calls["kind"])
-    names = canonical_all(words(calls["alteration"]), kind, words(calls["partner"]))
-    # A substitution and an indel of one name are one protein change.
-    kind = np.where(np.isin(kind, CLASSES["mutation"]), "mutation", kind)
-    result: dict[tuple[str, str, str], np.ndarray] = {}
-    for subject, gene, name, of_kind in zip(
-        calls["subject_id"], calls["gene"], names, kind, strict=True
-    ):
-        key = (str(gene), name or of_kind, of_kind)
-        result.setdefault(key, np.zeros(len(place), dtype=bool))[place[subject]] = True
-    return result
+    names = canonical_all(words(calls["alteration"]), words(calls["kind"]), words(calls["partner"]))
+    of_class = classes_of(calls)
+    return pd.DataFrame(
+        {
+            "gene": words(calls["gene"]),
+            "alteration": np.where(names == "", of_class, names),
+            "class": of_class,
+            "subject_id": words(calls["subject_id"]),
+            "specimen": words(calls["specimen"]),
+            "looked_for": were_looked_for(calls),
+        }
+    )
 
 
-def _standing(cohort: Cohort, calls: pd.DataFrame, timepoint: str) -> np.ndarray:
-    """Whether each call is of the tumour specimen that stands for its gene: the biopsy if it can be read."""
-    markers = cohort.markers.where(is_alteration(cohort.markers))
-    biopsy = markers.select(timepoint=timepoint, specimen=TISSUE[0])
-    readable = {
-        (str(name).removeprefix("gene:"), subject)
-        for name, states in zip(biopsy.info["biomarker"], biopsy.state, strict=True)
-        for subject in biopsy.subjects[states == MEASURED]
+def _states(cohort: Cohort, pair: Pairs, timepoint: str) -> dict[str, ClassStates]:
+    """Return what each specimen of the pair says at a timepoint, the biopsy before the archival block."""
+    return {
+        specimen: ClassStates.at(cohort.markers, specimen, timepoint)
+        for specimen in _of(pair.specimen)
     }
-    of_biopsy = calls["specimen"].eq(TISSUE[0]).to_numpy(dtype=bool)
-    stands = [key in readable for key in zip(calls["gene"], calls["subject_id"], strict=True)]
-    return of_biopsy == np.array(stands, dtype=bool)
+
+
+def _read(
+    states: dict[str, ClassStates],
+    calls: pd.DataFrame,
+    key: tuple[str, str, str],
+    looked_for: bool,
+    place: dict[str, int],
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return in whom an alteration was found, and in whom its class could be read; shape (n,) each.
+
+    Of tumour specimens the biopsy stands where it can be read.
+    """
+    gene, alteration, of_class = key
+    mine = calls[
+        (calls["gene"] == gene) & (calls["alteration"] == alteration) & (calls["class"] == of_class)
+    ]
+    found = np.zeros(len(place), dtype=bool)
+    readable = found.copy()
+    for specimen, state in states.items():
+        called = np.zeros(len(place), dtype=bool)
+        called[[place[who] for who in mine.loc[mine["specimen"] == specimen, "subject_id"]]] = True
+        # What was found was there to be found.
+        here = ~np.isnan(state.of(gene, of_class, looked_for=looked_for)) | called
+        found |= called & ~readable
+        readable |= here
+    return found, readable
 
 
 def _too_little_tumour(cohort: Cohort, pair: Pairs, timepoint: str, least: float) -> np.ndarray:

@@ -7,15 +7,10 @@ import pandas as pd
 
 from correlatives.cohort import Cohort
 from correlatives.intervals import Interval
-from correlatives.markers import MEASURED
-from correlatives.pairing import (
-    BLOOD,
-    PROGRESSION_WINDOW_DAYS,
-    is_alteration,
-    of_specimen,
-    sample_months,
-)
-from correlatives.resistance.pairs import arm_masks, level_and_name, reading_order
+from correlatives.pairing import BLOOD, PROGRESSION_WINDOW_DAYS, sample_months
+from correlatives.resistance.classes import ClassStates, classes_of, were_looked_for
+from correlatives.resistance.pairs import arm_masks, reading_order
+from correlatives.tables.alterations import CLASSES
 from correlatives.time_units import DAYS_A_MONTH
 
 COLUMNS = ["marker", "specimen", "arm", "n", "median", "median_low", "median_high"]
@@ -29,9 +24,9 @@ def lead_time(
 ) -> pd.DataFrame:
     """Estimate the time from molecular to imaging progression: ``resistance/lead_time.tsv``.
 
-    Molecular progression is the first blood sample after baseline with a counted alteration in a gene that
-    was readable and not altered at baseline (``gene:…``, and ``new alteration`` for the first in any gene),
-    or (``tumour_fraction``) with a tumour fraction of at least `rise` times the lowest before it,
+    Molecular progression is the first blood sample after baseline with a counted alteration of a class
+    (mutation, amplification, deletion, fusion) that could be read in that gene at baseline and was not there
+    (``gene:…``, and ``new alteration`` for the first in any gene), or (``tumour_fraction``) with a tumour fraction of at least `rise` times the lowest before it,
     and not below `min_tumour_fraction`.
 
     Parameters
@@ -75,38 +70,34 @@ def lead_time(
 
 
 def new_alterations(cohort: Cohort, from_: str, specimen: str) -> dict[str, np.ndarray]:
-    """Return when each gene was first found altered that was not at baseline.
+    """Return when an alteration of each gene was first found whose class was looked for at baseline in vain.
 
     Returns
     -------
     dict of str to np.ndarray of float, shape (n,)
         ``new alteration`` first, then ``gene:…``; months from randomisation, NaN where none was found.
     """
-    markers = cohort.markers
-    genes = markers.where(
-        is_alteration(markers)
-        & markers.info["biomarker"].astype(str).str.fullmatch("gene:[^:]+").to_numpy(bool)
-    )
-    baseline = of_specimen(genes, specimen, from_)
     calls = _dated_calls(cohort, from_, specimen)
-    if calls.empty or not len(baseline):
-        return {}
-    name = [level_and_name(biomarker)[1] for biomarker in baseline.info["biomarker"]]
-    free = (baseline.state == MEASURED) & (baseline.value == 0)
-    position = pd.Index(cohort.subjects["subject_id"])
+    baseline = ClassStates.at(cohort.markers, specimen, from_)
     start = sample_months(cohort, specimen, from_)
+    subjects = pd.Index(cohort.subjects["subject_id"])
+    listed = sorted(set(calls["gene"].astype(str)))
+    by_class = dict(list(calls.groupby(["gene", "class"])))
     first: dict[str, np.ndarray] = {}
-    order = reading_order(cohort, ["gene"] * len(name), name)
-    by_gene = dict(list(calls.groupby("gene", sort=False)))
-    for g in order:
-        if name[g] not in by_gene:
-            continue
-        earliest = by_gene[name[g]].groupby("subject_id")["months"].min().reindex(position)
-        months = earliest.to_numpy(dtype=float)
-        with np.errstate(invalid="ignore"):
-            months = np.where(free[g] & ~(months <= start), months, np.nan)
+    for g in reading_order(cohort, ["gene"] * len(listed), listed):
+        parts = []
+        for of_class in (*CLASSES, ""):
+            mine = by_class.get((listed[g], of_class))
+            if mine is None:
+                continue
+            state = baseline.of(listed[g], of_class, looked_for=mine["looked_for"].any())
+            earliest = mine.groupby("subject_id")["months"].min().reindex(subjects)
+            months = earliest.to_numpy(dtype=float)
+            with np.errstate(invalid="ignore"):
+                parts.append(np.where((state == 0) & ~(months <= start), months, np.nan))
+        months = np.fmin.reduce(parts)
         if np.isfinite(months).any():
-            first[f"gene:{name[g]}"] = months
+            first[f"gene:{listed[g]}"] = months
     if not first:
         return {}
     return {ANY_GENE: np.fmin.reduce(list(first.values())), **first}
@@ -161,9 +152,10 @@ def median(values: np.ndarray) -> Interval:
 
 def _dated_calls(cohort: Cohort, from_: str, specimen: str) -> pd.DataFrame:
     """Return the counted calls of later, usable samples with their months."""
+    columns = ["subject_id", "gene", "class", "looked_for", "months"]
     calls, samples = cohort.calls, cohort.samples
     if calls.empty or samples.empty:
-        return pd.DataFrame(columns=["subject_id", "gene", "months"])
+        return pd.DataFrame(columns=columns)
     usable = samples[samples["usable"].fillna(False).astype(bool)]
     months = pd.to_numeric(usable["months"], errors="coerce").astype(float)
     by_run = pd.Series(months.to_numpy(), index=usable["run_id"].to_numpy())
@@ -174,4 +166,5 @@ def _dated_calls(cohort: Cohort, from_: str, specimen: str) -> pd.DataFrame:
         & calls["counted"].fillna(False).astype(bool)
     ]
     wanted = wanted.assign(months=wanted["run_id"].map(by_run).astype(float))
-    return wanted.dropna(subset=["months"])[["subject_id", "gene", "months"]]
+    wanted = wanted.assign(**{"class": classes_of(wanted), "looked_for": were_looked_for(wanted)})
+    return wanted.dropna(subset=["months"])[columns]

@@ -278,7 +278,7 @@ def gene_and_pathway_markers(
     n: int,
     dictionary: Dictionary,
     collected: Collected,
-) -> tuple[np.ndarray, dict[tuple[str, str], tuple[list[str], np.ndarray]]]:
+) -> tuple[np.ndarray, np.ndarray, dict[tuple[str, str], tuple[list[str], np.ndarray]]]:
     """Add ``gene:X``, ``gene:X:class`` and ``pathway:P`` markers, a specimen and timepoint each.
 
     A gene is altered if any counted call says so, and wild type only if every kind that the study's
@@ -291,14 +291,17 @@ def gene_and_pathway_markers(
     -------
     chosen : np.ndarray of bool, shape (number of calls,)
         Whether a call is of the sample that stands for its gene, subject, specimen and timepoint.
+    looked_for : np.ndarray of bool, shape (number of calls,)
+        Whether a kind of the call's class is among those that its gene is looked at for in its specimen.
     used : dict
         (specimen, timepoint) -> the genes, and the run (position, -1 without) of the sample that stands for
         each gene and subject, shape (genes, n).
     """
     chosen = np.zeros(len(found.calls), dtype=bool)
+    looked_for = chosen.copy()
     used_runs: dict[tuple[str, str], tuple[list[str], np.ndarray]] = {}
     if not len(found.runs) or not len(found.pairs):
-        return chosen, used_runs
+        return chosen, looked_for, used_runs
     samples, joined = of_samples(found, runs)
     specimen = words(runs["specimen"])
     timepoint = words(runs["analysis"])
@@ -310,6 +313,7 @@ def gene_and_pathway_markers(
     rows_of = {name: np.flatnonzero(gene == name) for name in genes}
     call_gene = words(found.calls["gene"])
     call_run = found.calls["run"].to_numpy(dtype=np.int64)
+    call_kind = words(found.calls["kind"])
     for of_specimen in sorted(set(specimen[found.runs])):
         here = specimen[found.runs] == of_specimen
         wanted = found.looked[:, here].any(axis=1)
@@ -318,6 +322,13 @@ def gene_and_pathway_markers(
             in_coverage = _covered_pairs(covered, found, runs, here)
             ruled = np.isin(gene, list(set(gene[in_coverage])))
             wanted = np.where(ruled, in_coverage, wanted)
+        for kinds in CLASSES.values():
+            of_class = set(gene[wanted & np.isin(kind, kinds)])
+            looked_for |= (
+                (specimen[call_run] == of_specimen)
+                & np.isin(call_kind, kinds)
+                & np.isin(call_gene, sorted(of_class))
+            )
         names, groups, extra = [], [], []
         for name in genes:
             rows = rows_of[name]
@@ -390,7 +401,7 @@ def gene_and_pathway_markers(
         chosen[fits] = same
     # A call of a run that another run of the same sample and assay replaced is not chosen.
     stands = joined[np.searchsorted(found.runs, call_run)] >= 0
-    return chosen & stands, used_runs
+    return chosen & stands, looked_for, used_runs
 
 
 def _covered_pairs(
