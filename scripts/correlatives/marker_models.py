@@ -331,7 +331,7 @@ class _Result:
 
     maps: np.ndarray  # (models, k)
     estimates: np.ndarray  # (p, models, k)
-    covariance: np.ndarray  # (p, models, packed); NaN where not asked for
+    covariance: np.ndarray  # (p, models, packed); no rows where not asked for
     loglik: np.ndarray  # (p, models)
     limits: np.ndarray  # (p, limits, 2)
     centre: np.ndarray
@@ -369,7 +369,7 @@ def _run(
     out = _Result(
         table,
         np.full((p, len(maps), k), np.nan),
-        np.full((p, len(maps), triangle), np.nan),
+        np.full((p if exact else 0, len(maps), triangle), np.nan),
         np.full((p, len(maps)), np.nan),
         np.full((p, len(kinds), 2), np.nan),
         np.zeros(p),
@@ -577,7 +577,10 @@ class _Columns:
         return np.where(self.aliased, np.nan, found)
 
     def covariance(self, model: int) -> np.ndarray:
-        """Their covariance, shape (p, k, k)."""
+        """Their covariance, shape (p, k, k); NaN where not asked for."""
+        gone = self.aliased
+        if not len(self.result.covariance):
+            return np.full((*gone.shape, gone.shape[1]), np.nan)
         which = self.result.maps[model]
         free = int(which.max()) + 1
         matrices = _triangle(self.result.covariance[:, model, : free * (free + 1) // 2], free)
@@ -586,7 +589,6 @@ class _Columns:
         matrices[:, :, which < 0] = 0.0
         matrices *= self.units[:, :, None] * self.units[:, None, :]
         matrices = self._of_rows(self._of_rows(matrices).transpose(0, 2, 1))
-        gone = self.aliased
         return np.where(gone[:, :, None] | gone[:, None, :], np.nan, matrices)
 
 
@@ -599,11 +601,12 @@ def _many(
     whole = screen.model(designs, screen.include)
     n, events, _ = whole.counts()
     found = result.found
-    coefficients = np.where(found[:, None], columns.coefficients(model), np.nan)
+    coefficients, covariance = columns.coefficients(model), columns.covariance(model)
+    coefficients[~found], covariance[~found] = np.nan, np.nan
     whole.aliased = columns.aliased & found[:, None]
     many = ManyFits(
         coefficients,
-        np.where(found[:, None, None], columns.covariance(model), np.nan),
+        covariance,
         np.where(found, result.loglik[:, model], np.nan),
         result.at_zero.copy(),
         found.copy(),

@@ -21,6 +21,7 @@ from correlatives.predictive.model import (
     fit_models,
     fit_prognostic_models,
 )
+from correlatives.predictive.rows import LONG_TAIL, marker_rows
 from correlatives.survival.cox import fit_cox, proportional_hazards
 
 REFERENCE = Path(__file__).parents[1] / "reference"
@@ -423,3 +424,35 @@ def test_a_covariate_that_does_not_exist_is_named():
         KeyError, match=r"predictive\.covariates: the subjects table has no column x"
     ):
         fit_models(cohort, "PFS", cohort.markers, ["x"])
+
+
+def test_a_marker_whose_limits_may_be_too_narrow_is_said_to_be_one():
+    """Log-normal and not transformed, in a Cox model: yes. Transformed, normal, counted or binary: no."""
+    rng = np.random.default_rng(3)
+    n = 132
+    tailed = np.exp(rng.normal(size=n))
+    values = {
+        "tailed": tailed,
+        "transformed": tailed,
+        "counted": np.round(4 * tailed) + 1,
+        "normal": 10 + rng.normal(size=n),
+        "binary": (tailed > 2).astype(float),
+        "cut": tailed,
+    }
+    entries = {
+        "transformed": {"transform": "log2"},
+        "counted": {"kind": "count"},
+        "cut": {"cutpoint": 2.0, "cut_rule": ">="},
+    }
+    cohort = trial(n=n, seed=3)
+    markers = markers_of(cohort.markers.subjects, values, entries)
+    rows = marker_rows(markers)
+    found = rows.info.loc[rows.long_tailed, ["biomarker", "kind"]].to_numpy().tolist()
+    assert found == [["tailed", "continuous"], ["cut", "continuous"]]
+    told = {
+        endpoint: fit_models(cohort, endpoint, markers)["note"].str.contains(LONG_TAIL, regex=False)
+        for endpoint in ("PFS", "ORR")
+    }
+    assert (told["PFS"].to_numpy() == rows.long_tailed).all()
+    # limits of logistic models, with their penalty, hold
+    assert not told["ORR"].any()

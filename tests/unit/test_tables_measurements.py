@@ -10,7 +10,8 @@ import pytest
 from sound_study import SUBJECTS, Sound
 
 from correlatives.tables.keys import latest
-from correlatives.tables.plausibility import long_tails, thousandfold
+from correlatives.tables.plausibility import thousandfold
+from correlatives.tables.shape import long_tails
 from correlatives.tables.units import conversions
 
 
@@ -345,6 +346,25 @@ def test_thousandfold() -> None:
     assert np.flatnonzero(thousandfold(site)).tolist() == [0, 1, 2]
     assert not thousandfold(10 ** np.linspace(-3, 4, 60)).any()  # a wide range without a gap
     assert not thousandfold(np.array([1.0, 1000, 2])).any()  # too few to tell
+
+
+def test_long_tails_are_told_from_other_shapes() -> None:
+    """Those whose interactions' limits cover too seldom are found; symmetric, counted and two-valued ones never."""
+    rng = np.random.default_rng(1)
+    for n, least in ((46, 0.75), (132, 0.97), (300, 0.99)):
+        normal = rng.normal(size=(1000, n))
+        assert long_tails(np.exp(normal)).mean() >= least
+        assert long_tails(np.exp(0.5 * normal)).mean() <= 0.25
+        for values in (
+            10 + normal,
+            np.abs(5 + 2 * normal),
+            20 + rng.standard_t(4, size=normal.shape),
+            rng.random(normal.shape),
+            rng.poisson(5, size=normal.shape) + 1.0,
+            (normal > 1) + 1.0,
+            (normal > 1) + 0.0,
+        ):
+            assert long_tails(values).mean() <= 0.005
 
 
 def test_long_tails() -> None:

@@ -31,7 +31,7 @@ from correlatives.predictive.model import (
     fit_column,
     stacked_designs,
 )
-from correlatives.predictive.rows import EXPECTED, Rows
+from correlatives.predictive.rows import EXPECTED, LONG_TAIL, Rows
 from correlatives.predictive.small_samples import degrees_of_freedom
 from correlatives.survival.engine import fit_interactions, fit_markers
 from correlatives.survival.kaplan_meier import nelson_aalen
@@ -504,7 +504,11 @@ def pool_beyond_limits(
             for name in pooled.columns.drop("missing_information"):
                 table.loc[row, name] = pooled.loc[i, name]
             said = rows.note[row].replace(EXPECTED, f": multiple imputation{test}")
-            kept = [part for part in note.split("; ") if part.startswith("randomisation test:")]
+            kept = [
+                part
+                for part in note.split("; ")
+                if part.startswith("randomisation test:") or part == LONG_TAIL
+            ]
             table.loc[row, "note"] = "; ".join([said, *kept])
             method = str(table.loc[row, "method"])
             limits = "profile penalised limits" if penalised[i] else "profile limits"

@@ -37,7 +37,7 @@ from correlatives.predictive.randomisation import (
     null_strata,
     randomisation_test,
 )
-from correlatives.predictive.rows import Rows, marker_rows
+from correlatives.predictive.rows import LONG_TAIL, Rows, marker_rows
 from correlatives.predictive.small_samples import LEVEL, deviance_at_limits, needs_penalty
 from correlatives.survival import engine as survival_times
 from correlatives.survival.cox import fit_cox_many
@@ -1071,6 +1071,9 @@ def _interactions(
             notes[row].append(NO_PH)
     table["p_fwer"] = np.nan
     table["q_value"] = np.nan
+    if outcome.survival:
+        for row in np.flatnonzero(rows.long_tailed):
+            notes[row].append(LONG_TAIL)
     table["method"] = _method(outcome, used_firth)
     table["note"] = ["; ".join(dict.fromkeys(reasons)) for reasons in notes]
     return pd.DataFrame(table), tested
@@ -1303,6 +1306,7 @@ def _main_effects(outcome: Outcome, rows: Rows, alpha: float, threads: int = 1) 
     table["method"] = _method(outcome, effect.firth)
     table["in_family"] = rows.in_family
     obvious = _why_no_effect(include, value, happened)
+    tailed = rows.long_tailed & outcome.survival
     notes = []
     for row in range(p):
         reasons = [rows.note[row]] if rows.note[row] else []
@@ -1312,6 +1316,8 @@ def _main_effects(outcome: Outcome, rows: Rows, alpha: float, threads: int = 1) 
             )
         elif effect.firth[row] and outcome.survival and not np.isfinite(effect.p_ph[row]):
             reasons.append(NO_PH)
+        if tailed[row]:
+            reasons.append(LONG_TAIL)
         notes.append("; ".join(reasons))
     table["note"] = notes
     return pd.DataFrame(table)

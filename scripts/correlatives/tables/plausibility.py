@@ -14,6 +14,7 @@ from correlatives.tables.contracts import CONTRACTS
 from correlatives.tables.dictionary import Dictionary
 from correlatives.tables.mapping import Part
 from correlatives.tables.problems import Problems
+from correlatives.tables.shape import FEW_FOR_SHAPE, TAIL_RATIO, long_tails
 from correlatives.tables.study import Matrix, Study
 from correlatives.tables.words import nearest
 from correlatives.time_units import DAYS_A_MONTH
@@ -34,11 +35,8 @@ _SAME_DAY = 1.0 / DAYS_A_MONTH * 1.01
 
 #: A gap of so many decades between neighbouring values sets a group of values apart.
 GAP_DECADES = 1.5
-#: Fewer values than this say nothing of a biomarker's scale or shape.
+#: Fewer values than this say nothing of a biomarker's scale.
 FEW = 5
-FEW_FOR_SHAPE = 10
-#: A skewness beyond which a tail is long, and the ratio of maximum to median.
-SKEWED, TAIL_RATIO = 1.5, 5.0
 #: Wide tables of more biomarkers are told of in one line.
 MANY = 50
 
@@ -224,48 +222,6 @@ def thousandfold(values: np.ndarray) -> np.ndarray:
             moved = logs[index] + (3 if logs[index] < low else -3)
             off[usable[index]] = low <= moved <= high
     return off
-
-
-def long_tails(values: np.ndarray) -> np.ndarray:
-    """Say which rows have a long right tail that a logarithm would take away.
-
-    At least `FEW_FOR_SHAPE` values, all positive; skewness at least `SKEWED`, that of the logarithm at most half
-    of it; maximum at least `TAIL_RATIO` medians.
-
-    Parameters
-    ----------
-    values : np.ndarray of float, shape (p, n)
-        NaN where there is none.
-
-    Returns
-    -------
-    np.ndarray of bool, shape (p,)
-    """
-    tailed = np.zeros(len(values), dtype=bool)
-    there = np.isfinite(values)
-    low = np.where(there, values, np.inf).min(axis=1, initial=np.inf)
-    rows = np.flatnonzero((there.sum(axis=1) >= FEW_FOR_SHAPE) & (low > 0))
-    if not len(rows):
-        return tailed
-    kept = np.where(there[rows], values[rows], np.nan)
-    complete = there[rows].all()
-    middle = np.median(kept, axis=1) if complete else np.nanmedian(kept, axis=1)
-    far = np.nanmax(kept, axis=1) >= TAIL_RATIO * middle
-    rows, kept = rows[far], kept[far]
-    plain = _skewness(kept)
-    tailed[rows] = (plain >= SKEWED) & (np.abs(_skewness(np.log(kept))) <= plain / 2)
-    return tailed
-
-
-def _skewness(values: np.ndarray) -> np.ndarray:
-    """Return the skewness of each row, 0 where it does not vary."""
-    n = np.isfinite(values).sum(axis=1)
-    n = np.where(n > 0, n, 1)
-    centred = values - (np.nansum(values, axis=1) / n)[:, None]
-    squared = centred * centred
-    spread = np.sqrt(np.nansum(squared, axis=1) / n)
-    third = np.nansum(squared * centred, axis=1) / n
-    return np.divide(third, spread**3, out=np.zeros(len(third)), where=spread > 0)
 
 
 def _subject_values(study: Study, parts: Mapping[str, Part]) -> None:
