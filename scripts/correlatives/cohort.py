@@ -78,7 +78,8 @@ class Cohort:
         combination of strata), in_population (bool), eligible (``met``, ``not_met``, ``unknown``), ``{endpoint}_months`` and
         ``{endpoint}_event`` (float, NaN where missing) of time-to-event endpoints (durations of
         response too), ``{endpoint}`` (0, 1, NaN) of response endpoints, best_overall_response,
-        best_change_pct, progression_months (NaN if none), off_treatment_reason, the columns of the
+        best_change_pct, progression_months (NaN if none), event_reason (what the event of the progression
+        endpoint was; empty if not stated), off_treatment_reason, the columns of the
         subjects table (with ``_given`` behind its name where one is called as one of these).
     markers : Markers
         Of the domains that were read.

@@ -62,6 +62,7 @@ def make_cohort(n=46, *, arms=ARMS, seed=1, course=False, hazard=0.1):
             "best_overall_response": response,
             "best_change_pct": change,
             "progression_months": np.where(event == 1, time, np.nan),
+            "event_reason": np.where(event == 1, "progression", ""),
         }
     )
     study = {"design": "single_arm" if single else "randomised", "arms": dict(arms)}

@@ -291,6 +291,7 @@ def test_progression_is_a_pfs_event_that_is_not_a_death():
     found = built.cohort.subjects["progression_months"]
     assert found.tolist()[:2] == [3, 4]
     assert found[2:].isna().all()
+    assert built.cohort.subjects["event_reason"].tolist()[:4] == ["progression", "", "death", ""]
 
 
 def test_contradicting_outcomes_are_warnings():

@@ -405,7 +405,7 @@ def test_identifiers_are_shown_only_when_asked_for(module, tmp_path):
 def test_the_course_of_a_subject_is_what_happened():
     cohort = make_cohort(2, course=True)
     cohort.subjects["first_dose_day"] = [0.0, 30.4375]
-    cohort.subjects["progression_months"] = [np.nan, 5.0]
+    cohort.subjects["event_reason"] = ["", "progression"]
     cohort.subjects[["PFS_event", "OS_event"]] = [[0.0, 0.0], [1.0, 1.0]]
     cohort.subjects[["PFS_months", "OS_months"]] = [[4.0, 4.0], [5.0, 9.0]]
     cohort.subjects["best_overall_response"] = ["SD", "PR"]
@@ -421,6 +421,44 @@ def test_the_course_of_a_subject_is_what_happened():
     assert seen[("SUBJ-0001", "partial response")] == pytest.approx(1 + 42 / 30.4375)
     assert ("SUBJ-0000", "partial response") not in seen
     assert until[("SUBJ-0000", "treatment")] == pytest.approx(30 / 30.4375)
+
+
+def test_no_event_of_a_subject_is_drawn_as_none():
+    """Without overall survival a PFS event that was a death is the death; one of unknown kind is said to be so."""
+    cohort = make_cohort(6)
+    subjects = cohort.subjects.drop(columns=["OS_months", "OS_event"])
+    subjects["PFS_months"] = [3.0, 4.0, 5.0, 6.0, 7.0, 8.0]
+    subjects["PFS_event"] = [1.0, 1.0, 1.0, 1.0, 0.0, 1.0]
+    subjects["event_reason"] = ["progression", "death", "", "toxicity", "", "death"]
+    drawn = swimmer.draw(dataclasses.replace(cohort, subjects=subjects), subject_level=True)
+    seen = drawn.source[drawn.source["what"] != "follow-up"].sort_values("subject_id")
+    assert seen["what"].tolist() == [
+        "progression",
+        "death",
+        "PFS event",
+        "PFS event",
+        "without progression at last contact",
+        "death",
+    ]
+    assert seen["months"].tolist() == [3.0, 4.0, 5.0, 6.0, 7.0, 8.0]
+    assert "1 progressions and 2 deaths, and 2 events of PFS" in drawn.caption
+    assert "to the end of PFS" in drawn.caption
+    assert "last contact" not in drawn.caption
+    assert "no overall survival" in drawn.caption
+    assert "PFS event" in words(drawn)
+
+
+def test_a_pfs_event_on_the_day_of_death_is_that_death():
+    cohort = make_cohort(2)
+    subjects = cohort.subjects.assign(event_reason="", PFS_event=1.0, OS_event=1.0)
+    subjects["PFS_months"], subjects["OS_months"] = [4.0, 4.0], [4.0, 9.0]
+    seen = swimmer.events(dataclasses.replace(cohort, subjects=subjects))
+    seen = seen[seen["what"] != "follow-up"].set_index(["subject_id", "what"])["months"]
+    assert seen.to_dict() == {
+        ("SUBJ-0000", "death"): 4.0,
+        ("SUBJ-0001", "PFS event"): 4.0,
+        ("SUBJ-0001", "death"): 9.0,
+    }
 
 
 def test_not_evaluable_is_neither_wild_type_nor_no_sample():

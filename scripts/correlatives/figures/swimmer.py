@@ -29,6 +29,11 @@ from correlatives.figures.style import (
     shorten,
     styled,
 )
+from correlatives.tables.outcomes import (
+    SAME_DAY_MONTHS,
+    progression_endpoint,
+    survival_endpoint,
+)
 from correlatives.time_units import DAYS_A_MONTH
 
 if TYPE_CHECKING:
@@ -40,6 +45,10 @@ if TYPE_CHECKING:
 MOST = 90
 
 COLUMNS = ("arm", "order", "what", "months", "until_months")
+
+
+#: An event of progression-free survival of which the tables do not say what it was.
+UNKNOWN = "PFS event"
 
 
 class Sign(NamedTuple):
@@ -57,6 +66,7 @@ SIGNS = {
     "complete response": Sign("^", GREEN, BLACK, 1.0),
     "partial response": Sign("^", SKY, BLACK, 1.0),
     "progression": Sign("D", ORANGE, BLACK, 0.85),
+    UNKNOWN: Sign("s", "white", BLACK, 0.85),
     "death": Sign("X", BLACK, BLACK, 1.0),
     "without progression at last contact": Sign(">", "white", BLACK, 1.0),
 }
@@ -69,8 +79,8 @@ def draw(cohort: Cohort, *, subject_level: bool = False, simulated: bool = False
     Parameters
     ----------
     cohort : Cohort
-        Uses ``OS_months``, ``OS_event``, ``PFS_months``, ``PFS_event``, ``progression_months`` of the subjects
-        (where there), and doses and assessments of the course.
+        Uses months and events of overall and of progression-free survival and ``event_reason`` of the subjects (where
+        there), and doses and assessments of the course.
     subject_level : bool
         Whether subject identifiers may be shown and written; else subjects are numbered in the order drawn.
     simulated : bool
@@ -155,6 +165,9 @@ def draw(cohort: Cohort, *, subject_level: bool = False, simulated: bool = False
     )
     n_died = int((happened["what"] == "death").sum())
     n_progressed = int((happened["what"] == "progression").sum())
+    n_unknown = int((happened["what"] == UNKNOWN).sum())
+    pfs, os = _endpoints(part)
+    dies = f"{os}_months" in part.subjects
     seen = set(happened["what"])
     start = "randomisation" if cohort.randomised else "the start"
     counts = "; ".join(
@@ -171,8 +184,19 @@ def draw(cohort: Cohort, *, subject_level: bool = False, simulated: bool = False
         source[columns],
         caption(
             title,
-            f"{counts}; {n_progressed} progressions and {n_died} deaths.",
-            f"A thin line is a subject's follow-up, from {start} to death or last contact"
+            f"{counts}; {n_progressed} progressions and {n_died} deaths"
+            + (
+                f", and {n_unknown} events of {pfs} of which the outcomes table does not say what they were (column "
+                "reason), shown as *PFS event*."
+                if n_unknown
+                else "."
+            ),
+            f"A thin line is a subject's follow-up, from {start} to "
+            + (
+                "death or last contact"
+                if dies
+                else f"the end of {pfs} or, if later, the last dose or assessment"
+            )
             + (
                 "; the broad part is the time from first to last dose of any study drug. "
                 if "treatment" in seen
@@ -183,8 +207,12 @@ def draw(cohort: Cohort, *, subject_level: bool = False, simulated: bool = False
                 if seen & {"complete response", "partial response"}
                 else ""
             )
-            + "Arrows: neither progression nor death recorded at last contact. Subjects without any of these times are "
-            "not shown.",
+            + "Arrows: neither progression nor death recorded at the end of the line. Subjects without any of these "
+            "times are not shown.",
+            ""
+            if dies
+            else "The study has no overall survival: the deaths are those that were an event of "
+            f"{pfs}, and what came after a progression is not known.",
             f"So that lines can be told apart, only every k-th subject by length of follow-up is drawn: {thinned}. The counts "
             "above, and the table beside the figure, hold all of them."
             if thinned
@@ -199,9 +227,11 @@ def draw(cohort: Cohort, *, subject_level: bool = False, simulated: bool = False
 def events(cohort: Cohort) -> pd.DataFrame:
     """Return what happened: subject_id, what, months (from randomisation), until_months (NaN unless a stretch).
 
-    Days of the course are study days: day 1 is the first dose, there is no day 0. A progression is that of
-    ``progression_months``, a death that of an OS event.
+    Days of the course are study days: day 1 is the first dose, there is no day 0. An event of progression-free
+    survival is what its reason says: a progression, a death, else `UNKNOWN`. It is a progression if the endpoint is the
+    time to progression, and the death itself if it stands on the day of death. A death is that of an OS event too.
     """
+    pfs, os = _endpoints(cohort)
     subjects = cohort.subjects
     rows: list[tuple[str, str, float, float]] = []
     first_dose = subjects.get("first_dose_day", 0.0)
@@ -244,31 +274,34 @@ def events(cohort: Cohort) -> pd.DataFrame:
         subject = line["subject_id"]
         time = {
             name: float(line[name]) if name in subjects and pd.notna(line[name]) else np.nan
-            for name in ("OS_months", "PFS_months", "OS_event", "PFS_event", "progression_months")
+            for name in (f"{os}_months", f"{pfs}_months", f"{os}_event", f"{pfs}_event")
         }
-        end = np.nanmax(
-            [
-                time["OS_months"],
-                time["PFS_months"],
-                time["progression_months"],
-                last.get(subject, np.nan),
-                -1.0,
-            ]
-        )
-        if end < 0:
+        survived, free = time[f"{os}_months"], time[f"{pfs}_months"]
+        ended = time[f"{pfs}_event"] == 1
+        reason = line.get("event_reason", "") if ended else ""
+        died = time[f"{os}_event"] == 1
+        if not died and reason == "death":
+            died, survived = True, free
+        # Without a death, follow-up ends with what is known last.
+        end = survived if died else np.nanmax([survived, free, last.get(subject, np.nan), -1.0])
+        if not end >= 0:
             continue
-        died = time["OS_event"] == 1
-        # Without overall survival, follow-up ends with what is known.
-        end = time["OS_months"] if died else end
         rows.append((subject, "follow-up", 0.0, end))
-        progressed = np.isfinite(time["progression_months"])
-        if progressed:
-            rows.append((subject, "progression", time["progression_months"], np.nan))
+        if ended and (reason == "progression" or pfs.upper().startswith("TTP")):
+            rows.append((subject, "progression", free, np.nan))
+        elif ended and not (died and abs(free - survived) < SAME_DAY_MONTHS / 2):
+            rows.append((subject, UNKNOWN, free, np.nan))
         if died:
             rows.append((subject, "death", end, np.nan))
-        if not died and not progressed and time["PFS_event"] != 1:
+        elif not ended:
             rows.append((subject, "without progression at last contact", end, np.nan))
     return pd.DataFrame(rows, columns=["subject_id", "what", "months", "until_months"])
+
+
+def _endpoints(cohort: Cohort) -> tuple[str, str]:
+    """Return the endpoints of progression and of overall survival, by their usual names where there is none."""
+    endpoints = cohort.study.get("endpoints", {})
+    return progression_endpoint(endpoints) or "PFS", survival_endpoint(endpoints) or "OS"
 
 
 def _draw_lines(

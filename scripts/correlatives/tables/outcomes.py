@@ -77,7 +77,8 @@ def endpoint_columns(
     Returns
     -------
     pd.DataFrame, n rows
-        In addition best_overall_response, best_change_pct, progression_months.
+        In addition best_overall_response, best_change_pct, progression_months, and event_reason: what the outcomes
+        table says the event of the progression endpoint was (empty without an event, or where it does not say).
     """
     endpoints: dict[str, Any] = config["endpoints"]
     index = pd.Index(ids)
@@ -113,6 +114,7 @@ def endpoint_columns(
         reason = words(by_endpoint[reference]["reason"])
     progressed = (event == 1) & np.isin(reason, ["", "progression"])
     columns["progression_months"] = np.where(progressed, months, np.nan)
+    columns["event_reason"] = np.where(event == 1, reason, "")
 
     answers = responses.drop_duplicates("subject_id").set_index("subject_id").reindex(index)
     best = (
