@@ -12,7 +12,11 @@ with job(snakemake) as step:  # noqa: F821
     table = joined(cohort)
     step.write(table, step.output.joined)
     table.to_parquet(step.output.parquet, index=False)
-    step.write(table_one(cohort, list(dict.fromkeys(step.params.columns))), step.output.table_one)
+    # Chosen ones alone; else what the configuration names comes first.
+    described = step.params.columns or list(
+        dict.fromkeys(step.params.named + cohort.study["described"])
+    )
+    step.write(table_one(cohort, described), step.output.table_one)
     shared = {"arms": cohort.arms, "simulated": cohort.study["simulated"]}
     steps = pd.read_csv(step.input.flow, sep="\t", keep_default_na=False)
     # The same samples serve every endpoint: the figure shows them for the first, the table for all.

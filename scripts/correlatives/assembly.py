@@ -13,6 +13,7 @@ from correlatives.markers import Markers
 from correlatives.pairing import means_progression, unpaired_by_specimen
 from correlatives.tables import alterations as genes
 from correlatives.tables.arms import assign_arms, strata_codes
+from correlatives.tables.baseline import baseline_columns
 from correlatives.tables.choose import (
     CHOSEN,
     TIER,
@@ -59,6 +60,7 @@ COLUMN_LISTS = (
     (("predictive", "covariates"), "covariate_names_no_column"),
     (("predictive", "clinical_markers"), "covariate_names_no_column"),
     (("response", "clinical"), "covariate_names_no_column"),
+    (("report", "table_one"), "covariate_names_no_column"),
 )
 
 
@@ -211,6 +213,7 @@ class Assembly:
             and not (column == "randomisation_date" and subjects[column].isna().all())
         }
         self.columns = list(covariates)
+        self.described = baseline_columns(pd.DataFrame(covariates), self.config)
         role = ["control", "experimental"] if "control" in labels else ["all", "all"]
         arm = np.array([labels[role[0 if np.isnan(c) else int(c)]] for c in code], dtype=object)
         self.subjects = pd.DataFrame(
@@ -583,6 +586,7 @@ class Assembly:
             "timepoints": self._timepoints(),
             "population": str(self.config.get("population") or "randomised"),
             "columns": self.columns,
+            "described": self.described,
             "alterations_count": list(self.config.get("alterations_count") or []),
             "evaluable": dict(self.config.get("evaluable") or {}),
             "signatures": self._signatures(),

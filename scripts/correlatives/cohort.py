@@ -71,8 +71,8 @@ class Cohort:
         What the analyses need to know of the configuration: ``title``, ``design``, ``arms`` (``control``
         and ``experimental`` -> label; single-arm: ``{"all": label}``), ``strata`` (columns), ``endpoints``
         (name -> its configuration), ``simulated``, ``baseline`` (name of the baseline timepoint),
-        ``population``, ``id``, ``timepoints`` (in order), ``columns`` (of the subjects table), ``clinical``
-        (column -> what the dictionary says of it as a marker of specimen ``clinical``).
+        ``population``, ``id``, ``timepoints`` (in order), ``columns`` (of the subjects table), ``described``
+        (those that describe subjects at baseline), ``clinical`` (column -> what the dictionary says of it as a marker of specimen ``clinical``).
     subjects : pd.DataFrame, n rows
         subject_id, arm (pooled label), arm_code (0, 1; NaN single-arm), stratum (0-based code of the
         combination of strata), in_population (bool), eligible (``met``, ``not_met``, ``unknown``), ``{endpoint}_months`` and

@@ -22,7 +22,7 @@ from correlatives.binary.contrasts import (
 )
 from correlatives.binary.logistic import fit_logistic
 from correlatives.binary.rates import binomial_p, clopper_pearson
-from correlatives.cohort import DOMAINS, Cohort
+from correlatives.cohort import DOMAINS, GIVEN, Cohort
 from correlatives.intervals import Interval
 from correlatives.likelihood import Fit, chi_square_p
 from correlatives.markers import ABOVE, BELOW, MEASURED
@@ -629,7 +629,7 @@ def table_one(cohort: Cohort, columns: Sequence[str]) -> pd.DataFrame:
         With the markers of every domain (blood, tissue, alterations): evaluable in it is who has an
         evaluable baseline result of any of its markers.
     columns : sequence of str
-        Columns of the subjects. Numbers of more than five values by median and quartiles, all else by
+        Columns of the subjects table. Numbers of more than five values by median and quartiles, all else by
         counts and fractions of those known.
 
     Returns
@@ -664,7 +664,7 @@ def table_one(cohort: Cohort, columns: Sequence[str]) -> pd.DataFrame:
 
     rows: list[list[Any]] = [["subjects", "", "n", *line(np.sum)]]
     for name in columns:
-        values = subjects[name]
+        values = subjects[f"{name}{GIVEN}" if f"{name}{GIVEN}" in subjects else name]
         many = pd.api.types.is_numeric_dtype(values) and values.dropna().nunique() > MOST_LEVELS
         block: list[tuple[str, str, Any]] = []
         if many:

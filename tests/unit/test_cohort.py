@@ -1,6 +1,7 @@
 """From tables to a cohort: arms, outcomes, values, choices, each against an answer worked out by hand."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from pyarrow.parquet import read_table
 from pytest import approx
@@ -32,6 +33,7 @@ from correlatives.cohort import (
 from correlatives.markers import Markers
 from correlatives.predictive.rows import marker_rows
 from correlatives.tables import config
+from correlatives.tables.baseline import baseline_columns
 from correlatives.tables.dictionary import column_label
 from correlatives.tables.flow import Flow
 from correlatives.tables.load import load_study
@@ -172,6 +174,39 @@ def test_names_that_are_no_column_are_errors_with_the_nearest_name():
     assert "'site'" in told["stratum_names_no_column"]
     assert "'visceral'" in told["covariate_names_no_column"]
     assert "'ecog'" in told["criterion_names_no_column"]
+
+
+def test_what_describes_subjects_is_known_or_mapped_and_no_identifier_or_date():
+    config = {"tables": {"subjects": {"path": "x.csv", "columns": {"liver": "LiverMets"}}}}
+    table = pd.DataFrame(
+        {
+            "randomisation_date": pd.to_datetime(["2024-01-01"] * 12),
+            "first_dose_day": 1.0,
+            "first_dose_date": "2024-01-02",
+            "site": [f"site {i}" for i in range(12)],
+            "age": np.arange(12) + 50.0,
+            "hr_status": ["pos", "neg"] * 6,
+            "her2_ihc": None,
+            "liver": ["Y", "N"] * 6,
+            "BMI": np.arange(12) + 20.0,
+            "initials": [f"A{i}" for i in range(12)],
+        }
+    )
+    assert baseline_columns(table, config) == ["age", "hr_status", "liver"]
+    # In a table of our own column names, further columns are there because somebody wrote them.
+    own = {"tables": {"subjects": [{"path": "x.csv", "values": {"arm": {"1": "A"}}}]}}
+    assert baseline_columns(table, own) == ["age", "hr_status", "liver", "BMI"]
+
+
+def test_table_one_without_a_choice_is_of_what_describes_the_subjects():
+    config = configuration(study={"strata": ["visceral"]}, report={"table_one": ["weigth"]})
+    rows = two_arms(3, 3, age=range(50, 56), visceral=["yes", "no"] * 3, weight=range(60, 66))
+    made = study(rows, config=config)
+    built = build_cohort(made)
+    assert built.cohort.study["described"] == ["age", "visceral", "weight"]
+    (problem,) = [p for p in made.problems.errors if p.rule == "covariate_names_no_column"]
+    assert "report.table_one" in problem.message
+    assert "'weight'" in problem.message
 
 
 # Outcomes -----------------------------------------------------------------------------------------

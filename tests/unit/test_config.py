@@ -100,7 +100,7 @@ def test_defaults_are_those_of_the_contract(tmp_path):
     assert study["population"] == "randomised"
     assert study["accept"] == []
     assert study["score"] is None
-    assert study["report"] == {"subject_level": False}
+    assert study["report"] == {"subject_level": False, "table_one": []}
     assert list(study["tables"]["subjects"][0]) == [
         "path",
         "sheet",

@@ -86,6 +86,7 @@ rule check_tables:
             "eligibility",
             "population",
             "accept",
+            "report.table_one",
         ),
         locked={name: shown(path) for name, path in SCORED.items()},
         locked_digests={name: digest(path) for name, path in SCORED.items()},

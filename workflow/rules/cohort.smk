@@ -26,8 +26,11 @@ rule describe_cohort:
         runtime=lambda wildcards, attempt: 20 * attempt,
     params:
         **digests("describe_cohort"),
-        columns=config["response"]["clinical"]
-        + config["predictive"]["clinical_markers"],
+        columns=config["report"]["table_one"],
+        named=config["study"]["strata"]
+        + config["response"]["clinical"]
+        + config["predictive"]["clinical_markers"]
+        + config["predictive"]["covariates"],
     message:
         "Describing the cohort: joined table, Table 1, flow and sample inventory"
     script:

@@ -64,7 +64,7 @@ def report_identifying(part: Part, problems: Problems) -> None:
 
 
 def report_unnamed_columns(study: Study) -> None:
-    """Report strata, covariates and clinical markers that are no columns of the subjects table."""
+    """Report strata, covariates, clinical markers and columns of Table 1 that are no columns of the subjects table."""
     config, subjects = study.config, study.subjects
     if "subject_id" not in subjects or not len(subjects):
         return
@@ -76,6 +76,7 @@ def report_unnamed_columns(study: Study) -> None:
                 ("predictive", "covariates"),
                 ("predictive", "clinical_markers"),
                 ("response", "clinical"),
+                ("report", "table_one"),
             )
         ),
     ]

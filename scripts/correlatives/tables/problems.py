@@ -245,7 +245,7 @@ RULES: dict[str, tuple[str, str]] = {
     "stratum_names_no_column": ("error", "a stratum that is no column of the subjects table"),
     "covariate_names_no_column": (
         "error",
-        "a covariate or clinical marker of the configuration that is no column of the subjects table",
+        "a covariate, clinical marker or column of Table 1 of the configuration that is no column of the subjects table",
     ),
     "criterion_invalid": ("error", "an eligibility criterion that cannot be understood"),
     "criterion_names_no_column": ("error", "an eligibility criterion that names no column"),
