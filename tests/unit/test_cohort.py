@@ -946,7 +946,9 @@ def test_eligibility():
         waiver=["no", "no", "no", "yes", "no"],
     )
     built = build_cohort(study(rows, config=config))
-    status = built.eligibility.pivot(index="subject_id", columns="criterion", values="status")
+    status = built.eligibility.pivot_table(
+        index="subject_id", columns="criterion", values="status", aggfunc="first"
+    )
     assert status["ECOG"].tolist() == ["met", "not_met", "unknown", "met", "unknown"]
     assert status["pertuzumab"].tolist() == ["met", "met", "met", "waived", "not_met"]
     assert built.cohort.subjects["eligible"].tolist() == [
