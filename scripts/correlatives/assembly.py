@@ -10,7 +10,12 @@ import pandas as pd
 
 from correlatives.cohort import DOMAINS, EMPTY, GIVEN, Cohort
 from correlatives.markers import Markers
-from correlatives.pairing import means_progression, unpaired_by_specimen
+from correlatives.pairing import (
+    means_progression,
+    not_at_progression,
+    sample_months,
+    unpaired_by_specimen,
+)
 from correlatives.tables import alterations as genes
 from correlatives.tables.arms import assign_arms, strata_codes
 from correlatives.tables.baseline import baseline_columns
@@ -32,6 +37,7 @@ from correlatives.tables.outcomes import (
     endpoint_columns,
     off_treatment_reason,
     progression_endpoint,
+    progression_seen,
 )
 from correlatives.tables.problems import Problems
 from correlatives.tables.signatures import signature_markers, signatures_of
@@ -129,7 +135,7 @@ class Assembly:
         return Built(
             cohort=cohort,
             flow=self.flow.frame(),
-            inventory=self._inventory(collected),
+            inventory=self._inventory(cohort, collected),
             eligibility=self.eligibility,
             chosen_samples=chosen,
             signatures=self.signatures,
@@ -191,18 +197,22 @@ class Assembly:
         criteria = list(self.config.get("eligibility") or [])
         self.eligibility, eligible = criteria_met(subjects, criteria, self.problems)
         everyone = str(self.config.get("population") or "randomised") != "eligible"
+        stopped_for = off_treatment_reason(
+            self.ids,
+            study.doses,
+            study.outcomes,
+            progression_endpoint(self.config["endpoints"]),
+        )
         own = {
             "arm_code": code,
             "stratum": strata,
             "in_population": np.ones(len(code), dtype=bool) if everyone else eligible == "met",
             "eligible": eligible,
             **{column: endpoints[column].to_numpy() for column in endpoints},
-            "off_treatment_reason": off_treatment_reason(
-                self.ids,
-                study.doses,
-                study.outcomes,
-                progression_endpoint(self.config["endpoints"]),
+            "progression_seen": progression_seen(
+                self.ids, endpoints, self.config["endpoints"], study.assessments, stopped_for
             ),
+            "off_treatment_reason": stopped_for,
         }
         covariates = {
             column: subjects[column]
@@ -528,40 +538,77 @@ class Assembly:
             }
             self.flow.branch(f"resistance: pairs, {specimen}", "subject", reasons | outside)
 
-    def _inventory(self, collected: Collected) -> pd.DataFrame:
-        runs = self.runs
+    def _inventory(self, cohort: Cohort, collected: Collected) -> pd.DataFrame:
+        runs, subjects, samples = self.runs, self.subjects, self.samples
         own = pd.DataFrame({"run": np.arange(len(runs)), "assay": words(runs["assay"])})
         tried = [s[["run", "assay"]] for s in collected.sources if len(s)]
-        results = pd.concat([own.iloc[:0], *tried], ignore_index=True) if tried else own.iloc[:0]
-        results = results[words(results["assay"]) != ""]
-        unnamed = ~own["run"].isin(results["run"]) & (self.with_result | runs["failed"]).to_numpy()
-        assays = pd.concat(
-            [own[(own["assay"] != "") | unnamed], results], ignore_index=True
-        ).drop_duplicates()
-        subjects = self.subjects
+        results = pd.concat([own.iloc[:0], *tried], ignore_index=True)
+        unnamed = words(results["assay"]) == ""
+        at = results["run"].to_numpy(dtype=np.int64)
+        results["assay"] = np.where(unnamed, words(runs["assay"])[at], words(results["assay"]))
+        looked = own.iloc[self.found.runs]
+        # A verdict of quality control is one on an assay that was done.
+        done = pd.concat([results, looked, own[runs["failed"].to_numpy(dtype=bool)]])
+        done = done.drop_duplicates().assign(assayed=True)
+        # An assay that nobody has a result of yet is listed too.
+        named = own[(own["assay"] != "") & ~own["run"].isin(done["run"])].assign(assayed=False)
+        assays = pd.concat([done, named], ignore_index=True)
         months = (
             subjects[f"{self.reference}_months"].to_numpy(dtype=float)
             if self.reference
             else np.full(len(subjects), np.nan)
         )
-        progressed = subjects["progression_months"].notna().to_numpy()
-        found = sorted(set(words(self.samples["analysis"])) - {""})
+        seen = words(subjects["progression_seen"])
+        aside, believed = self._not_at_progression(cohort)
         expected = {
             timepoint: expected_subjects(
-                timepoint, self.config, months, progressed, self.first_dose
+                timepoint,
+                self.config,
+                months,
+                (seen == "yes") | believed.get(timepoint, False),
+                self.first_dose,
             )
-            for timepoint in found
+            for timepoint in sorted(set(words(samples["analysis"])) - {""})
         }
+        of_run = runs["sample"].to_numpy(dtype=np.int64)[assays["run"].to_numpy(dtype=np.int64)]
+        assays = assays[~aside[of_run]]
+        samples = samples[~aside]
         labels = list(dict.fromkeys(self.labels.values()))
         return inventory(
             runs,
-            self.samples,
+            samples,
             assays,
             subjects["arm"].to_numpy(dtype=object),
             labels,
             expected,
             self._timepoints(),
         )
+
+    def _not_at_progression(self, cohort: Cohort) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+        """Return which samples are labelled as at progression and are not, and whose label is believed.
+
+        Returns
+        -------
+        aside : np.ndarray of bool, shape (s,)
+        believed : dict
+            Timepoint -> subjects with a sample of whom it is not known whether they progressed, shape (n,).
+        """
+        samples = self.samples
+        analysis, specimen = words(samples["analysis"]), words(samples["specimen"])
+        subject = samples["subject"].to_numpy(dtype=np.int64)
+        unknown = words(self.subjects["progression_seen"]) == ""
+        aside = np.zeros(len(samples), dtype=bool)
+        believed = {}
+        for timepoint in progression_names(self.config):
+            if not means_progression(self.config.get("timepoints") or {}, timepoint):
+                continue
+            at = analysis == timepoint
+            for name in sorted(set(specimen[at])):
+                why = not_at_progression(cohort, sample_months(cohort, name, timepoint))
+                here = at & (specimen == name)
+                aside[here] = (why != "")[subject[here]]
+            believed[timepoint] = unknown & np.isin(np.arange(len(unknown)), subject[at & ~aside])
+        return aside, believed
 
     def _timepoints(self) -> list[str]:
         """Return the timepoints in order: baseline, as configured, progression last where not configured."""
@@ -635,6 +682,7 @@ class Assembly:
             "tumour_fraction": runs["tumour_fraction"],
         }
         flags = {name: runs[name].to_numpy(dtype=bool) for name in ("usable", "chosen")}
+        flags["sequenced"] = np.isin(np.arange(len(runs)), self.found.runs)
         return pd.DataFrame(
             {name: words(column) for name, column in text.items()}
             | {name: column.to_numpy(dtype=float) for name, column in numbers.items()}

@@ -78,7 +78,8 @@ class Cohort:
         combination of strata), in_population (bool), eligible (``met``, ``not_met``, ``unknown``), ``{endpoint}_months`` and
         ``{endpoint}_event`` (float, NaN where missing) of time-to-event endpoints (durations of
         response too), ``{endpoint}`` (0, 1, NaN) of response endpoints, best_overall_response,
-        best_change_pct, progression_months (NaN if none), event_reason (what the event of the progression
+        best_change_pct, progression_months (NaN if none), progression_seen (``yes``, ``no``, empty where not
+        known), event_reason (what the event of the progression
         endpoint was; empty if not stated), off_treatment_reason, the columns of the
         subjects table (with ``_given`` behind its name where one is called as one of these).
     markers : Markers
@@ -86,7 +87,7 @@ class Cohort:
     samples : pd.DataFrame
         One row a run of a cohort subject: run_id, sample_id, subject_id, specimen, visit (label), timepoint
         (analysis timepoint, empty if none), day, months (from randomisation), days_since_last_dose, assay, version,
-        batch, qc, tumour_fraction, usable (bool), chosen (bool), site_of_tissue, anatomical_site, lesion_id,
+        batch, qc, tumour_fraction, usable (bool), chosen (bool), sequenced (bool: looked for alterations), site_of_tissue, anatomical_site, lesion_id,
         block_age_years.
     calls : pd.DataFrame
         Alterations detected: subject_id, run_id, sample_id, specimen, timepoint, gene, alteration, kind, significance,
@@ -192,6 +193,7 @@ EMPTY: dict[str, list[str]] = {
         "tumour_fraction",
         "usable",
         "chosen",
+        "sequenced",
         "site_of_tissue",
         "anatomical_site",
         "lesion_id",

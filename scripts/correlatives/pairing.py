@@ -45,6 +45,11 @@ PROGRESSION_NAMES = ("progression", "pd", "eot", "end of treatment")
 PROGRESSION_WINDOW_DAYS = 28.0
 
 
+#: Reasons that a sample is none at progression, beside those of ``NOT_PROGRESSION``.
+NO_PROGRESSION = "no progression seen"
+TOO_EARLY = "progressed more than 28 days after the progression sample"
+
+
 def specimens(markers: Markers) -> list[str]:
     """Return the specimens of these markers: blood first, the tumour specimens merged as ``tissue``."""
     found = set(markers.info["specimen"])
@@ -133,8 +138,10 @@ def not_at_progression(cohort: Cohort, months: np.ndarray) -> np.ndarray:
     """Return why a later sample was not taken at progression; "" where it was.
 
     A subject who stopped for toxicity (or withdrew, was lost, or reached the end of the study) without
-    progression has no sample at progression, whatever its label; nor has one who progressed
-    more than 28 days after that sample.
+    progression has no sample at progression, whatever its label; nor has one in whom no table tells of a progression
+    though progression-free survival is known (censored, or with an event of another cause such as death);
+    nor one who progressed more than 28 days after that sample. Where it is not known whether a subject
+    progressed, the label is believed.
 
     Parameters
     ----------
@@ -161,8 +168,41 @@ def not_at_progression(cohort: Cohort, months: np.ndarray) -> np.ndarray:
     )
     with np.errstate(invalid="ignore"):
         too_early = (progressed - months) * DAYS_A_MONTH > PROGRESSION_WINDOW_DAYS
+    if "progression_seen" in subjects:
+        unseen = subjects["progression_seen"].eq("no").to_numpy(dtype=bool)
+        reasons[unseen & (reasons == "")] = NO_PROGRESSION
+    reasons[too_early & (reasons == "")] = TOO_EARLY
     reasons[~(np.isnan(progressed) | too_early)] = ""
     return reasons
+
+
+def without_sample(cohort: Cohort, markers: Markers, specimen: str, timepoint: str) -> np.ndarray:
+    """Return why each subject has no sample of a specimen at a timepoint; "" where there is one.
+
+    A sample counts if any of the markers was looked for in it, in vain or not, and it passed quality control: of
+    alterations, that of the runs that looked for them.
+
+    Returns
+    -------
+    np.ndarray of str, shape (n,)
+    """
+    runs = cohort.samples
+    runs = runs[runs["timepoint"].eq(timepoint)]
+    if is_alteration(markers).all():
+        runs = runs[~runs["sequenced"].eq(False).to_numpy(dtype=bool)]
+    there, sound = np.zeros((2, len(cohort.subjects)), dtype=bool)
+    for name in TISSUE if specimen == TISSUE_NAME else (specimen,):
+        looked_at = markers.select(timepoint=timepoint, specimen=name).state != MISSING
+        mine = runs[runs["specimen"].eq(name)]
+        all_failed = mine["qc"].eq("fail").groupby(mine["subject_id"]).all()
+        failed = cohort.subjects["subject_id"].isin(all_failed.index[all_failed]).to_numpy()
+        there |= looked_at.any(axis=0)
+        sound |= looked_at.any(axis=0) & ~failed
+    return np.where(
+        ~there,
+        f"no {timepoint} sample",
+        np.where(sound, "", f"{timepoint} sample failed quality control"),
+    ).astype(object)
 
 
 def unpaired(
@@ -176,7 +216,8 @@ def unpaired(
 ) -> np.ndarray:
     """Return why each subject has no pair of samples of a specimen; "" where there is one.
 
-    A sample counts if any of the markers was looked for in it, in vain or not.
+    A pair is a sample at either timepoint that counts (`without_sample`), the later one at progression
+    (`not_at_progression`). At how many genes it can be read is another matter.
 
     Parameters
     ----------
@@ -195,16 +236,13 @@ def unpaired(
     -------
     np.ndarray of str, shape (n,)
     """
-    first, last = (
-        (of_specimen(markers, specimen, timepoint).state != MISSING).any(axis=0)
-        for timepoint in (from_, to)
-    )
+    first, last = (without_sample(cohort, markers, specimen, when) for when in (from_, to))
     reasons = np.full(len(cohort.subjects), "", dtype=object)
     if at_progression:
         reasons = not_at_progression(cohort, sample_months(cohort, specimen, to))
-    reasons[~last] = f"no {to} sample"
-    reasons[~first] = f"no {from_} sample"
-    reasons[~first & ~last] = "no sample"
+    reasons = np.where(last == "", reasons, last)
+    reasons = np.where(first == "", reasons, first)
+    reasons[(first == f"no {from_} sample") & (last == f"no {to} sample")] = "no sample"
     return reasons
 
 

@@ -64,6 +64,7 @@ def trial(arm_codes, markers, samples=(), calls=(), pathways=(), endpoints=None,
             "in_population": True,
             "off_treatment_reason": "",
             "progression_months": np.nan,
+            "progression_seen": "",
         }
     ).assign(**subjects)
     found = Markers.empty(ids)

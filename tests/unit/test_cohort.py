@@ -897,6 +897,80 @@ def test_inventory_expects_who_is_at_risk():
     }
 
 
+def test_whether_progression_was_seen_and_its_samples_counted():
+    """Of seven with a sample labelled EOT four progressed, and of one it is not known.
+
+    C1: event; C2: censored; C3: death without progression; C4: no outcome; C5: censored, PD assessed;
+    C6: censored, best response PD; C7: censored, treatment stopped for progression; C8: an event, no sample.
+    """
+    outcomes = [
+        outcome("C1", "PFS", 5, 1, "progression"),
+        outcome("C2", "PFS", 5, 0, "end_of_study"),
+        outcome("C3", "PFS", 5, 1, "death"),
+        *(outcome(f"C{i}", "PFS", 5, 0, "other") for i in (5, 6, 7)),
+        outcome("C8", "PFS", 5, 1, ""),
+    ]
+    samples = [sample(f"b{i}", f"C{i}", assay="P") for i in range(1, 9)]
+    samples += [sample(f"p{i}", f"C{i}", "EOT", day=150, assay="P") for i in range(1, 8)]
+    built = build_cohort(
+        study(
+            two_arms(8, 1),
+            outcomes=outcomes,
+            responses=[{"subject_id": "C6", "best_overall_response": "PD"}],
+            assessments=[{"subject_id": "C5", "day": 140, "response": "PD"}],
+            doses=[
+                {"subject_id": "C7", "drug": "T-DM1", "start_day": 1, "stop_day": 148}
+                | {"reason_off": "Disease progression"},
+                {"subject_id": "C2", "drug": "T-DM1", "start_day": 1, "stop_day": 148}
+                | {"reason_off": "physician decision, no progression"},
+            ],
+            samples=samples,
+            measurements=[result(s["sample_id"], "x", 1) for s in samples],
+        )
+    )
+    subjects = built.cohort.subjects.set_index("subject_id")
+    assert subjects["progression_seen"].tolist() == ["yes", "no", "no", "", *["yes"] * 4, ""]
+    flow = built.flow.query("step == 'resistance: pairs, plasma' and arm == @CONTROL")
+    assert dict(zip(flow["reason"], flow["n"], strict=True)) == {
+        "no progression seen": 2,
+        "no progression sample": 1,
+        "": 5,
+    }
+    there = built.inventory.query("timepoint == 'progression' and arm == @CONTROL")
+    assert there[["expected", "received", "assayed", "usable"]].to_numpy().tolist() == [
+        [6, 5, 5, 5]
+    ]
+
+
+def test_inventory_counts_results_and_not_intentions():
+    """Three sera sent to an assay: one has a result, one only a quantity not sufficient, of one the batch is not back.
+
+    Of three panels one failed quality control; another one's calls are its result; coverage makes the third a negative.
+    """
+    samples = [sample(f"s{i}", f"C{i}", specimen="serum", assay="Luminex") for i in (1, 2, 3)]
+    samples += [
+        sample("p1", "C1", assay="panel"),
+        sample("p2", "C2", assay="panel", qc="fail"),
+        sample("p3", "C3", assay="panel"),
+    ]
+    built = build_cohort(
+        study(
+            two_arms(3, 1),
+            samples=samples,
+            measurements=[
+                result("s1", "x", 1),
+                {"sample_id": "s2", "biomarker": "x", "value": None, "status": "qns"},
+            ],
+            alterations=[{"sample_id": "p1", "gene": "RB1", "kind": "snv", "alteration": "p.R1*"}],
+            coverage=[{"assay": "panel", "gene": "RB1", "kind": "snv"}],
+        )
+    )
+    table = built.inventory.query("arm == @CONTROL").set_index("specimen")
+    counts = table[["assay", "received", "assayed", "usable"]]
+    assert counts.loc["serum"].tolist() == ["Luminex", 3, 1, 1]
+    assert counts.loc["plasma"].tolist() == ["panel", 3, 3, 2]
+
+
 def test_branches_count_outcomes_samples_and_pairs():
     outcomes = [outcome(s, "PFS", 5, 1, "progression") for s in ("C1", "C2", "E1")]
     samples = [sample("a", "C1"), sample("b", "E1"), sample("c", "E2")]

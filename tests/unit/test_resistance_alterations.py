@@ -193,28 +193,43 @@ def test_the_biopsy_stands_for_the_tumour_where_it_can_be_read():
 
 
 def test_flow_into_pairs_by_hand():
-    """Palbociclib: 1 and 2 pairs, 2 unreadable; 3 no baseline; 4 progressed without a sample; 5 did not; 6 toxicity."""
+    """Palbociclib: 1 and 2 pairs, 2 unreadable; 3 no baseline; 4 progressed without a sample; 5 did not; 6 toxicity;
+    7 never progressed; 8's baseline and 9's later sample failed quality control."""
+    failed = {"qc": "fail", "usable": False, "chosen": False}
     cohort = trial(
-        [1, 1, 1, 1, 1, 1, 0],
-        pik3ca([0, 0, None, 0, 0, 0, 0], [1, UNREADABLE, 0, None, None, 0, 0]),
-        off_treatment_reason=[*[""] * 5, "toxicity", ""],
-        progression_months=[5.0, 5.0, 5.0, 5.0, None, None, 5.0],
+        [1] * 9 + [0],
+        pik3ca(
+            [0, 0, None, 0, 0, 0, 0, UNREADABLE, 0, 0],
+            [1, UNREADABLE, 0, None, None, 0, 1, 1, UNREADABLE, 0],
+        ),
+        samples=[
+            sample("008", "plasma", "baseline", 0.0) | failed,
+            sample("009", "plasma", "progression", 5.0) | failed,
+        ],
+        off_treatment_reason=[*[""] * 5, "toxicity", "", "", "", ""],
+        progression_months=[5.0, 5.0, 5.0, 5.0, None, None, None, 5.0, 5.0, 5.0],
+        progression_seen=[*["yes"] * 4, "no", "no", "no", "yes", "yes", "yes"],
     )
     table = pair_flow(cohort, "baseline", "progression")
     rows = table[table["arm"] == EXPERIMENTAL][["step", "reason", "n"]].to_numpy().tolist()
     assert rows == [
-        ["subjects", "", 6],
+        ["subjects", "", 9],
+        ["baseline sample", "baseline sample failed quality control", 1],
         ["baseline sample", "no baseline sample", 1],
-        ["baseline sample", "", 5],
-        ["progression sample", "no progression recorded, no progression sample", 1],
+        ["baseline sample", "", 7],
+        ["progression sample", "no progression seen, no progression sample", 1],
         ["progression sample", "progressed, no progression sample", 1],
-        ["progression sample", "", 3],
+        ["progression sample", "progression sample failed quality control", 1],
+        ["progression sample", "", 4],
+        ["at progression", "no progression seen", 1],
         ["at progression", "stopped for toxicity, not progression", 1],
         ["at progression", "", 2],
         ["evaluable", "no gene readable in both samples", 1],
         ["evaluable", "", 1],
     ]
     assert (table["arm"] == CONTROL).sum() == 5
+    pairs = acquired(cohort, "baseline", "progression").query("arm == @EXPERIMENTAL")["pairs"]
+    assert set(pairs) == {2}
 
 
 def test_calls_set_aside_are_counted_and_possible_blood_cells_flagged():

@@ -88,6 +88,53 @@ def test_a_sample_at_a_toxicity_stop_is_not_a_progression_sample(
     assert only_pair(cohort).paired.tolist() == [is_pair]
 
 
+@pytest.mark.parametrize(
+    ("seen", "progressed", "is_pair", "why"),
+    [
+        ("no", np.nan, False, "no progression seen"),  # censored, or an event of another cause
+        ("", np.nan, True, ""),  # not known: the label is believed
+        ("yes", np.nan, True, ""),  # seen, without a date
+        ("yes", 5.5, True, ""),
+        ("yes", 8.0, False, "progressed more than 28 days after the progression sample"),
+    ],
+)
+def test_without_a_progression_there_is_no_progression_sample(seen, progressed, is_pair, why):
+    cohort = trial(
+        [1],
+        plasma("RB1", [0], [1]),
+        samples=[sample("001", "plasma", "progression", 5.0)],
+        progression_seen=[seen],
+        progression_months=[progressed],
+    )
+    assert only_pair(cohort).paired.tolist() == [is_pair]
+    assert unpaired_by_specimen(cohort, "baseline", "progression")["plasma"].tolist() == [why]
+    assert only_pair(cohort, at_progression=False).paired.tolist() == [True]
+
+
+def test_a_sample_that_failed_quality_control_makes_no_pair():
+    """1: the baseline run failed; 2: one of two panel runs failed; 3: the progression panel failed, another assay did not."""
+    failed = {"qc": "fail", "usable": False, "chosen": False}
+    cohort = trial(
+        [1, 1, 1],
+        plasma("RB1", [UNREADABLE, 0, 0], [1, 1, UNREADABLE]),
+        samples=[
+            sample("001", "plasma", "baseline", 0.0) | failed,
+            sample("002", "plasma", "baseline", 0.0, run="first") | failed,
+            sample("002", "plasma", "baseline", 0.0, run="second"),
+            sample("003", "plasma", "baseline", 0.0),
+            *(sample(who, "plasma", "progression", 5.0) for who in ("001", "002")),
+            sample("003", "plasma", "progression", 5.0, run="panel") | failed,
+            sample("003", "plasma", "progression", 5.0, run="TK1") | {"sequenced": False},
+        ],
+    )
+    assert only_pair(cohort).paired.tolist() == [False, True, False]
+    assert unpaired_by_specimen(cohort, "baseline", "progression")["plasma"].tolist() == [
+        "baseline sample failed quality control",
+        "",
+        "progression sample failed quality control",
+    ]
+
+
 def test_a_toxicity_stop_does_not_matter_where_the_later_sample_is_not_at_progression():
     cohort = trial([1], plasma("RB1", [0], [1]), off_treatment_reason=["toxicity"])
     assert only_pair(cohort, at_progression=False).paired.tolist() == [True]

@@ -128,8 +128,8 @@ def draw(inventory: pd.DataFrame, *, arms: Mapping[str, str], simulated: bool = 
         caption(
             title,
             f"{totals}, summed over the rows.",
-            "Expected: subjects of the arm who should have had the sample; received: a sample is recorded; assayed: with a "
-            "result; usable: passed quality control. Percentages and shades are of the number expected.",
+            "Expected: subjects of the arm who should have had the sample; received: a sample is recorded (at progression: of who "
+            "progressed); assayed: with a result, or failed quality control; usable: with a result that passed it. Percentages and shades are of the number expected.",
             f"{len(lines) - len(cut)} further rows are in the table only."
             if len(lines) > len(cut)
             else "",

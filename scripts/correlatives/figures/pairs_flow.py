@@ -127,10 +127,9 @@ def draw(pairs: pd.DataFrame, *, arms: Mapping[str, str], simulated: bool = Fals
             y -= BOX
         edge -= HEAD + sum(gap + BOX for gap in plan.values()) + 0.1
     drawn = rows[rows["specimen"].isin([s for block in blocks for s in block])]
-    last = drawn[drawn["reason"] == ""].groupby(["specimen", "arm"], sort=False).last()["n"]
     counts = "; ".join(
-        f"{rst_escape(str(specimen).replace('_', ' '))}, {rst_escape(arm)}: {int(n)}"
-        for (specimen, arm), n in last.items()
+        f"{rst_escape(str(specimen).replace('_', ' '))}, {rst_escape(arm)}: {pairs_of} and {evaluable}"
+        for (specimen, arm), (pairs_of, evaluable) in _pairs(drawn).items()
     )
     left_out = len(specimens) - shown
     return Drawn(
@@ -138,21 +137,32 @@ def draw(pairs: pd.DataFrame, *, arms: Mapping[str, str], simulated: bool = Fals
         drawn[list(COLUMNS)].reset_index(drop=True),
         caption(
             title,
-            f"Pairs that can be read at one gene or more: {counts}.",
-            "A box holds who remains after the step; beside the line, who was left out at it and why. A sample taken when "
-            "treatment stopped for toxicity, or long before progression, is not one at progression."
+            f"Pairs, and those of them that are evaluable (readable at one gene or more): {counts}.",
+            "A box holds who remains after the step; beside the line, who was left out at it and why. A pair is a sample at "
+            "either timepoint that passed quality control. A sample of a subject in whom no progression was seen, taken when "
+            "treatment stopped for toxicity, or long before progression, is not one at progression; where it is not known whether "
+            "a subject progressed, the sample's label is believed."
             + (f" {left_out} further specimens are in the table only." if left_out else ""),
-            "The figure does not show at how many genes a pair can be read: every rate has its own denominator.",
+            "The figure does not show at how many genes a pair is evaluable: every rate has its own denominator.",
             simulated=simulated,
         ),
     )
 
 
+def _pairs(rows: pd.DataFrame) -> dict[tuple[str, str], tuple[int, int]]:
+    """Return how many pairs there are and how many of them are evaluable, a specimen and arm."""
+    remaining = rows[rows["reason"] == ""].groupby(["specimen", "arm"], sort=False)["n"]
+    return {key: (int(n.iloc[-2]), int(n.iloc[-1])) for key, n in remaining}
+
+
 def _named(step: str) -> str:
     """Return a step's name, as it stands beside its boxes."""
-    return {"subjects": "Subjects", "evaluable": "Read at a gene in both samples"}.get(
-        step, step[:1].upper() + step[1:]
-    )
+    named = {
+        "subjects": "Subjects",
+        "at progression": "At progression: a pair",
+        "evaluable": "Evaluable pair: read at a gene in both",
+    }
+    return named.get(step, step[:1].upper() + step[1:])
 
 
 def _reasons(here: pd.DataFrame, step: str, room: float, most: int) -> list[str]:

@@ -8,6 +8,7 @@ import pandas as pd
 from correlatives.cohort import Cohort
 from correlatives.markers import MISSING
 from correlatives.pairing import (
+    NO_PROGRESSION,
     TISSUE,
     TISSUE_NAME,
     is_alteration,
@@ -15,6 +16,7 @@ from correlatives.pairing import (
     of_specimen,
     sample_months,
     specimens,
+    without_sample,
 )
 from correlatives.resistance.pairs import arm_masks, gene_pairs
 from correlatives.tables.alterations import CLASSES
@@ -54,41 +56,28 @@ def pair_flow(cohort: Cohort, from_: str, to: str, *, at_progression: bool = Tru
     alterations = cohort.markers.where(is_alteration(cohort.markers))
     n = len(cohort.subjects)
     progressed = np.zeros(n, dtype=bool)
-    if "progression_months" in cohort.subjects:
-        progressed = cohort.subjects["progression_months"].notna().to_numpy(dtype=bool)
+    if "progression_seen" in cohort.subjects:
+        progressed = cohort.subjects["progression_seen"].eq("yes").to_numpy(dtype=bool)
     pairs = {
         pair.specimen: pair for pair in gene_pairs(cohort, from_, to, at_progression=at_progression)
     }
     rows = []
     for specimen in specimens(alterations):
-        first, last = (
-            (of_specimen(alterations, specimen, timepoint).state != MISSING).any(axis=0)
-            for timepoint in (from_, to)
-        )
+        if not (of_specimen(alterations, specimen, to).state != MISSING).any():
+            continue
+        first, last = (without_sample(cohort, alterations, specimen, when) for when in (from_, to))
+        if at_progression:
+            known = np.where(progressed, "progressed, ", f"{NO_PROGRESSION}, ").astype(object)
+            last = np.where(last == f"no {to} sample", known + last, last)
         aside = np.full(n, "", dtype=object)
         if at_progression:
             aside = not_at_progression(cohort, sample_months(cohort, specimen, to))
         readable = np.zeros(n, dtype=bool)
         if specimen in pairs:
             readable = pairs[specimen].evaluable.any(axis=0)
-        if not last.any():
-            continue
         steps = [
-            (f"{from_} sample", np.where(first, "", f"no {from_} sample")),
-            (
-                f"{to} sample",
-                np.where(
-                    last,
-                    "",
-                    np.where(
-                        progressed,
-                        f"progressed, no {to} sample",
-                        f"no progression recorded, no {to} sample",
-                    )
-                    if at_progression
-                    else f"no {to} sample",
-                ),
-            ),
+            (f"{from_} sample", first),
+            (f"{to} sample", last),
             ("at progression", aside),
             ("evaluable", np.where(readable, "", "no gene readable in both samples")),
         ]

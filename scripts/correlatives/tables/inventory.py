@@ -28,7 +28,7 @@ def expected_subjects(
 ) -> np.ndarray:
     """Say of whom a sample is expected at a timepoint.
 
-    At baseline of everyone; at progression of those who progressed; at a timepoint on treatment of
+    At baseline of everyone; at progression of those who progressed (and of those with a sample of whom that is not known); at a timepoint on treatment of
     those alive and free of progression when its window opens (of everyone where the configuration gives no
     window, or where a subject's follow-up is unknown).
 
@@ -71,7 +71,8 @@ def inventory(
     samples : pd.DataFrame
         Samples of the cohort: subject (position), specimen, analysis.
     assays : pd.DataFrame
-        run (position), assay: what each run was assayed for, by its own word or its results'.
+        run (position), assay (what each run was to be assayed for, by its own word or its results'), assayed (whether
+        there is a result of it, or it failed quality control).
     arm : np.ndarray of str, shape (n,)
     labels : list of str
         Arms in the order of the table.
@@ -83,8 +84,8 @@ def inventory(
     Returns
     -------
     pd.DataFrame
-        Subjects, not samples: received has a sample, assayed a run of this assay, usable one that passed
-        quality control.
+        Subjects, not samples: received has a sample, assayed a result of this assay (or one that failed quality
+        control), usable one that passed quality control.
     """
     at = assays["run"].to_numpy(dtype=np.int64)
     done = pd.DataFrame(
@@ -93,7 +94,8 @@ def inventory(
             "specimen": words(runs["specimen"])[at],
             "timepoint": words(runs["analysis"])[at],
             "assay": words(assays["assay"]),
-            "usable": runs["usable"].to_numpy(dtype=bool)[at],
+            "assayed": assays["assayed"].to_numpy(dtype=bool),
+            "usable": runs["usable"].to_numpy(dtype=bool)[at] & assays["assayed"].to_numpy(bool),
         }
     )
     got = pd.DataFrame(
@@ -109,7 +111,7 @@ def inventory(
         set(zip(got["timepoint"], got["specimen"], strict=True)),
         key=lambda place: (rank.get(place[0], len(rank)), place),
     )
-    # An assay is listed where somebody's sample was assayed; a sample nobody assayed has an empty one.
+    # An assay is listed where somebody's sample was sent to it; a sample sent nowhere has an empty one.
     of_place = {
         place: sorted(set(group["assay"]))
         for place, group in done.groupby(["timepoint", "specimen"])
@@ -126,7 +128,7 @@ def inventory(
                 & (done["assay"] == assay)
             ]
             assayed = np.zeros(len(arm), dtype=bool)
-            assayed[runs_here["subject"].to_numpy()] = True
+            assayed[runs_here.loc[runs_here["assayed"], "subject"].to_numpy()] = True
             usable = np.zeros(len(arm), dtype=bool)
             usable[runs_here.loc[runs_here["usable"], "subject"].to_numpy()] = True
             for label in labels:

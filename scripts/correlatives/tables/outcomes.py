@@ -18,6 +18,9 @@ RESPONDED = ("CR", "PR")
 #: Reasons of an outcome that are the end of treatment, without progression.
 STOPPED = ("toxicity", "withdrawal")
 
+#: A form's words for treatment that was stopped for progression.
+STOPPED_FOR_PROGRESSION = r"(?<!no )(?<!without )(?<!not )progress|^pd$"
+
 #: Times of two events that differ by less are the same visit (months; one day).
 SAME_DAY_MONTHS = 1.0 / DAYS_A_MONTH
 
@@ -257,6 +260,49 @@ def _duration(
         f"{name}_months": np.where(known, length, np.nan),
         f"{name}_event": np.where(known, event, np.nan),
     }
+
+
+def progression_seen(
+    ids: np.ndarray,
+    columns: pd.DataFrame,
+    endpoints: dict[str, Any],
+    assessments: pd.DataFrame,
+    stopped_for: np.ndarray,
+) -> np.ndarray:
+    """Say of whom any table tells that the disease progressed.
+
+    Parameters
+    ----------
+    ids : np.ndarray of str, shape (n,)
+    columns : pd.DataFrame, n rows
+        Of `endpoint_columns`.
+    endpoints : dict
+        Configuration: ``endpoints``.
+    assessments : pd.DataFrame
+    stopped_for : np.ndarray of str, shape (n,)
+        Of `off_treatment_reason`.
+
+    Returns
+    -------
+    np.ndarray of str, shape (n,)
+        ``yes``: an event of progression-free survival by progression (or without a reason), an assessment
+        or a best response of PD, or treatment stopped for progression. ``no``: none of these, and
+        progression-free survival is known, censored or with an event of another cause such as death. Empty where it is
+        not known.
+    """
+    reference = progression_endpoint(endpoints)
+    known = np.zeros(len(ids), dtype=bool)
+    if f"{reference}_event" in columns:
+        known = columns[f"{reference}_event"].notna().to_numpy(dtype=bool)
+    assessed = set(words(assessments["subject_id"])[words(assessments["response"]) == "PD"])
+    stopped = pd.Series(stopped_for, dtype=str).str.casefold()
+    seen = (
+        columns["progression_months"].notna().to_numpy(dtype=bool)
+        | (words(columns["best_overall_response"]) == "PD")
+        | np.isin(ids, sorted(assessed))
+        | stopped.str.contains(STOPPED_FOR_PROGRESSION, regex=True).to_numpy(dtype=bool)
+    )
+    return np.where(seen, "yes", np.where(known, "no", "")).astype(object)
 
 
 def off_treatment_reason(
