@@ -189,8 +189,9 @@ def draw(
             "arm (exact McNemar), not the rate gained: it can be small where nothing was gained and much was lost."
             + (
                 " Difference: experimental minus control with Miettinen–Nurminen limits; Fisher's exact p; "
-                "adjusted p: Firth logistic model with time on treatment; q: false discovery rate within level "
-                "and specimen."
+                "adjusted p: Firth logistic model with time on treatment; q: false discovery rate over the "
+                "rows gained at least once, within specimen: pathways, genes, and the classes of genes (such as RB1 mutation) are "
+                "three families."
                 if two
                 else ""
             ),

@@ -191,7 +191,8 @@ def acquired_by_timing(
     pd.DataFrame
         `rate_difference` is late minus early. The time is that of progression; where none is recorded,
         that of the later sample; subjects with neither are in no group. `q_value` is
-        Benjamini–Hochberg's of `p_fisher` within level × specimen × arm.
+        Benjamini–Hochberg's of `p_fisher` within level × specimen × arm, over the names gained at least once, classes of
+        alteration apart from whole genes.
     """
     rows = []
     for pair in gene_pairs(cohort, from_, to, at_progression=at_progression):
