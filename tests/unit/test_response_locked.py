@@ -479,6 +479,60 @@ def test_each_subjects_missing_inputs_are_named_and_imputed(models):
     assert score(model, nobody)["note"][0] == "no input is known: the score of imputed values"
 
 
+def test_an_input_that_the_new_study_lacks_altogether_counts_as_missing_for_everybody(models):
+    """Worked out by hand: the constant of the training study, and the term of those without the value."""
+    item = {
+        "name": "serum:TK1",
+        "table": "measurements",
+        "biomarker": "TK1",
+        "specimen": "serum",
+        "kind": "continuous",
+        "unit": "ng/mL",
+        "transform": "log2",
+        "rule": "value",
+        "range": [10.0, 1000.0],
+        "terms": [
+            {"is": "value", "if_missing": 7.0, "centre": 6.0, "scale": 2.0, "coefficient": 0.8},
+            {"is": "missing", "centre": 0.25, "scale": 0.5, "coefficient": -0.4},
+        ],
+    }
+    age = {
+        "name": "clinical:age",
+        "table": "subjects",
+        "column": "age",
+        "kind": "number",
+        "transform": "none",
+        "rule": "value",
+        "range": [40.0, 80.0],
+        "terms": [
+            {"is": "value", "if_missing": 58.0, "centre": 60.0, "scale": 8.0, "coefficient": 0.5}
+        ],
+    }
+    model = {**models["ORR"][0].content, "intercept": -0.3, "inputs": [item, age]}
+    new = with_value(study(n=3, seed=5, prefix="N"), 0, 1, np.nan, MISSING)
+    new = with_value(new, 0, 0, 64.0, MEASURED)
+    new = replace(new, subjects=new.subjects.assign(age=[68.0, 68.0, np.nan]))
+    present = -0.3 + 0.8 * (6 - 6) / 2 - 0.4 * (0 - 0.25) / 0.5 + 0.5 * (68 - 60) / 8
+    absent = -0.3 + 0.8 * (7 - 6) / 2 - 0.4 * (1 - 0.25) / 0.5 + 0.5 * (68 - 60) / 8
+    old = absent - 0.5 * (68 - 60) / 8 + 0.5 * (58 - 60) / 8
+    assert list(score(model, new)["score"][:2]) == approx([present, absent], abs=1e-12)
+    lacking = replace(new, markers=new.markers.where(new.markers.info["biomarker"] != "TK1"))
+    table = score(model, lacking)
+    assert list(table["score"]) == approx([absent, absent, old], abs=1e-12)
+    assert list(table["probability"]) == approx(
+        [1 / (1 + np.exp(-value)) for value in (absent, absent, old)], abs=1e-12
+    )
+    assert list(table["missing_inputs"]) == ["serum:TK1", "serum:TK1", "serum:TK1; clinical:age"]
+    assert list(table["note"][:2]) == ["", ""]
+    assert table["note"][2].startswith("no input is known")
+    assert ("locked_input_unmeasured", "TK1") in told(model, lacking)
+    # a column that nobody has filled in is missing; one that is not there at all may be a slip
+    blank = replace(lacking, subjects=lacking.subjects.assign(age=None))
+    assert list(score(model, blank)["score"]) == approx([old] * 3, abs=1e-12)
+    gone = replace(lacking, subjects=lacking.subjects.drop(columns="age"))
+    assert ("locked_input_missing", "age") in told(model, gone)
+
+
 def test_values_outside_the_training_range_and_unknown_words_are_flagged(models):
     model = models["PFS"][0].content
     new = study(n=2, seed=6, prefix="N")
