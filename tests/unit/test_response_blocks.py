@@ -13,6 +13,7 @@ from correlatives.response.blocks import (
     calibration,
     concordance,
     permutation_p,
+    squared_error_gap,
 )
 from correlatives.response.performance import (
     horizon_pairs,
@@ -95,6 +96,7 @@ def test_calibration_at_a_time_is_rs_weighted_logistic_regression():
         whole(len(time)),
         logit(risk["X2"].to_numpy())[None],
         horizon_weights(time, event, months),
+        balanced=False,
     )
     assert found[0].estimate == approx(reference["intercept"], abs=1e-7)
     assert found[1].estimate == approx(reference["slope"], abs=1e-7)
@@ -110,7 +112,9 @@ def test_only_subjects_held_out_together_are_compared():
     assert shifted == approx(plain)
     assert concordance(pairs, blocks, -1.0 * blocks.fold).estimate == 0.5
     slopes = [
-        calibration(outcome, blocks, (log_odds + gap * blocks.fold[0])[None])[1].estimate
+        calibration(outcome, blocks, (log_odds + gap * blocks.fold[0])[None], balanced=True)[
+            1
+        ].estimate
         for gap in (0.0, 3.0)
     ]
     assert slopes[1] == approx(slopes[0], rel=1e-6)
@@ -134,6 +138,27 @@ def test_limits_of_a_mean_are_nadeau_and_bengios():
     assert interval.estimate - interval.low == approx(2.7764451 * error)
 
 
+def test_limits_know_of_the_share_of_responders_that_balanced_folds_hide():
+    """By hand: everybody is predicted the share of responders, and every fold has it."""
+    outcome = np.tile([1.0, 0, 1, 0, 0], 20)
+    blocks = Blocks((np.arange(100) // 5 % 5)[None])
+    assert {float(outcome[blocks.fold[0] == f].mean()) for f in range(5)} == {0.4}
+    probability = np.full((1, 100), 0.4)
+    log_odds = np.log(probability / (1 - probability))
+    intercept, _, _ = calibration(outcome, blocks, log_odds, balanced=True)
+    # the standard error of the log odds of a share
+    assert intercept.high == approx(1.959964 / np.sqrt(100 * 0.4 * 0.6), rel=1e-6)
+    assert intercept.low == approx(-intercept.high)
+    one_arm = calibration(
+        outcome, blocks, log_odds, (np.arange(100) < 50).astype(float), balanced=True
+    )
+    assert one_arm[0].high == approx(1.959964 / np.sqrt(50 * 0.4 * 0.6), rel=1e-6)
+    seen = calibration(outcome, blocks, log_odds, balanced=False)[0]
+    assert (seen.low, seen.high) == approx((0, 0), abs=1e-9)
+    # Brier: 0.6² of responders, 0.4² of the others
+    assert squared_error_gap(outcome, probability) == approx(0.36 - 0.16)
+
+
 def test_limits_stay_where_the_metric_can_be_and_need_every_block():
     blocks = Blocks((np.arange(20) % 5)[None])
     high = blocks.interval(0.99, 0.99 + np.array([0.01, -0.01, 0.0, 0.005, -0.005]), (0, 1))
@@ -148,7 +173,7 @@ def test_predictions_that_hardly_differ_have_no_slope():
     blocks = Blocks((np.arange(80) % 4)[None])
     # what differs between folds only says nothing of a subject
     predicted = 0.1 + 1e-4 * outcome + blocks.fold
-    intercept, slope, note = calibration(outcome, blocks, predicted)
+    intercept, slope, note = calibration(outcome, blocks, predicted, balanced=True)
     assert np.isfinite(intercept.estimate)
     assert np.isnan(slope.estimate)
     assert "hardly differ" in note

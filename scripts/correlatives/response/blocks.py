@@ -9,6 +9,9 @@ that resamples subjects and holds the fitted models fixed, is far too narrow. Na
 share of the variance that the overlap hides: (1/J + held out / learnt from) times the variance between the J blocks
 (for other metrics than means, between their jackknife pseudo-values). The quantile is that of Student's t with folds −
 1 degrees of freedom: only the folds of one repeat are disjoint, and more repeats bring no new subjects.
+
+Folds are balanced over the response, so that blocks hide how much the share of responders would change with the
+subjects. Where a metric depends on this share (calibration intercept, Brier score) its binomial variance is added.
 docs/response_calibration.md says how often such limits hold the truth.
 
 References
@@ -27,6 +30,9 @@ import numpy as np
 
 from correlatives.intervals import Interval
 from correlatives.response.performance import LEAST_SPREAD, recalibrated
+
+#: 97.5th percentile of the normal distribution.
+NORMAL = 1.959963984540054
 
 NOTHING = Interval(float("nan"), float("nan"), float("nan"))
 
@@ -58,7 +64,12 @@ class Blocks:
         return self.fold + self.folds * np.arange(len(self.fold))[:, None]
 
     def interval(
-        self, estimate: float, without: np.ndarray, bounds: tuple[float, float]
+        self,
+        estimate: float,
+        without: np.ndarray,
+        bounds: tuple[float, float],
+        *,
+        hidden: float = 0.0,
     ) -> Interval:
         """Return an estimate with corrected resampled limits.
 
@@ -70,6 +81,8 @@ class Blocks:
             Metric of all blocks but one.
         bounds : tuple of float
             What the metric cannot leave.
+        hidden : float
+            Variance that blocks cannot show, since folds are balanced over what it comes from.
         """
         from scipy.special import stdtrit
 
@@ -80,6 +93,7 @@ class Blocks:
         overlap = 1.0 / (self.folds - 1)
         error = np.sqrt((1.0 / blocks + overlap) * pseudo.var(ddof=1))
         half = float(stdtrit(self.folds - 1, 0.975)) * error
+        half = np.hypot(half, NORMAL * np.sqrt(hidden))
         low, high = np.clip([estimate - half, estimate + half], *bounds)
         return Interval(float(estimate), float(low), float(high))
 
@@ -157,11 +171,26 @@ def brier(
     )
 
 
+def squared_error_gap(outcome: np.ndarray, probability: np.ndarray) -> float:
+    """Mean squared error of responders less that of the others: how a Brier score changes with the share of responders.
+
+    Parameters
+    ----------
+    outcome : np.ndarray, shape (n,)
+        0 or 1, both present.
+    probability : np.ndarray, shape (repeats, n)
+    """
+    squared = ((probability - outcome) ** 2).mean(axis=0)
+    return float(squared[outcome == 1].mean() - squared[outcome == 0].mean())
+
+
 def calibration(
     outcome: np.ndarray,
     blocks: Blocks,
     log_odds: np.ndarray,
     weight: np.ndarray | None = None,
+    *,
+    balanced: bool,
 ) -> tuple[Interval, Interval, str]:
     """Calibration in the large and calibration slope of out-of-fold predictions, repeats pooled.
 
@@ -177,7 +206,9 @@ def calibration(
     log_odds : np.ndarray, shape (repeats, n)
         Out-of-fold log odds of the outcome.
     weight : np.ndarray, shape (n,), optional
-        `horizon_weights` of a time to event.
+        `horizon_weights` of a time to event; 0 of those who do not count.
+    balanced : bool
+        Whether folds were balanced over the outcome, as they are over a response.
 
     Returns
     -------
@@ -193,7 +224,11 @@ def calibration(
     samples = np.vstack([np.ones(len(x)), left_out]) * given
     everywhere = (-np.inf, np.inf)
     found = recalibrated(y, x, samples, slope=False)[:, 0]
-    intercept = blocks.interval(found[0], found[1:], everywhere)
+    hidden = 0.0
+    if balanced:
+        probability = 0.5 * (1.0 + np.tanh(0.5 * (x + found[0])))
+        hidden = repeats / float((given * probability * (1.0 - probability)).sum())
+    intercept = blocks.interval(found[0], found[1:], everywhere, hidden=hidden)
     centred = x - _block_means(blocks, log_odds, weight).ravel()
     if np.sqrt(np.average(centred**2, weights=given)) < LEAST_SPREAD:
         return intercept, NOTHING, "no calibration slope: the predictions hardly differ"

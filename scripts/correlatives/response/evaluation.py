@@ -22,6 +22,7 @@ from correlatives.response.blocks import (
     calibration,
     concordance,
     permutation_p,
+    squared_error_gap,
 )
 from correlatives.response.design_matrix import candidate_predictors
 from correlatives.response.elastic_net import Outcome
@@ -560,23 +561,37 @@ def _performance(
     ratios[f"brier{behind}"] = {
         m: brier(known.status, blocks, known.probability[m], known.weight) for m in names
     }
+    # folds are balanced over a response: how much its share could change is not seen in them
+    share = 0.0 if survival else float(outcome.event.var() / len(outcome.event))
+    gap = {
+        m: 0.0 if survival else squared_error_gap(outcome.event, known.probability[m])
+        for m in names
+    }
     rows: list[tuple[str, str, Interval]] = []
     notes: list[str] = []
     for m in names:
         for metric, of_model in ratios.items():
             ratio = of_model[m]
-            bounds = (0.0, np.inf if metric.startswith("brier") else 1.0)
-            rows.append((m, metric, blocks.interval(ratio.estimate, ratio.without, bounds)))
+            is_brier = metric.startswith("brier")
+            bounds = (0.0, np.inf if is_brier else 1.0)
+            hidden = share * gap[m] ** 2 if is_brier else 0.0
+            found = blocks.interval(ratio.estimate, ratio.without, bounds, hidden=hidden)
+            rows.append((m, metric, found))
             if m != CLINICAL and CLINICAL in of_model:
                 reference = of_model[CLINICAL]
                 gain = blocks.interval(
                     ratio.estimate - reference.estimate,
                     ratio.without - reference.without,
-                    (-np.inf, np.inf) if metric.startswith("brier") else (-1.0, 1.0),
+                    (-np.inf, np.inf) if is_brier else (-1.0, 1.0),
+                    hidden=share * (gap[m] - gap[CLINICAL]) ** 2 if is_brier else 0.0,
                 )
                 rows.append((m, f"{metric}_gain", gain))
         intercept, slope, why = calibration(
-            known.status, blocks, logit(known.probability[m]), known.weight
+            known.status,
+            blocks,
+            logit(known.probability[m]),
+            known.weight,
+            balanced=not survival,
         )
         rows.append((m, f"calibration_intercept{behind}", intercept))
         rows.append((m, f"calibration_slope{behind}", slope))
@@ -654,7 +669,11 @@ def _calibration_by_arm(
             head = (endpoint, m, arm, known.months)
             counted = (int(inside.sum()), int(status[inside].sum()))
             intercept, slope, why = calibration(
-                status, known.blocks, logit(known.probability[m]), weight * inside
+                status,
+                known.blocks,
+                logit(known.probability[m]),
+                weight * inside,
+                balanced=not known.outcome.survival,
             )
             rows.append(
                 (*head, *counted, mean[inside].mean(), observed.estimate, *intercept, *slope, why)

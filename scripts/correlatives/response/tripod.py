@@ -185,11 +185,12 @@ def _facts(
         "the flexible reference. At least "
         f"{LEAST_EVENTS} subjects with and without the outcome.",
         "12e": "Discrimination (AUC; Uno's C-index and AUC at a month), Brier score, calibration intercept, slope and curve, decision curve, "
-        "gain over the clinical columns alone, a permutation p of the whole procedure; limits by Nadeau and Bengio's correction.",
+        "gain over the clinical columns alone, a permutation p of the whole procedure; limits by Nadeau and Bengio's correction, "
+        "those of a response's Brier score and calibration intercept with the binomial variance of its share.",
         "12f": "No model was updated.",
         "12g": "By the models of the folds in which a subject was not; a locked model by the constants in response/locked.",
         "13": "Nothing was resampled or reweighted: probabilities keep their meaning.",
-        "15": "A probability of the response, or of the event by a month; no threshold is chosen (decision_curve.tsv shows all).",
+        "15": "A probability of the response, or of the event by a stated month; no threshold is chosen (decision_curve.tsv shows all).",
         "16": "None: the data judged on are held-out parts of those learnt from.",
         "18f": "The code is this workflow; provenance.json names its version.",
         "20a": "check/flow.tsv and the figure flow.",
