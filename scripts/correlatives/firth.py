@@ -27,7 +27,7 @@ from correlatives.likelihood import (
     chi_square_p,
     drop_at_limits,
 )
-from correlatives.marker_models import compiled, over_threads
+from correlatives.marker_models import over_threads, settle_cache
 from correlatives.survival.cox import checked_outcomes, fit_cox_many
 from correlatives.survival.ties import tie_times
 
@@ -230,7 +230,9 @@ def _fit(
     loglik = np.full(p, np.nan)
     estimate, low, high, statistic = np.full((4, p, len(columns)), np.nan)
     state = np.zeros(p, dtype=np.int64)
-    kernel = compiled("correlatives.compiled_firth")
+    settle_cache()
+    from correlatives import compiled_firth as kernel
+
     order = np.lexsort((np.arange(n), -time, codes))
     kept = np.broadcast_to(np.ones(n, dtype=bool), (p, n)) if include is None else include
 

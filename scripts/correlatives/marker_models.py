@@ -18,9 +18,8 @@ import tempfile
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from importlib import import_module
+from functools import cache
 from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -143,11 +142,14 @@ class Designs:
         return design
 
 
-def compiled(name: str) -> ModuleType:
-    """Import a module of compiled arithmetic, whose cache is beside it or, where that is read-only, elsewhere."""
-    if name not in sys.modules:
-        place_cache(Path(__file__).parent)
-    return import_module(name)
+@cache
+def settle_cache() -> None:
+    """Settle where compiled code is kept, beside the source or, where that is read-only, elsewhere.
+
+    To be called before a module of compiled arithmetic is imported. That has to be by a statement: what a job is made
+    of is read from those.
+    """
+    place_cache(Path(__file__).parent)
 
 
 def place_cache(source: Path) -> Path | None:
@@ -384,7 +386,9 @@ def _run(
     _refuse_unknown(screen, np.arange(p), np.flatnonzero(outside))
     if not len(informative) or p == 0:
         return out
-    lanes = compiled("correlatives.lanes")
+    settle_cache()
+    from correlatives import lanes
+
     start = screen.start()
     start[3 + intercepts :] *= deviation
     counts = table.max(axis=1) + 1

@@ -113,6 +113,16 @@ def test_libraries_are_those_used_at_first_and_second_hand():
     assert "matplotlib" in workflow.libraries("draw_efficacy")
 
 
+def test_compiled_code_is_part_of_what_a_job_is_made_of():
+    """A module that is imported by its name in a string would be edited without any job running again."""
+    library = workflow.SCRIPTS / "correlatives"
+    compiled = {path for path in library.rglob("*.py") if "@nb.njit" in path.read_text()}
+    assert {"lanes.py", "compiled_firth.py"} <= {path.name for path in compiled}
+    jobs = [workflow.sources(script.stem) for script in workflow.SCRIPTS.glob("*.py")]
+    assert compiled <= set().union(*jobs)
+    assert not [path for path in library.rglob("*.py") if "import_module" in path.read_text()]
+
+
 def test_every_library_that_a_script_imports_is_found_under_its_distribution():
     """Else a new version of it would rerun nothing."""
     by_module = metadata.packages_distributions()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from correlatives.marker_models import compiled, over_threads
+from correlatives.marker_models import over_threads, settle_cache
 from correlatives.survival.ties import tie_times
 
 #: Markers that one thread takes at a time.
@@ -56,10 +56,12 @@ def column_proportionality(
     """
     from scipy.special import erfc
 
+    settle_cache()
+    from correlatives.predictive import compiled_proportionality as kernel
+
     p, n, k = designs.shape
     time = tie_times(time)
     codes = np.zeros(n, dtype=np.int64) if strata is None else np.asarray(strata, dtype=np.int64)
-    kernel = compiled("correlatives.predictive.compiled_proportionality")
     statistic = np.full(p, np.nan)
     order, by_time = np.lexsort((np.arange(n), -time, codes)), np.argsort(time, kind="stable")
 
