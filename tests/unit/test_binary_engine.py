@@ -239,7 +239,8 @@ def test_probabilities_are_those_of_the_careful_fit(strata):
     assert found.tolist() == [j != 10 for j in range(p)]
     expected = include if strata is None else include & (strata != 1)
     assert (about == expected).all()
-    assert (probability[~about] == 0).all()
+    assert (probability[found][~about[found]] == 0).all()
+    assert np.isnan(probability[~found]).all()
     data = {"y": y, "covariates": shared, "include": include, "strata": strata}
     careful = careful_fits(data, np.where(include, markers, 0.0), interaction=False).expected()
     assert probability[found] == approx(careful[found], rel=1e-7, abs=1e-12)

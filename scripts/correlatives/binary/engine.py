@@ -199,7 +199,7 @@ def fitted_probabilities(
     Returns
     -------
     probability : np.ndarray, shape (p, n)
-        0 for subjects that the model is not about; anything where there is no finite maximum.
+        0 for subjects that the model is not about; NaN, of all subjects, where there is no finite maximum.
     found : np.ndarray of bool, shape (p,)
         Whether there is a finite maximum.
     about : np.ndarray of bool, shape (p, n)
@@ -218,4 +218,6 @@ def fitted_probabilities(
     predictor = np.delete(beta, 1, axis=1) @ shared.T + beta[:, 1:2] * centred
     probability = 1.0 / (1.0 + np.exp(-np.clip(predictor, -700.0, 700.0)))
     about = include if screen.include is None else screen.include
-    return np.where(about, probability, 0.0), fits.converged, about
+    probability = np.where(about, probability, 0.0)
+    probability[~fits.converged] = np.nan
+    return probability, fits.converged, about
