@@ -1,9 +1,8 @@
 """Compare baseline, on-treatment and progression samples, table by table."""
 
-import pandas as pd
-
 from correlatives.cohort import Cohort
 from correlatives.pairing import means_progression
+from correlatives.predictive.screened import read_screened
 from correlatives.resistance.acquired import acquired, acquired_by_arm, acquired_by_timing
 from correlatives.resistance.alterations import alteration_changes
 from correlatives.resistance.change import paired_change
@@ -19,10 +18,11 @@ from correlatives.resistance.lead_time import lead_time
 from correlatives.resistance.longitudinal import longitudinal
 from correlatives.resistance.pair_flow import calls_by_use, pair_flow
 from correlatives.resistance.time_dependent import time_dependent
+from correlatives.wide import paired_or_named
 from correlatives.workflow import job
 
 with job(snakemake) as step:  # noqa: F821
-    cohort = Cohort.read(step.input.cohort).analysed()
+    cohort = Cohort.read(step.input.cohort, keep=paired_or_named(step.input.cohort)).analysed()
     asked, model = step.params.settings, step.params.predictive
     from_, to = asked["from"], asked["to"]
     at = {"at_progression": means_progression(step.params.timepoints, to)}
@@ -53,7 +53,7 @@ with job(snakemake) as step:  # noqa: F821
         "concordance_by_class": concordance_by_class(cohort, from_, **least),
         "concordance_continuous": concordance_continuous(cohort, from_),
     }
-    screened = [pd.read_csv(path, sep="\t") for path in step.input.screened]
+    screened = [read_screened(path) for path in step.input.screened]
     known = (
         *("acquired", "acquired_by_arm", "paired_change", "longitudinal"),
         *("dynamics", "intrinsic", "concordance"),

@@ -5,13 +5,15 @@ import pandas as pd
 from correlatives.cohort import Cohort, joined
 from correlatives.efficacy import table_one
 from correlatives.figures import flow, inventory
+from correlatives.wide import Evaluable, joinable
 from correlatives.workflow import job
 
 with job(snakemake) as step:  # noqa: F821
-    cohort = Cohort.read(step.input.cohort)
-    table = joined(cohort)
+    files = step.input.cohort
+    table = joined(Cohort.read(files, keep=joinable(files)))
     step.write(table, step.output.joined)
     table.to_parquet(step.output.parquet, index=False)
+    cohort = Cohort.read(files, keep=Evaluable(files))
     # Chosen ones alone; else what the configuration names comes first.
     described = step.params.columns or list(
         dict.fromkeys(step.params.named + cohort.study["described"])

@@ -16,18 +16,20 @@ from correlatives.markers import KEY, Markers
 from correlatives.predictive.continuous import read_chosen
 from correlatives.predictive.levels import choose_splits, split_markers
 from correlatives.predictive.rows import marker_rows
+from correlatives.predictive.screened import read_screened
 from correlatives.workflow import job
 
 with job(snakemake) as step:  # noqa: F821
     cohort = Cohort.read(step.input.outcomes)
-    tables = {
-        endpoint: pd.read_csv(path, sep="\t", dtype=dict.fromkeys(KEY, str))
-        for endpoint, path in zip(step.params.endpoints, step.input.tables, strict=True)
-    }
-    # curves and correlations need markers' values; forests of one arm do not
-    several = list(tables.values()) if cohort.randomised else []
-    correlated = marker_correlation.choose(several) if several else pd.DataFrame(columns=KEY)
-    parts = [correlated, *map(choose_splits, several)]
+    paths = dict(zip(step.params.endpoints, step.input.tables, strict=True))
+    # curves and correlations need markers' values; forests of one arm do not. A wide assay's table at a time
+    parts, ordered = [pd.DataFrame(columns=KEY)], []
+    for path in paths.values() if cohort.randomised else []:
+        table = read_screened(path)
+        parts.append(choose_splits(table))
+        ordered.append(marker_correlation.choose([table]))
+    correlated = marker_correlation.choose(ordered) if ordered else parts[0]
+    parts.append(correlated)
     clinical = clinical_markers(cohort, step.params.clinical_markers)
     wanted = set(pd.concat(parts)[KEY].itertuples(index=False, name=None))
     markers = Markers.concatenate([clinical, *read_chosen(step.input.markers, wanted)])
@@ -37,10 +39,15 @@ with job(snakemake) as step:  # noqa: F821
     evaluable = pd.read_csv(step.input.evaluable, sep="\t")
     evaluable = evaluable.set_index(["endpoint", "subjects", "arm"]).sort_index()
     shared = {"simulated": cohort.study["simulated"], "labels": labels}
-    for name in step.params.figures:
-        endpoint = max((e for e in tables if name.endswith(f"_{e}")), key=len, default="")
+    of = {
+        name: max((e for e in paths if name.endswith(f"_{e}")), key=len, default="")
+        for name in step.params.figures
+    }
+    read = ""
+    for name, endpoint in sorted(of.items(), key=lambda figure: figure[1]):
         kind = name.removesuffix(f"_{endpoint}")
-        table = tables.get(endpoint)
+        if endpoint != read:
+            table, read = read_screened(paths[endpoint]), endpoint
         if kind == "forest_predictive":
             everybody = None  # durations of response are not compared between arms
             if (endpoint, "all", "all") in evaluable.index:

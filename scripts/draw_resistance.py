@@ -20,10 +20,11 @@ from correlatives.figures import (
 )
 from correlatives.pairing import means_progression
 from correlatives.resistance.evidence_lines import evidence_lines
+from correlatives.wide import paired_or_named
 from correlatives.workflow import job
 
 with job(snakemake) as step:  # noqa: F821
-    cohort = Cohort.read(step.input.cohort)
+    cohort = Cohort.read(step.input.cohort, keep=paired_or_named(step.input.cohort))
     tables = {
         name: pd.read_csv(path, sep="\t")
         for name, path in step.input.items()

@@ -2,12 +2,17 @@
 
 from correlatives.cohort import Cohort
 from correlatives.response.evaluation import models_table, resampled, task_of
+from correlatives.wide import candidates
 from correlatives.workflow import job, seed_for
 
 with job(snakemake) as step:  # noqa: F821
     part, parts = int(step.wildcards.part) - 1, step.params.parts
     endpoint = step.wildcards.endpoint
-    task = task_of(Cohort.read(step.input.cohort), endpoint, step.params.clinical)
+    task = task_of(
+        Cohort.read(step.input.cohort, keep=candidates(step.input.cohort)),
+        endpoint,
+        step.params.clinical,
+    )
     for note in task.notes:
         print(note)
     share = resampled(

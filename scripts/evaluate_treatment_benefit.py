@@ -5,10 +5,11 @@ import pandas as pd
 from correlatives.cohort import Cohort
 from correlatives.response.benefit import BENEFIT, BY_QUANTILE, treatment_benefit
 from correlatives.response.evaluation import task_of
+from correlatives.wide import candidates
 from correlatives.workflow import job, seed_for
 
 with job(snakemake) as step:  # noqa: F821
-    cohort = Cohort.read(step.input.cohort)
+    cohort = Cohort.read(step.input.cohort, keep=candidates(step.input.cohort))
     tables = {"benefit": [], "benefit_by_quantile": []}
     for endpoint in step.params.endpoints:
         task = task_of(cohort, endpoint, step.params.clinical, forest=False)

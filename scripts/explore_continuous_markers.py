@@ -1,16 +1,15 @@
 """Look closely at the continuous markers of one endpoint, and draw what is found."""
 
-import pandas as pd
-
 from correlatives.cohort import Cohort, clinical_markers
 from correlatives.figures import continuous
 from correlatives.markers import KEY, Markers
 from correlatives.predictive.continuous import choose_markers, explore, read_chosen, values_analysed
+from correlatives.predictive.screened import read_screened
 from correlatives.workflow import job
 
 with job(snakemake) as step:  # noqa: F821
     cohort = Cohort.read(step.input.outcomes)
-    table = pd.read_csv(step.input.table, sep="\t", dtype=dict.fromkeys(KEY, str))
+    table = read_screened(step.input.table)
     wanted = set(choose_markers(table)[KEY].itertuples(index=False, name=None))
     clinical = clinical_markers(cohort, step.params.clinical_markers)
     markers = Markers.concatenate([clinical, *read_chosen(step.input.markers, wanted)])

@@ -7,10 +7,11 @@ import pandas as pd
 from correlatives.cohort import Cohort
 from correlatives.response.locked import as_text
 from correlatives.response.locking import lock
+from correlatives.wide import candidates
 from correlatives.workflow import digest, job
 
 with job(snakemake) as step:  # noqa: F821
-    cohort = Cohort.read(step.input.cohort)
+    cohort = Cohort.read(step.input.cohort, keep=candidates(step.input.cohort))
     performance = pd.read_csv(step.input.performance, sep="\t")
     sample_size = pd.read_csv(step.input.sample_size, sep="\t")
     made = {name: digest(Path(path)) for path, name in step.params.made.items()}

@@ -6,6 +6,7 @@ from pathlib import Path
 import pandas as pd
 
 from correlatives.cohort import Cohort
+from correlatives.predictive.screened import read_screened
 from correlatives.publish import workbook
 from correlatives.publish.checklists import remark
 from correlatives.publish.methods_text import methods
@@ -14,8 +15,14 @@ from correlatives.workflow import job
 with job(snakemake) as step:  # noqa: F821
     cohort = Cohort.read(step.input.outcomes).analysed()
     counts = cohort.subjects["arm"].value_counts()
+    screened = ("predictive/", "prognostic/")
     tables = {
-        file: (title, pd.read_csv(path, sep="\t", low_memory=False))
+        file: (
+            title,
+            read_screened(path)
+            if file.startswith(screened)
+            else pd.read_csv(path, sep="\t", low_memory=False),
+        )
         for (file, title), path in zip(step.params.titles.items(), step.input.tables, strict=True)
     }
     record = json.loads(Path(step.input.provenance).read_text(encoding="utf-8"))

@@ -39,7 +39,9 @@ from correlatives.tables.outcomes import (
     progression_endpoint,
     progression_seen,
 )
+from correlatives.tables.plausibility import MANY
 from correlatives.tables.problems import Problems
+from correlatives.tables.readers import ROWS_A_PIECE
 from correlatives.tables.signatures import signature_markers, signatures_of
 from correlatives.tables.study import Study
 from correlatives.tables.timepoints import (
@@ -357,8 +359,8 @@ class Assembly:
             first = self._vaf((specimen, self.baseline))
             later = self._vaf((specimen, timepoint))
             derived += vaf_ratios(*later, *first, names, (specimen, timepoint), self.dictionary)
-        parts = [markers, merged(derived, self.ids, self.problems)] if derived else [markers]
-        markers = Markers.concatenate(parts) if derived else markers
+        if derived:
+            markers = markers.followed_by(merged(derived, self.ids, self.problems))
         self._check_transforms(markers)
         return markers
 
@@ -366,29 +368,43 @@ class Assembly:
         """Count the results that their biomarker's transform is not defined for."""
         info = markers.info
         transform = info["transform"].to_numpy(dtype=object)
-        rows = np.flatnonzero(
-            np.isin(transform, ("log2", "log10", "logit", "sqrt"))
-            & info["kind"].isin(["continuous", "count"]).to_numpy(dtype=bool)
+        quantity = info["kind"].isin(["continuous", "count"]).to_numpy(dtype=bool)
+        lost, results = np.zeros(len(info), dtype=np.int64), np.zeros(len(info), dtype=np.int64)
+        for name in ("log2", "log10", "logit", "sqrt"):
+            every = np.flatnonzero(quantity & (transform == name))
+            for start in range(0, len(every), ROWS_A_PIECE):
+                rows = every[start : start + ROWS_A_PIECE]
+                there = TIER[markers.state[rows]] == 0
+                results[rows] = there.sum(axis=1)
+                lost[rows] = (there & ~taken_by(name, markers.value[rows])).sum(axis=1)
+        key = ["biomarker", "specimen", "transform"]
+        counts = info[key].assign(lost=lost, results=results)[results > 0]
+        counts = counts[counts["biomarker"].isin(info["biomarker"][lost > 0])]
+        counts = counts.groupby(key, sort=False, dropna=False).sum().reset_index()
+        counts = counts[counts["lost"] > 0]
+        what = (
+            "and are left out of what is analysed on that scale. Give the limit below which the laboratory does not "
+            "measure as `lloq`, or another transform."
         )
-        counts: dict[tuple[str, str, str], list[int]] = {}
-        for row in rows:
-            results = TIER[markers.state[row]] == 0
-            lost = results & ~taken_by(transform[row], markers.value[row])
-            key = (info["biomarker"].iloc[row], info["specimen"].iloc[row], transform[row])
-            count = counts.setdefault(key, [0, 0])
-            count[0] += int(lost.sum())
-            count[1] += int(results.sum())
-        for (biomarker, specimen, name), (lost, results) in counts.items():
-            if lost:
-                self.problems.add(
-                    "value_not_transformable",
-                    f"{lost} of {results} values of {biomarker} ({specimen}) have no {name}, and are left out of "
-                    "what is analysed on that scale. Give the limit below which the laboratory does not "
-                    "measure as `lloq`, or another transform.",
-                    table="measurements",
-                    column="value",
-                    value=biomarker,
-                )
+        if len(counts) > MANY:
+            first = ", ".join(counts["biomarker"][:3])
+            self.problems.add(
+                "value_not_transformable",
+                f"{counts['lost'].sum()} of {counts['results'].sum()} values of {len(counts)} biomarkers ({first}, …) "
+                f"have no {' or '.join(counts['transform'].unique())}, {what}",
+                table="measurements",
+                column="value",
+                value=f"{len(counts)} biomarkers",
+            )
+            return
+        for row in counts.itertuples():
+            self.problems.add(
+                "value_not_transformable",
+                f"{row.lost} of {row.results} values of {row.biomarker} ({row.specimen}) have no {row.transform}, {what}",
+                table="measurements",
+                column="value",
+                value=row.biomarker,
+            )
 
     def _vaf(self, where: tuple[str, str]) -> tuple[np.ndarray, np.ndarray]:
         return genes.vaf_of_genes(

@@ -6,7 +6,7 @@ Written once as Parquet, a file a domain, and read by every analysis.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -148,20 +148,35 @@ class Cohort:
         )
         pq.write_table(outcomes, folder / "outcomes.parquet")
         for domain in DOMAINS:
-            self.markers.select(domain=domain).write(folder / f"{domain}.parquet")
+            self.markers.write(folder / f"{domain}.parquet", domain=domain)
         self.markers.family_sizes().to_parquet(folder / "families.parquet", index=False)
         for name in ("samples", "calls", "course", "pathways"):
             getattr(self, name).to_parquet(folder / f"{name}.parquet", index=False)
 
     @staticmethod
-    def read(paths: str | Path | Iterable[str | Path]) -> Cohort:
-        """Read the files given (``outcomes.parquet`` is required); what is not given is empty."""
+    def read(
+        paths: str | Path | Iterable[str | Path],
+        keep: Callable[[Markers], np.ndarray] | None = None,
+    ) -> Cohort:
+        """Read the files given (``outcomes.parquet`` is required); what is not given is empty.
+
+        Of the markers those that a function of a row group's markers keeps, all without one (see `correlatives.wide`).
+        """
         listed = [paths] if isinstance(paths, (str, Path)) else list(paths)
         files = {Path(path).stem: Path(path) for path in listed}
         outcomes = pq.read_table(files["outcomes"])
         subjects = outcomes.to_pandas()
         ids = subjects["subject_id"].to_numpy(dtype=object)
-        parts = [Markers.read(files[domain]) for domain in DOMAINS if domain in files]
+        parts = [
+            part
+            for domain in DOMAINS
+            if domain in files
+            for part in (
+                [Markers.read(files[domain])]
+                if keep is None
+                else [group.where(keep(group)) for group in Markers.groups(files[domain])]
+            )
+        ]
         frames = {
             name: pd.read_parquet(files[name]) if name in files else pd.DataFrame(columns=columns)
             for name, columns in EMPTY.items()

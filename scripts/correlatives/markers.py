@@ -40,6 +40,9 @@ INFO = (
     "domain",
 )
 
+#: Markers of a row group of a file: what a job reads at a time.
+ROWS_A_GROUP = 4096
+
 #: Columns that tell a marker of a table from every other.
 KEY = ["biomarker", "specimen", "timepoint"]
 
@@ -129,26 +132,58 @@ class Markers:
             np.vstack([part.state for part in parts]),
         )
 
-    def write(self, path: str | Path, *, rows_a_group: int = 4096) -> None:
-        """Write as Parquet, a row a marker, so that a job can read a block of them."""
+    def followed_by(self, few: Markers) -> Markers:
+        """Return these markers and a few more of the same subjects.
+
+        These give up their values, which grow in their place: of a wide assay there is no room for two.
+        """
+        grown = []
+        for mine, more in ((self.value, few.value), (self.state, few.state)):
+            rows = len(mine)
+            mine.resize((rows + len(more), mine.shape[1]), refcheck=False)
+            mine[rows:] = more
+            grown.append(mine)
+        return Markers(self.subjects, pd.concat([self.info, few.info], ignore_index=True), *grown)
+
+    def write(
+        self, path: str | Path, *, domain: str | None = None, rows_a_group: int = ROWS_A_GROUP
+    ) -> None:
+        """Write the markers (of one domain) as Parquet, a row a marker, so that a job can read a block of them."""
+        every = np.arange(len(self))
+        if domain is not None:
+            every = every[self.info["domain"].eq(domain).to_numpy()]
         width = max(len(self.subjects), 1)  # a fixed list of Arrow's has one element or more
-        columns = {
-            column: pa.array(
-                self.info[column].to_numpy(dtype=float)
+        schema = pa.schema(
+            [
+                *((name, pa.float64() if name in NUMBERS else pa.string()) for name in INFO),
+                ("value", pa.list_(pa.float64(), width)),
+                ("state", pa.list_(pa.uint8(), width)),
+            ],
+            metadata={"subjects": json.dumps([str(subject) for subject in self.subjects])},
+        )
+        with pq.ParquetWriter(path, schema, compression="zstd") as file:
+            for start in range(0, len(every), rows_a_group):
+                file.write_table(self._table(every[start : start + rows_a_group], schema))
+
+    def _table(self, rows: np.ndarray, schema: pa.Schema) -> pa.Table:
+        """Return some rows as a table of Arrow's."""
+        info = self.info.iloc[rows]
+        columns = [
+            pa.array(
+                info[column].to_numpy(dtype=float)
                 if column in NUMBERS
-                else [None if pd.isna(v) else str(v) for v in self.info[column]],
-                type=pa.float64() if column in NUMBERS else pa.string(),
+                else [None if pd.isna(v) else str(v) for v in info[column]],
+                type=schema.field(column).type,
             )
             for column in INFO
-        }
-        for name, matrix in (("value", self.value), ("state", self.state)):
-            if not matrix.shape[1]:
-                matrix = np.zeros((len(self), width), dtype=matrix.dtype)
-            columns[name] = pa.FixedSizeListArray.from_arrays(pa.array(matrix.ravel()), width)
-        table = pa.table(columns).replace_schema_metadata(
-            {"subjects": json.dumps([str(subject) for subject in self.subjects])}
-        )
-        pq.write_table(table, path, row_group_size=rows_a_group, compression="zstd")
+        ]
+        width = max(len(self.subjects), 1)
+        for matrix in (self.value, self.state):
+            flat = matrix[rows].ravel()
+            if not len(self.subjects):
+                flat = np.zeros(len(rows), dtype=matrix.dtype)
+            columns.append(pa.FixedSizeListArray.from_arrays(pa.array(flat), width))
+        return pa.table(columns, schema=schema)
 
     @staticmethod
     def read(path: str | Path, *, groups: Sequence[int] | None = None) -> Markers:
@@ -166,6 +201,12 @@ class Markers:
             flat[name].reshape(shape)[:, : len(subjects)] for name in ("value", "state")
         )
         return Markers(subjects, info, value, state)
+
+    @staticmethod
+    def groups(path: str | Path) -> Iterator[Markers]:
+        """Yield the markers of a file, a row group at a time."""
+        for group in range(pq.ParquetFile(path).num_row_groups):
+            yield Markers.read(path, groups=[group])
 
     @staticmethod
     def pieces(
@@ -197,7 +238,8 @@ class Markers:
 
 
 def _labels(info: pd.DataFrame) -> dict[tuple[str, str], str]:
-    """(Biomarker, specimen) -> label, of those that have one."""
-    named = info[info["label"].notna() & info["label"].ne("")]
+    """(Biomarker, specimen) -> label, of those that have one of their own."""
+    label = info["label"]
+    named = info[label.notna() & label.ne("") & label.ne(info["biomarker"])]
     places = zip(named["biomarker"], named["specimen"], strict=True)
     return dict(zip(places, named["label"], strict=True))

@@ -6,7 +6,7 @@ import pandas as pd
 from correlatives.tables.contracts import CONTRACTS
 from correlatives.tables.flow import Flow
 from correlatives.tables.problems import Problems
-from correlatives.tables.study import STATUSES, Matrix, Study
+from correlatives.tables.study import STATUSES, Matrix, Piece, Study
 
 CONTROL, EXPERIMENTAL = "T-DM1", "T-DM1 + palbociclib"
 
@@ -178,16 +178,20 @@ def two_arms(control=2, experimental=2, **columns):
     return rows
 
 
-def wide(values, features, samples, **more):
+def wide(values, features, samples, *, rows_a_piece=100_000, **more):
     """A wide table of numbers (features × samples)."""
     value = np.asarray(values, dtype=float)
+    qualifier = more.pop("qualifier", np.zeros(value.shape, dtype=np.int8))
+    status = more.pop("status", np.zeros(value.shape, dtype=np.int8))
     return Matrix(
         source="wide.csv",
         features=np.array(features, dtype=object),
         samples=np.array(samples, dtype=object),
-        value=value,
-        qualifier=more.pop("qualifier", np.zeros(value.shape, dtype=np.int8)),
-        status=more.pop("status", np.zeros(value.shape, dtype=np.int8)),
+        pieces=[
+            Piece(value[part], qualifier[part], status[part])
+            for start in range(0, len(value), rows_a_piece)
+            for part in [slice(start, start + rows_a_piece)]
+        ],
         **more,
     )
 

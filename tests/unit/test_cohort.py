@@ -744,13 +744,13 @@ def test_runs_of_one_version_are_replicates_long_and_wide():
     assert [p.rule for p in errors_of(refused)] == ["unresolved_choice"]
 
 
-def test_blocks_of_a_wide_table_change_nothing(monkeypatch):
+def test_pieces_of_a_wide_table_change_nothing():
     samples = [sample("far", "C1", day=-20), sample("near", "C1", day=-2), sample("e", "E1")]
     values = [[1, 2, 3], [4, np.nan, 6], [7, 8, np.nan]]
-    matrix = wide(values, ["g1", "g2", "g3"], ["far", "near", "e"])
-    whole = build_cohort(study(two_arms(1, 1), samples=samples, matrices=[matrix]))
-    monkeypatch.setattr("correlatives.tables.values.FEATURES_A_BLOCK", 2)
-    parts = build_cohort(study(two_arms(1, 1), samples=samples, matrices=[matrix]))
+    table = (values, ["g1", "g2", "g3"], ["far", "near", "e"])
+    whole = build_cohort(study(two_arms(1, 1), samples=samples, matrices=[wide(*table)]))
+    cut = wide(*table, rows_a_piece=2)
+    parts = build_cohort(study(two_arms(1, 1), samples=samples, matrices=[cut]))
     np.testing.assert_array_equal(whole.cohort.markers.value, [[2, 3], [4, 6], [8, np.nan]])
     np.testing.assert_array_equal(parts.cohort.markers.value, whole.cohort.markers.value)
     np.testing.assert_array_equal(parts.cohort.markers.state, whole.cohort.markers.state)
@@ -818,10 +818,11 @@ def test_a_wide_assay_keeps_every_value():
         [f"g{i}" for i in range(20_000)],
         [f"s{i}" for i in range(200)],
     )
-    made = study(rows, samples=samples, matrices=[matrix])
-    built = build_cohort(made)
+    values = matrix.whole().value
+    built = build_cohort(study(rows, samples=samples, matrices=[matrix]))
     assert built.cohort.markers.value.shape == (20_000, 200)
-    np.testing.assert_array_equal(built.cohort.markers.value, matrix.value)
+    np.testing.assert_array_equal(built.cohort.markers.value, values)
+    assert not matrix.pieces  # a wide table is in memory once
 
 
 # Account ------------------------------------------------------------------------------------------

@@ -117,7 +117,7 @@ def test_filters_set_subjects_aside_and_count_them(sound: Sound) -> None:
     assert ("filter of the subjects table", "subject", "combination", "", 4) in rows
     assert ("filters of the tables", "sample", "T-DM1", "subject set aside", 3) in rows
     assert any("set aside by where" in note for note in study.notes)
-    assert study.matrices[0].value.shape == (3, 9)
+    assert study.matrices[0].whole().value.shape == (3, 9)
 
 
 def test_wrong_cells_of_subjects_set_aside_are_no_errors(sound: Sound) -> None:
@@ -289,7 +289,7 @@ def test_corrections_are_applied_in_order_and_listed(sound: Sound) -> None:
     assert "0012" not in set(study.subjects["subject_id"]) | set(study.outcomes["subject_id"])
     assert "P0002-0" not in set(study.samples["sample_id"]) | set(study.measurements["sample_id"])
     matrix = study.matrices[0]
-    assert matrix.value[0, list(matrix.samples).index("T0003")] == 7.5
+    assert matrix.whole().value[0, list(matrix.samples).index("T0003")] == 7.5
     tk1 = study.measurements.query("sample_id == 'P0003-0' and biomarker == 'TK1'")
     assert tk1["value"].tolist() == [115]
     steps = [row[0] for row in flow(study)]

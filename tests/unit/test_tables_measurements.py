@@ -184,19 +184,19 @@ def test_wide_by_sample(sound: Sound) -> None:
     matrix = clean(sound.load()).matrices[0]
     assert matrix.features.tolist() == ["ESR1", "ERBB2", "SUBTYPE"]
     assert matrix.samples.tolist() == [f"T{s}" for s in SUBJECTS]
-    assert matrix.value[0, 1] == 5.1
+    assert matrix.whole().value[0, 1] == 5.1
     assert matrix.text["value"].tolist()[:2] == ["HER2E", "LumA"]
-    assert (matrix.status[:2] == 0).all()
+    assert (matrix.whole().status[:2] == 0).all()
 
 
 def test_wide_with_qualifiers_nonresults_and_gaps(sound: Sound) -> None:
     sound.replace("rna.csv", "T0001,5.0,9.0", "T0001,<5,QNS")
     sound.replace("rna.csv", "T0002,5.1,9.2", "T0002,,>9")
     matrix = clean(sound.load()).matrices[0]
-    assert matrix.value[0, 0] == 5
-    assert matrix.qualifier[:2, :2].tolist() == [[-1, 0], [0, 1]]
-    assert matrix.status[:2, :2].tolist() == [[0, 2], [3, 0]]
-    assert np.isnan(matrix.value[1, 0])
+    assert matrix.whole().value[0, 0] == 5
+    assert matrix.whole().qualifier[:2, :2].tolist() == [[-1, 0], [0, 1]]
+    assert matrix.whole().status[:2, :2].tolist() == [[0, 2], [3, 0]]
+    assert np.isnan(matrix.whole().value[1, 0])
 
 
 def test_features_in_rows_are_the_same_table(sound: Sound) -> None:
@@ -214,7 +214,7 @@ def test_features_in_rows_are_the_same_table(sound: Sound) -> None:
         matrix = clean(sound.load()).matrices[0]
         assert matrix.features.tolist() == ["ESR1", "ERBB2"]
         assert matrix.samples.tolist() == before.samples.tolist()
-        assert (matrix.value == before.value[:2]).all()
+        assert (matrix.whole().value == before.whole().value[:2]).all()
 
 
 def test_words_of_a_wide_table_are_recoded_by_biomarker(sound: Sound) -> None:
@@ -294,8 +294,8 @@ def test_missing_spelt_as_a_number(sound: Sound) -> None:
     sound.replace("rna.csv", "T0001,5.0", "T0001,-99")
     sound.entry("measurements", 1)["na"] = ["-99"]
     matrix = clean(sound.load()).matrices[0]
-    assert np.isnan(matrix.value[0, 0])
-    assert matrix.status[0, 0] == 2
+    assert np.isnan(matrix.whole().value[0, 0])
+    assert matrix.whole().status[0, 0] == 2
 
 
 def test_infinite_values_of_parquet(sound: Sound) -> None:
@@ -321,8 +321,87 @@ def test_a_wide_table_is_read_whole(sound: Sound) -> None:
         "orientation": "features_in_rows",
     }
     study = sound.load()
-    assert (study.matrices[0].value == values).all()
+    assert (study.matrices[0].whole().value == values).all()
     assert rules(study) == ["biomarker_not_in_dictionary"]
+
+
+def parquet_by_rows(sound: Sound, frame: pd.DataFrame) -> None:
+    """Make a table with a row a biomarker the study's wide one, in groups of three rows."""
+    frame.to_parquet(sound.folder / "big.parquet", index=False, row_group_size=3)
+    sound.config["tables"]["measurements"][1] = {
+        "path": "big.parquet",
+        "layout": "wide",
+        "key": "sample_id",
+        "orientation": "features_in_rows",
+    }
+
+
+def genes(values: np.ndarray) -> pd.DataFrame:
+    frame = pd.DataFrame(values, columns=[f"T{s}" for s in SUBJECTS])
+    frame.insert(0, "gene", [f"G{i}" for i in range(len(values))])
+    return frame
+
+
+def test_pieces_of_a_parquet_file_are_the_whole(
+    sound: Sound, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Numbers, gaps, a filter, an infinite value and a corrected one, whatever is read at a time."""
+    values = np.random.default_rng(3).normal(8, 1, size=(17, len(SUBJECTS))).round(3)
+    values[4, 2], values[9, 1] = np.nan, np.inf
+    parquet_by_rows(sound, genes(values))
+    sound.config["tables"]["measurements"][1]["where"] = "gene != 'G15'"
+    sound.config["tables"]["corrections"] = {"path": "corrections.csv"}
+    sound.write(
+        "corrections.csv",
+        "table,key,field,old,new,reason,by,date\n"
+        f"measurements,sample_id=T{SUBJECTS[0]};biomarker=G6,value,{values[6, 0]},9.25,typo,ab,2024-01-01\n",
+    )
+    found = []
+    for rows in (100_000, 5, 1):
+        for module in ("readers", "measurements"):
+            monkeypatch.setattr(f"correlatives.tables.{module}.ROWS_A_PIECE", rows)
+        study = sound.load()
+        found.append((study.matrices[0], study.problems.frame(), study.corrections))
+    whole, problems, corrections = found[0]
+    assert len(whole.pieces) == 1
+    assert list(whole.features) == [f"G{i}" for i in range(17) if i != 15]
+    assert whole.whole().value[6, 0] == 9.25
+    assert problems.query("severity == 'error'")[["rule", "row", "column"]].to_numpy().tolist() == [
+        ["infinite_value", 11, f"T{SUBJECTS[1]}"]
+    ]
+    assert corrections["rows"].tolist() == [1]
+    for matrix, told, applied in found[1:]:
+        assert len(matrix.pieces) > 1
+        for name in ("value", "qualifier", "status"):
+            np.testing.assert_array_equal(
+                getattr(matrix.whole(), name), getattr(whole.whole(), name)
+            )
+        assert told.equals(problems)
+        assert applied.equals(corrections)
+
+
+def test_missing_spelt_as_a_number_in_a_table_of_numbers(sound: Sound) -> None:
+    values = np.full((3, len(SUBJECTS)), 5.0)
+    values[1, 0], values[2, 1] = -99, -99.5
+    parquet_by_rows(sound, genes(values))
+    sound.config["tables"]["measurements"][1]["na"] = ["-99"]
+    matrix = sound.load().matrices[0].whole()
+    assert np.isnan(matrix.value[1, 0])
+    assert matrix.status[1, 0] == 2
+    assert matrix.value[2, 1] == -99.5
+
+
+def test_a_parquet_file_that_is_damaged_further_on(sound: Sound) -> None:
+    values = np.random.default_rng(4).normal(size=(5000, len(SUBJECTS)))
+    parquet_by_rows(sound, genes(values))
+    path = sound.folder / "big.parquet"
+    raw = bytearray(path.read_bytes())
+    middle = len(raw) // 2
+    raw[middle : middle + 4000] = b"\xff" * 4000
+    path.write_bytes(raw)
+    found = [p for p in sound.load().problems.errors if p.file == "big.parquet"]
+    assert [p.rule for p in found] == ["file_unreadable"]
+    assert "Write it again" in found[0].message
 
 
 def test_percent_on_the_wrong_scale_is_suspect(sound: Sound) -> None:

@@ -203,8 +203,15 @@ def name_in_freeze(path):
 # --- results ----------------------------------------------------------------------------------------
 
 
+# A table of more bytes is no page of a report: opening it would take a gigabyte.
+MOST_SHOWN = 10_000_000
+
+
 def table(path, category, caption, title):
-    """An output table that the report shows."""
+    """An output table that the report shows, unless it turned out too large for a page."""
+    there = Path(path.replace("<results>", RESULTS.as_posix()))
+    if there.is_file() and there.stat().st_size > MOST_SHOWN:
+        return path
     return io.report(
         path,
         caption=f"../report/{caption}.rst",

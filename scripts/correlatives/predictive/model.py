@@ -38,6 +38,7 @@ from correlatives.predictive.randomisation import (
     randomisation_test,
 )
 from correlatives.predictive.rows import LONG_TAIL, Rows, marker_rows
+from correlatives.predictive.screened import FEW_WORDS, shared_words
 from correlatives.predictive.small_samples import LEVEL, deviance_at_limits, needs_penalty
 from correlatives.survival import engine as survival_times
 from correlatives.survival.cox import fit_cox_many
@@ -576,9 +577,12 @@ class DomainFits:
         """Read what `write` wrote."""
         import pyarrow.parquet as pq
 
-        table = pq.read_table(path)
+        table = pq.read_table(path, read_dictionary=list(FEW_WORDS))
         stored = base64.b64decode((table.schema.metadata or {})[b"maxima"])
-        return DomainFits(table.to_pandas(), pq.read_table(io.BytesIO(stored)).to_pandas())
+        fits = table.to_pandas()
+        for name in FEW_WORDS:
+            fits[name] = shared_words(fits[name])
+        return DomainFits(fits, pq.read_table(io.BytesIO(stored)).to_pandas())
 
 
 def fit_domain(

@@ -105,14 +105,16 @@ def adjust(
         ]
         pooled = np.concatenate([p[members], *(part.to_numpy(dtype=float) for part in elsewhere)])
         q_value[members] = benjamini_hochberg(pooled)[: len(members)]
-        for row in members:
-            method[row] += f"; Benjamini–Hochberg on {source}, {_size(len(pooled), others)}"
+        _extend(method, members, f"; Benjamini–Hochberg on {source}, {_size(len(pooled), others)}")
     table["q_value"] = q_value
     if not prognostic:
         _family_wise(table, fits, others, inside, alpha, method)
-    for row in np.flatnonzero(~inside):
-        reason = f"not in its family: fewer than {LEAST_CARRIERS} subjects differ from the most common value"
-        note[row] = f"{note[row]}; {reason}" if note[row] else reason
+    reason = (
+        f"not in its family: fewer than {LEAST_CARRIERS} subjects differ from the most common value"
+    )
+    bare = np.array([not said for said in note], dtype=bool)
+    note[~inside & bare] = reason
+    _extend(note, np.flatnonzero(~inside & ~bare), f"; {reason}")
     table["method"], table["note"] = method, note
     order = pd.DataFrame(
         {
@@ -126,6 +128,13 @@ def adjust(
     ).sort_values(["family", "p", "biomarker", "specimen", "timepoint", "kind"], kind="stable")
     columns = PROGNOSTIC_COLUMNS if prognostic else COLUMNS
     return table.loc[order.index, columns].reset_index(drop=True)
+
+
+def _extend(words: np.ndarray, rows: np.ndarray, more: str) -> None:
+    """Put more words behind those of some rows, in place; equal words are one object, for wide assays' sake."""
+    longer: dict[str, str] = {}
+    for row in rows:
+        words[row] = longer.setdefault(words[row], words[row] + more)
 
 
 def _size(size: int, others: Sequence[DomainFits | pd.DataFrame]) -> str:
@@ -172,5 +181,4 @@ def _family_wise(
         np.log(ratio[members]) * (max(critical, marginal) + power) / (marginal + power)
     )
     table["minimum_detectable_ratio"] = ratio
-    for row in members:
-        method[row] += f"; maxT over {len(maxima)} draws, {_size(size, others)}"
+    _extend(method, members, f"; maxT over {len(maxima)} draws, {_size(size, others)}")

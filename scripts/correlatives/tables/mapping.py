@@ -129,7 +129,7 @@ class Source:
 
     def sheet(self, table: str, entry: Mapping[str, Any], path: Path, name: str) -> Sheet | None:
         """Read a file, once however many tables it serves; what is wrong with it is told once."""
-        options = ("sheet", "delimiter", "decimal", "encoding", "header_row")
+        options = ("sheet", "delimiter", "decimal", "encoding", "header_row", "orientation")
         key = (str(path), *(str(entry.get(option) or "") for option in options))
         if key not in self._sheets:
             before = len(self.problems.errors)

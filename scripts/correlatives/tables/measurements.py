@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -27,9 +27,9 @@ from correlatives.tables.dictionary import Dictionary, levels_of, positives_of
 from correlatives.tables.keys import empty_columns, latest
 from correlatives.tables.mapping import Part, missing_words
 from correlatives.tables.presets import with_preset
-from correlatives.tables.readers import Sheet
+from correlatives.tables.readers import ROWS_A_PIECE, Sheet
 from correlatives.tables.references import References, Runs
-from correlatives.tables.study import STATUSES, Matrix
+from correlatives.tables.study import STATUSES, Matrix, Piece
 from correlatives.tables.units import convert_units, report_dictionary
 from correlatives.tables.words import nearest
 
@@ -436,7 +436,7 @@ class _Wide:
         laid = self._features_in_rows() if self.by_feature else self._samples_in_rows()
         if laid is None:
             return None
-        features, feature_rows, ids, id_rows, cells = laid
+        features, feature_rows, ids, id_rows, pieces = laid
         self.features, self.feature_rows = features, feature_rows
         self.ids = self.loader.aliases.replaced(ids, self.key)
         self.id_rows = id_rows
@@ -454,26 +454,40 @@ class _Wide:
         if not self.assay:
             self.assays = self.runs.assays(run)
         told = set(self.assays[keep])
-        cells = self._recoded(cells)
-        cells = self._corrected(cells)
-        if cells.dtype.kind == "f":
-            value = cells.astype(float)
-            code = np.where(np.isnan(value), EMPTY, NUMBER).astype(np.int8)
-            value, code = self._finite(value, code)
-            parsed = Qualified(value, code, np.zeros(value.shape, dtype=np.int8))
-            status = np.where(code == EMPTY, _NOT_DONE, 0).astype(np.int8)
-            texts: list[tuple[str, str, str]] = []
-            if (code > EMPTY).any():
-                status[code > EMPTY] = _INDETERMINATE
-        else:
-            parsed, status, texts = self._parsed(cells, keep, run)
+        self._check_recoding()
+        texts: list[tuple[str, str, str]] = []
+        some = np.zeros(len(ids), dtype=bool)
+        read: list[Piece] = []
+        self.start = 0
+        try:
+            for cells in pieces:
+                cells = self._corrected(self._recoded(cells))
+                if cells.dtype.kind == "f":
+                    parsed, status = self._numbers(cells)
+                else:
+                    parsed, status, said = self._parsed(cells, keep, run)
+                    texts += said
+                some |= (status != _NOT_DONE).any(axis=0)
+                value = np.where(status == 0, parsed.value, np.nan)
+                read.append(Piece(value, parsed.qualifier, status).of_samples(keep))
+                self.start += len(cells)
+        except OSError as error:  # what a damaged file raises when its numbers are asked for
+            self.part.tell(
+                self.problems,
+                "file_unreadable",
+                f"The file cannot be read ({error}). Write it again.",
+            )
+            self.loader.source.broken.add("measurements")
+            return None
         self._report_symbols()
+        before = keep
         if self.key == "subject_id":
-            run, keep = self._imply(status, keep, measured)
+            run, keep = self._imply(some, keep, measured)
             place = dict(zip(self.ids, run, strict=True))
             texts = [(place.get(i) or i, b, v) for i, b, v in texts]
+        if not keep[before].all():
+            read = [piece.of_samples(keep[before]) for piece in read]
         columns = np.flatnonzero(keep)
-        value = np.where(status == 0, parsed.value, np.nan)
         text = pd.DataFrame(texts, columns=["run_id", "biomarker", "value"], dtype="str")
         if self.key != "subject_id":
             place = dict(zip(self.ids, run, strict=True))
@@ -482,9 +496,7 @@ class _Wide:
             source=self.part.file,
             features=features,
             samples=np.asarray(run[columns], dtype=object),
-            value=np.ascontiguousarray(value[:, columns]),
-            qualifier=np.ascontiguousarray(parsed.qualifier[:, columns]),
-            status=np.ascontiguousarray(status[:, columns]),
+            pieces=read,
             defaults=self.defaults,
             assay=told.pop() if len(told) == 1 else "",
             text=text[text["run_id"].notna()].reset_index(drop=True),
@@ -492,13 +504,18 @@ class _Wide:
 
     # Layout
 
-    def _recoded(self, cells: np.ndarray) -> np.ndarray:
-        """Put our words for theirs where the entry's `values` name a biomarker (or every one, under ``value``)."""
-        said = {str(name): words for name, words in (self.entry.get("values") or {}).items()}
-        for name in said:
+    def _check_recoding(self) -> None:
+        self.recode = {str(name): words for name, words in (self.entry.get("values") or {}).items()}
+        for name in self.recode:
             if name != "value" and name not in self.features:
                 self._no_column("values", name, list(self.features))
-        for row, feature in enumerate(self.features):
+
+    def _recoded(self, cells: np.ndarray) -> np.ndarray:
+        """Put our words for theirs where the entry's `values` name a biomarker (or every one, under ``value``)."""
+        said = self.recode
+        if not said:
+            return cells
+        for row, feature in enumerate(self.features[self.start : self.start + len(cells)]):
             words = {**said.get("value", {}), **said.get(str(feature), {})}
             if words and cells.dtype == object:
                 known = {str(theirs).strip(): str(ours) for theirs, ours in words.items()}
@@ -508,15 +525,15 @@ class _Wide:
                 ]
         return cells
 
+    def _numeric(self, columns: Sequence[int]) -> bool:
+        """Whether columns can be taken as numbers: what is to be recoded is looked at as it was written."""
+        return not self.entry.get("values") and self.sheet.numeric(columns)
+
     def _cells(self, columns: Sequence[int], keep: np.ndarray) -> np.ndarray:
         """Return some of the sheet's columns, one a row of the result: float if all are, else object."""
-        taken = [self.sheet.columns[index] for index in columns]
-        if not taken:
-            return np.empty((0, int(keep.sum())), dtype=object)
-        # What is to be recoded is looked at as it was written.
-        if not self.entry.get("values") and all(column.dtype.kind in "fiu" for column in taken):
-            return np.stack([column[keep].astype(float) for column in taken])
-        cells = np.empty((len(taken), int(keep.sum())), dtype=object)
+        if columns and self._numeric(columns):
+            return np.stack([self.sheet.cells(index)[keep].astype(float) for index in columns])
+        cells = np.empty((len(columns), int(keep.sum())), dtype=object)
         for position, index in enumerate(columns):
             cells[position] = self.sheet.texts(index)[keep]
         return cells
@@ -572,10 +589,14 @@ class _Wide:
         chosen = self._selected(list(names))
         ids = self._id_cells(self.sheet.texts(header.index(theirs)))
         ids, rows = ids[keep], self.sheet.rows[keep]
-        cells = self._cells([names[name] for name in chosen], keep)
+        columns = [names[name] for name in chosen]
+        pieces = (
+            self._cells(columns[start : start + ROWS_A_PIECE], keep)
+            for start in range(0, len(columns), ROWS_A_PIECE)
+        )
         self._of_feature = {name: header[names[name]] for name in chosen}
         features = np.array(chosen, dtype=object)
-        return features, np.full(len(chosen), self.sheet.header_row), ids, rows, cells
+        return features, np.full(len(chosen), self.sheet.header_row), ids, rows, pieces
 
     def _features_in_rows(self) -> tuple | None:
         header, keep = self.sheet.header, self._kept_rows()
@@ -616,11 +637,23 @@ class _Wide:
             else:
                 seen[name] = int(rows[index])
         columns = [i for i, name in enumerate(header) if i != first and name]
-        cells = self._cells(columns, keep).T[use]
+        wanted = keep.copy()
+        wanted[keep] = use
+        pieces = self._rows(columns, wanted)
         ids = self._id_cells(np.array([header[i] for i in columns], dtype=object))
         self._of_feature = {}
         header_rows = np.full(len(ids), self.sheet.header_row)
-        return stripped[use], rows[use], ids, header_rows, cells
+        return stripped[use], rows[use], ids, header_rows, pieces
+
+    def _rows(self, columns: list[int], wanted: np.ndarray) -> Iterator[np.ndarray]:
+        """Yield the wanted rows of some columns, so many at a time."""
+        if self._numeric(columns):
+            for rows, grid in self.sheet.numbers(columns):
+                yield grid[wanted[rows]]
+            return
+        cells = self._cells(columns, wanted).T
+        for start in range(0, len(cells), ROWS_A_PIECE):
+            yield cells[start : start + ROWS_A_PIECE]
 
     def _id_cells(self, cells: np.ndarray) -> np.ndarray:
         return np.array(
@@ -702,12 +735,12 @@ class _Wide:
             )
 
     def _imply(
-        self, status: np.ndarray, keep: np.ndarray, measured: Measured
+        self, some: np.ndarray, keep: np.ndarray, measured: Measured
     ) -> tuple[np.ndarray, np.ndarray]:
         """Make the samples that one row a subject implies, where the row has any result."""
         specimen = str(self.entry.get("specimen") or "")
         timepoint = str(self.entry.get("timepoint") or "")
-        some = keep & (status != _NOT_DONE).any(axis=0)
+        some = keep & some
         run = np.full(len(keep), None, dtype=object)
         for index in np.flatnonzero(some):
             subject = self.subjects[index]
@@ -728,11 +761,15 @@ class _Wide:
 
     # What the cells say
 
+    def _name_of(self, feature: int) -> str:
+        """Return the name of a feature of the piece that is read."""
+        return str(self.features[self.start + feature])
+
     def _place_of(self, feature: int, column: int) -> tuple[int, str]:
         """Return row and column of a cell as a person sees them."""
         if self.by_feature:
-            return int(self.feature_rows[feature]), str(self.ids[column])
-        name = str(self.features[feature])
+            return int(self.feature_rows[self.start + feature]), str(self.ids[column])
+        name = self._name_of(feature)
         return int(self.id_rows[column]), self._of_feature.get(name, name)
 
     def _tell(self, feature: int, column: int, rule: str, message: str, value: object) -> None:
@@ -746,6 +783,19 @@ class _Wide:
             subject_id=self.subjects[column],
             value=value,
         )
+
+    def _numbers(self, cells: np.ndarray) -> tuple[Qualified, np.ndarray]:
+        """Return results and status codes of cells that are numbers."""
+        value = cells.astype(float)
+        code = np.where(np.isnan(value), EMPTY, NUMBER).astype(np.int8)
+        value, code = self._finite(value, code)
+        for word in self.words:  # a number that means "missing", such as -99
+            if _is_number(word) and spelled(float(word)) == word:
+                code[value == float(word)] = EMPTY
+        status = np.where(code == EMPTY, _NOT_DONE, 0).astype(np.int8)
+        if (code > EMPTY).any():
+            status[code > EMPTY] = _INDETERMINATE
+        return Qualified(value, code, np.broadcast_to(np.int8(0), value.shape)), status
 
     def _finite(self, value: np.ndarray, code: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         for feature, column in zip(*np.nonzero(np.isinf(value)), strict=True):
@@ -764,11 +814,13 @@ class _Wide:
             if who is None or set(key) - {self.key, "biomarker"}:
                 continue
             columns = [i for i, one in enumerate(self.ids) if isinstance(one, str) and one == who]
-            feature_at = feature_at or {name: i for i, name in enumerate(self.features)}
+            if feature_at is None:
+                here = self.features[self.start : self.start + len(cells)]
+                feature_at = {name: i for i, name in enumerate(here)}
             if "biomarker" in key:
                 rows = [feature_at[key["biomarker"]]] if key["biomarker"] in feature_at else []
             else:
-                rows = list(range(len(self.features))) if correction.field == EXCLUDE else []
+                rows = list(range(len(cells))) if correction.field == EXCLUDE else []
             if not rows or not columns or correction.field not in (EXCLUDE, "value"):
                 continue
             if cells.dtype.kind == "f":
@@ -856,7 +908,7 @@ class _Wide:
             if mapped is not None:
                 status[feature, column] = mapped
                 continue
-            biomarker = str(self.features[feature])
+            biomarker = self._name_of(feature)
             key = (word, biomarker, str(self.specimens[column]), str(self.assays[column]))
             if key not in verdicts:
                 verdicts[key] = self.vocabulary.accepts(*key, self.defaults)
@@ -882,7 +934,7 @@ class _Wide:
         numeric = (code[:, keep] == NUMBER).any(axis=1)
         for feature in np.flatnonzero((wordy >= 3) & ~numeric):
             columns = np.flatnonzero((code[feature] == NOT_A_NUMBER) & keep)
-            biomarker = str(self.features[feature])
+            biomarker = self._name_of(feature)
             kind = self.vocabulary.kind(
                 biomarker,
                 str(self.specimens[columns[0]]),

@@ -421,9 +421,6 @@ def _wide_measurements(
     where = specimens[0] if specimens else ""
     head = part.header_row
     by_feature = part.entry.get("orientation") == "features_in_rows"
-    part_rows = (
-        dict(zip(part.frame["biomarker"], part.frame["_row"], strict=True)) if by_feature else {}
-    )
     ours = {str(o): str(t) for o, t in (part.entry.get("columns") or {}).items()}
 
     def column_of(name: str) -> str:
@@ -431,6 +428,11 @@ def _wide_measurements(
 
     names = [str(name) for name in matrix.features]
     listed = np.isin(matrix.features, sorted(dictionary.biomarkers))
+    few = len(names) <= MANY
+    # only biomarkers that may be told of by name have to be found in the file
+    named = matrix.features[listed | (np.count_nonzero(~listed) <= MANY)]
+    told = part.frame["biomarker"].isin(named) if by_feature else []
+    part_rows = dict(part.frame.loc[told, ["biomarker", "_row"]].to_numpy()) if by_feature else {}
     head_column = column_of(names[0]) if by_feature else ""
     if "biomarkers" in study.given and dictionary.rows and not listed.all():
         absent = [name for name, there in zip(names, listed, strict=True) if not there]
@@ -441,21 +443,19 @@ def _wide_measurements(
                 _tell_unlisted(
                     study, part, name, where, dictionary, part_rows.get(name, head), column_of(name)
                 )
-    plain = np.where((matrix.status == 0) & (matrix.qualifier == 0), matrix.value, np.nan)
-    few = len(names) <= MANY
-    rows = [
-        dictionary.row(n, where, matrix.assay) if there else None
-        for n, there in zip(names, listed, strict=True)
-    ]
-    unsaid = _untransformed(None, matrix.defaults)
-    open_shape = np.array(
-        [unsaid if row is None else _untransformed(row, matrix.defaults) for row in rows]
-    )
+    open_shape = np.full(len(names), _untransformed(None, matrix.defaults))
+    for index in np.flatnonzero(listed):
+        row = dictionary.row(names[index], where, matrix.assay)
+        open_shape[index] = _untransformed(row, matrix.defaults)
     tails = np.zeros(len(names), dtype=bool)
-    tails[open_shape] = long_tails(plain[open_shape])
+    looked_at: dict[int, np.ndarray] = {}
+    for of, piece in matrix.placed():
+        plain = np.where((piece.status == 0) & (piece.qualifier == 0), piece.value, np.nan)
+        tails[of][open_shape[of]] = long_tails(plain[open_shape[of]])
+        looked_at |= {i + of.start: plain[i].copy() for i in np.flatnonzero((listed | few)[of])}
     lines = {} if by_feature else _lines(part)
-    for index in np.flatnonzero(listed | few):
-        name, values = names[index], plain[index]
+    for index, values in looked_at.items():
+        name = names[index]
         for at in np.flatnonzero(thousandfold(values)):
             row = int(part_rows[name]) if by_feature else lines.get(str(matrix.samples[at]))
             row = row if row is not None else lines.get(str(subject[at]))

@@ -10,7 +10,7 @@ import re
 import zipfile
 import zlib
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,10 @@ _SAMPLE_LINES, _SAMPLE_ROWS, _TITLE_ROWS = 200, 2000, 20
 _LONGEST_FIELD = 10_000_000
 #: So many decimal commas, and no point, make them the habit of a comma-delimited file.
 _HABIT = 5
+#: What pandas calls an index without a name.
+_INDEX = re.compile(r"__index_level_\d+__")
+#: Bytes of a column of a Parquet file that are in memory at a time.
+_BUFFER = 1 << 18
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0e-\x1f]")
 _MAGIC = (
     (b"PK\x03\x04", "a zip archive or Excel workbook"),
@@ -49,6 +53,35 @@ _COMMA_THOUSANDS = re.compile(r"[+-]?\d{1,3}(?:,\d{3})+")
 Tell = Callable[..., None]
 
 
+#: Rows of a wide table that are worked on at a time: bounds memory, changes no result.
+ROWS_A_PIECE = 16_384
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A column of numbers that stays in its Parquet file until it is asked for.
+
+    Attributes
+    ----------
+    path : Path
+    name : str
+        As the file writes it.
+    dtype : np.dtype
+        Of what is read.
+    """
+
+    path: Path
+    name: str
+    dtype: np.dtype
+
+    def read(self) -> np.ndarray:
+        """Return all of it."""
+        import pyarrow.parquet as pq
+
+        column = pq.ParquetFile(self.path, buffer_size=_BUFFER).read([self.name]).column(0)
+        return _numbers(column)
+
+
 @dataclass
 class Sheet:
     """What a file holds, as a person sees it.
@@ -57,9 +90,9 @@ class Sheet:
     ----------
     header : list of str
         Column names, trimmed.
-    columns : list of np.ndarray
-        One a column: text (object, None where a typed format has no value), or float64 where a typed format
-        (Parquet) has numbers.
+    columns : list of np.ndarray or Stored
+        One a column: text (object, None where a typed format has no value), or numbers where a typed format
+        (Parquet) has them.
     rows : np.ndarray of int
         The line of each row: header = 1 in a plain file; record + 1 in a format without lines.
     header_row : int
@@ -73,7 +106,7 @@ class Sheet:
     """
 
     header: list[str]
-    columns: list[np.ndarray]
+    columns: list[np.ndarray | Stored]
     rows: np.ndarray
     header_row: int = 1
     decimal: str = "."
@@ -81,10 +114,51 @@ class Sheet:
     whole: bool = True
     guesses: list[str] = field(default_factory=list)
 
+    def cells(self, index: int) -> np.ndarray:
+        """Return a column as it is."""
+        column = self.columns[index]
+        return column.read() if isinstance(column, Stored) else column
+
     def texts(self, index: int) -> np.ndarray:
         """Return a column as text."""
-        column = self.columns[index]
-        return column if column.dtype == object else spelled_column(column)
+        cells = self.cells(index)
+        return cells if cells.dtype == object else spelled_column(cells)
+
+    def numeric(self, indices: Sequence[int]) -> bool:
+        """Whether these columns are all numbers."""
+        return all(self.columns[index].dtype.kind in "fiu" for index in indices)
+
+    def numbers(self, indices: Sequence[int]) -> Iterator[tuple[slice, np.ndarray]]:
+        """Yield some rows at a time of columns of numbers: where they are, and float64 of shape (rows, columns).
+
+        Raises
+        ------
+        OSError
+            If a column that stayed in its file cannot be read.
+        """
+        taken = [self.columns[index] for index in indices]
+        stored = [column for column in taken if isinstance(column, Stored)]
+        if stored:
+            import pyarrow.parquet as pq
+            from pyarrow import ArrowException
+
+            # a buffer a column: a file may be one group of rows. Reading ahead would keep the file in memory
+            file = pq.ParquetFile(stored[0].path, buffer_size=_BUFFER, pre_buffer=False)
+            batches = file.iter_batches(ROWS_A_PIECE, columns=[one.name for one in stored])
+        for start in range(0, len(self.rows), ROWS_A_PIECE):
+            rows = slice(start, min(start + ROWS_A_PIECE, len(self.rows)))
+            grid = np.empty((rows.stop - start, len(taken)))
+            try:
+                batch = next(batches) if stored else None
+            except ArrowException as error:
+                raise OSError(str(error)) from error
+            for place, column in enumerate(taken):
+                grid[:, place] = (
+                    _numbers(batch.column(column.name))
+                    if isinstance(column, Stored)
+                    else column[rows]
+                )
+            yield rows, grid
 
 
 def ending(path: Path) -> str:
@@ -148,7 +222,8 @@ def read_sheet(path: Path, entry: Mapping[str, Any], tell: Tell) -> Sheet | None
     if kind in (".xlsx", ".xlsm"):
         sheet = _read_workbook(path, entry, tell)
     elif kind == ".parquet":
-        sheet = _read_parquet(path, tell)
+        # of a table with a row a biomarker a piece is read at a time
+        sheet = _read_parquet(path, tell, stored=entry.get("orientation") == "features_in_rows")
     elif kind in (".xpt", ".sas7bdat"):
         sheet = _read_sas(path, kind, tell)
     else:
@@ -589,26 +664,45 @@ def _report_uncalculated(path: Path, chosen: str, sheet: Sheet, tell: Tell) -> N
         book.close()
 
 
-def _read_parquet(path: Path, tell: Tell) -> Sheet | None:
+def _numbers(column: Any) -> np.ndarray:  # noqa: ANN401 - Arrow has two classes of columns
+    """Return a column of Arrow's: whole numbers as they are if none is missing, else float64."""
+    import pyarrow as pa
+
+    if pa.types.is_integer(column.type) and not column.null_count:
+        return np.asarray(column)
+    return np.asarray(column.cast(pa.float64()))
+
+
+def _read_parquet(path: Path, tell: Tell, *, stored: bool = False) -> Sheet | None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
-        table = pq.ParquetFile(path).read()
+        file = pq.ParquetFile(path)
+        schema = file.schema_arrow
+        numeric = [
+            field.name
+            for field in schema
+            if pa.types.is_floating(field.type) or pa.types.is_integer(field.type)
+        ]
+        stay = set(numeric) if stored and len(set(schema.names)) == len(schema.names) else set()
+        table = file.read([name for name in schema.names if name not in stay] if stay else None)
     except (pa.ArrowException, OSError) as error:
         tell("file_unreadable", f"The Parquet file cannot be read ({error}). Write it again.")
         return None
     header: list[str] = []
-    columns = []
-    for name, column in zip(table.column_names, table.columns, strict=True):
+    columns: list[np.ndarray | Stored] = []
+    read = iter(table.columns)
+    for name in schema.names:
+        if name in stay:
+            header.append("" if _INDEX.fullmatch(name) else name.strip())
+            columns.append(Stored(path, name, np.dtype(float)))
+            continue
+        column = next(read)
         kind = column.type
-        if re.fullmatch(r"__index_level_\d+__", name):
-            name = ""
-        header.append(name.strip())
-        if pa.types.is_floating(kind) or (pa.types.is_integer(kind) and column.null_count):
-            columns.append(column.cast(pa.float64()).to_numpy())
-        elif pa.types.is_integer(kind):
-            columns.append(column.to_numpy())
+        header.append("" if _INDEX.fullmatch(name) else name.strip())
+        if pa.types.is_floating(kind) or pa.types.is_integer(kind):
+            columns.append(_numbers(column))
         elif (
             pa.types.is_dictionary(kind)
             or pa.types.is_string(kind)
@@ -625,7 +719,7 @@ def _read_parquet(path: Path, tell: Tell) -> Sheet | None:
         if name or column.dtype == object
     ]
     keep.sort(key=lambda index: header[index] != "")  # pandas writes its index last
-    rows = np.arange(table.num_rows, dtype=np.int64) + 2
+    rows = np.arange(file.metadata.num_rows, dtype=np.int64) + 2
     return Sheet([header[i] for i in keep], [columns[i] for i in keep], rows)
 
 

@@ -144,18 +144,21 @@ def signature_markers(
     info = markers.info
     quantity = info["kind"].isin(QUANTITIES).to_numpy(bool)
     gene = words(info["biomarker"])
-    place = pd.MultiIndex.from_arrays([words(info[c]) for c in ("specimen", "assay")])
+    of_specimen, of_assay = (words(info[column]) for column in ("specimen", "assay"))
+    places = sorted(set(zip(of_specimen, of_assay, strict=True)))
+    related_to = pd.Series(of_specimen).map(lambda name: DOMAIN_OF.get(name, name)).to_numpy()
+    of_wide_table = pd.Index(gene).isin(wide)
     blocks, account = [], []
     for signature in signatures:
         most, told = 0, set()
-        for specimen, assay in sorted(set(place)):
-            here = quantity & (place == (specimen, assay))
+        for specimen, assay in places:
+            here = quantity & (of_specimen == specimen) & (of_assay == assay)
             measured = set(gene[here]) & set(signature.genes)
             most = max(most, len(measured))
             if len(measured) < signature.needed:
                 continue  # an assay of other things that shares a name or two
-            members = here & np.isin(gene, list(wide)) if measured & wide else here
-            members |= here & np.isin(gene, list(measured))
+            of_list = pd.Index(gene).isin(measured)
+            members = here & (of_wide_table | of_list) if measured & wide else here
             missing = [name for name in signature.genes if name not in measured]
             entry = dictionary.entry(
                 PREFIX + signature.name,
@@ -169,10 +172,8 @@ def signature_markers(
             centre = {}
             if signature.score == "correlation":
                 of_kind = DOMAIN_OF.get(specimen, specimen)
-                related = np.array(
-                    [DOMAIN_OF.get(s, s) == of_kind and a == assay for s, a in place]
-                )
-                at_baseline = quantity & related & np.isin(gene, list(measured))
+                related = (related_to == of_kind) & (of_assay == assay)
+                at_baseline = quantity & related & of_list
                 at_baseline &= words(info["timepoint"]) == baseline
                 centre = _medians(markers.where(at_baseline))
             scored = _scored(markers.where(members), signature, centre)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -14,8 +15,37 @@ if TYPE_CHECKING:
 
 
 @dataclass
+class Piece:
+    """Some features of a wide measurement table.
+
+    Attributes
+    ----------
+    value : np.ndarray of float, shape (p, s)
+        Native scale; the limit itself where `qualifier` is not 0; NaN where there is no result.
+    qualifier : np.ndarray of int8, shape (p, s)
+        -1 below the stated limit (``<20``), 1 above it (``>1000``), else 0.
+    status : np.ndarray of int8, shape (p, s)
+        Index into ``STATUSES``.
+    """
+
+    value: np.ndarray
+    qualifier: np.ndarray
+    status: np.ndarray
+
+    def of_samples(self, keep: np.ndarray) -> Piece:
+        """Return the piece of the samples that a boolean mask of length s keeps."""
+        qualifier = self.qualifier[:, keep]
+        if not qualifier.any():  # as in every table of plain numbers: one zero stands for all
+            qualifier = np.broadcast_to(np.int8(0), qualifier.shape)
+        return Piece(self.value[:, keep], qualifier, self.status[:, keep])
+
+
+@dataclass
 class Matrix:
     """One wide measurement table: features × samples, as it came from the laboratory.
+
+    A table of 850,000 features fills a gigabyte: it is in memory once, in pieces of some features each, which who
+    needs them last takes away.
 
     Attributes
     ----------
@@ -25,12 +55,8 @@ class Matrix:
         Biomarkers.
     samples : np.ndarray of str, shape (s,)
         ``run_id`` of the run table (a sample without runs has one run with its own ``sample_id``).
-    value : np.ndarray of float, shape (p, s)
-        Native scale; the limit itself where `qualifier` is not 0; NaN where there is no result.
-    qualifier : np.ndarray of int8, shape (p, s)
-        -1 below the stated limit (``<20``), 1 above it (``>1000``), else 0.
-    status : np.ndarray of int8, shape (p, s)
-        Index into ``STATUSES``.
+    pieces : list of Piece
+        Values of the features, in their order.
     defaults : dict
         The table's ``defaults`` (kind, family, transform, ...), for features without a dictionary row.
     assay : str
@@ -42,14 +68,36 @@ class Matrix:
     source: str
     features: np.ndarray
     samples: np.ndarray
-    value: np.ndarray
-    qualifier: np.ndarray
-    status: np.ndarray
+    pieces: list[Piece]
     defaults: dict[str, Any] = field(default_factory=dict)
     assay: str = ""
     text: pd.DataFrame = field(
         default_factory=lambda: pd.DataFrame(columns=["run_id", "biomarker", "value"])
     )
+
+    def whole(self) -> Piece:
+        """Return all of it as one piece."""
+        return Piece(
+            *(
+                np.vstack([getattr(piece, name) for piece in self.pieces])
+                for name in ("value", "qualifier", "status")
+            )
+        )
+
+    def placed(self) -> Iterator[tuple[slice, Piece]]:
+        """Yield each piece with the place of its features."""
+        start = 0
+        for piece in self.pieces:
+            yield slice(start, start + len(piece.value)), piece
+            start += len(piece.value)
+
+    def taken(self) -> Iterator[tuple[slice, Piece]]:
+        """Yield each piece with the place of its features, and let go of it: the table is empty afterwards."""
+        start = 0
+        while self.pieces:
+            piece = self.pieces.pop(0)
+            yield slice(start, start + len(piece.value)), piece
+            start += len(piece.value)
 
 
 #: Words of measurements.status, in the order of their codes in a Matrix.
@@ -97,7 +145,7 @@ class Study:
     defaults : list[dict]
         The ``defaults`` of each long measurement table, by ``measurements.source``.
     matrices : list[Matrix]
-        Wide tables.
+        Wide tables; building the cohort takes their values away.
     alterations : pd.DataFrame
         run_id, sample_id, gene, alteration, kind, result, significance, vaf (fraction), copy_number,
         copy_number_scale, partner, origin.

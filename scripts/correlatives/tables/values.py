@@ -48,9 +48,6 @@ NOT_DETECTED = STATUSES.index("not_detected")
 #: Preference of a run that is not there.
 NOWHERE = np.iinfo(np.int64).max
 
-#: Features of a wide table that are worked on at a time: bounds memory, changes no result.
-FEATURES_A_BLOCK = 32_768
-
 #: Kinds whose values are quantities; the others are levels.
 QUANTITIES = ("continuous", "count")
 
@@ -431,10 +428,7 @@ def from_matrix(
     specimen = words(runs["specimen"])[at]
     timepoint = words(runs["analysis"])[at]
     kind = str(matrix.defaults.get("kind") or "continuous")
-    worded = (
-        np.isin(features, matrix.text["biomarker"].dropna().unique()) if len(matrix.text) else None
-    )
-    worded = np.zeros(len(features), dtype=bool) if worded is None else worded
+    worded = pd.Index(features).isin(matrix.text["biomarker"].dropna().unique())
     listed = np.isin(features, sorted(dictionary.biomarkers))
     kinds = np.full(len(features), kind, dtype=object)
     for index in np.flatnonzero(listed):
@@ -448,12 +442,13 @@ def from_matrix(
     wide = np.isin(kinds, QUANTITIES) & ~worded
     # A binary table of noughts and ones needs no reading of words.
     plain = (kinds == "binary") & ~worded & ~listed & (not matrix.defaults.get("positive"))
-    for index in np.flatnonzero(plain):
-        row = matrix.value[index]
-        plain[index] = bool(np.all(np.isnan(row) | (row == 0) | (row == 1)))
+    if plain.any():
+        for rows, piece in matrix.placed():
+            value = piece.value
+            plain[rows] &= (np.isnan(value) | (value == 0) | (value == 1)).all(axis=1)
     if (~(wide | plain)).any():
         from_long(
-            _as_rows(matrix, np.flatnonzero(~(wide | plain)), columns),
+            _as_rows(matrix, ~(wide | plain), columns),
             [matrix.defaults | ({} if worded.all() else {"kind": matrix.defaults.get("kind", "")})],
             runs,
             n,
@@ -468,59 +463,72 @@ def from_matrix(
     failed = runs["failed"].to_numpy(dtype=bool)[at]
     subject = runs["subject"].to_numpy(dtype=np.int64)[at]
     order = runs["order"].to_numpy(dtype=np.int64)[at]
-    places = sorted(set(zip(specimen, assay, timepoint, strict=True)))
-    for where, (of_specimen, of_assay, of_timepoint) in enumerate(places):
-        here = np.flatnonzero(
-            (specimen == of_specimen) & (assay == of_assay) & (timepoint == of_timepoint)
-        )
-        info = _info(
-            features[kept], kinds[kept], listed[kept], of_specimen, of_assay, dictionary, matrix
-        )
+    places = []
+    for name in sorted(set(zip(specimen, assay, timepoint, strict=True))):
+        here = np.flatnonzero((specimen == name[0]) & (assay == name[1]) & (timepoint == name[2]))
         groups = _tied(subject[here], order[here])
-        left = here[_kept(len(here), groups)]
-        best = np.empty((len(kept), n))
-        states = np.empty((len(kept), n), dtype=np.uint8)
-        preferences = []
-        with_result = np.zeros(len(left), dtype=bool)
-        lloq = info["lloq"].to_numpy(dtype=float)[:, None]
-        uloq = info["uloq"].to_numpy(dtype=float)[:, None]
-        for start in range(0, len(kept), FEATURES_A_BLOCK):
-            block = slice(start, start + FEATURES_A_BLOCK)
-            rows = kept[block]
-            grid = np.ix_(rows, columns[here])
-            status = matrix.status[grid]
+        places.append(_Place(*name, here, groups, here[_kept(len(here), groups)]))
+    for of, piece in matrix.taken():
+        inside = np.flatnonzero((wide | plain)[of])
+        rows = inside + of.start
+        for place in places if len(rows) else []:
+            info = _info(features[rows], kinds[rows], listed[rows], place, dictionary, matrix)
+            lloq = info["lloq"].to_numpy(dtype=float)[:, None]
+            uloq = info["uloq"].to_numpy(dtype=float)[:, None]
+            grid = np.ix_(inside, columns[place.here])
+            status = piece.status[grid]
             value, state = state_of_quantities(
-                matrix.value[grid],
-                matrix.qualifier[grid],
+                piece.value[grid],
+                piece.qualifier[grid],
                 status,
-                lloq[block],
-                uloq[block],
-                np.where(np.isnan(lloq[block]), 0.0, lloq[block]),
+                lloq,
+                uloq,
+                np.where(np.isnan(lloq), 0.0, lloq),
             )
             negative = plain[rows][:, None] & (status == NOT_DETECTED)
             value[negative], state[negative] = 0.0, MEASURED
-            state[:, failed[here]] = NOT_EVALUABLE
-            value[:, failed[here]] = np.nan
-            value, state = _pool_columns(value, state, groups, ~wide[rows], replicates)
-            best[block], states[block], used = collapse(value, state, subject[left], order[left], n)
-            preferences.append(np.where(used >= 0, order[left][used], NOWHERE))
-            with_result |= (TIER[state] == 0).any(axis=0)
-        info["timepoint"] = of_timepoint
-        # Where no subject has two columns the preference is the same for every feature.
-        preference = preferences[0] if preferences[0].ndim == 1 else np.vstack(preferences)
-        collected.blocks.append(Block(info, best, states, preference))
+            lost = failed[place.here]
+            value[:, lost], state[:, lost] = np.nan, NOT_EVALUABLE
+            value, state = _pool_columns(value, state, place.groups, ~wide[rows], replicates)
+            left = place.left
+            best, states, used = collapse(value, state, subject[left], order[left], n)
+            place.with_result[(TIER[state] == 0).any(axis=0)] = True
+            preference = np.where(used >= 0, order[left][used], NOWHERE)
+            place.blocks.append(Block(info, best, states, preference))
+    for where, place in enumerate(places):
+        collected.blocks.extend(place.blocks)
         collected.sources.append(
             pd.DataFrame(
                 {
-                    "run": at[left][with_result],
+                    "run": at[place.left][place.with_result],
                     "source": f"{number}\t{where}",
                     "biomarker": "",
-                    "assay": of_assay,
+                    "assay": place.assay,
                 }
             )
         )
-        for group in groups:
-            _tell_tied(at[here[group]], runs, matrix, replicates, collected, problems)
+        for group in place.groups:
+            _tell_tied(at[place.here[group]], runs, matrix, replicates, collected, problems)
+
+
+@dataclass
+class _Place:
+    """Columns of a wide table that are of one specimen, assay and timepoint.
+
+    `here` are their positions, `groups` those that are replicates of each other (positions within `here`), `left`
+    those that are left when each group is its first.
+    """
+
+    specimen: str
+    assay: str
+    timepoint: str
+    here: np.ndarray
+    groups: list[np.ndarray]
+    left: np.ndarray
+    blocks: list[Block] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.with_result = np.zeros(len(self.left), dtype=bool)
 
 
 def _tied(subject: np.ndarray, order: np.ndarray) -> list[np.ndarray]:
@@ -567,22 +575,23 @@ def _info(
     features: np.ndarray,
     kinds: np.ndarray,
     listed: np.ndarray,
-    specimen: str,
-    assay: str,
+    place: _Place,
     dictionary: Dictionary,
     matrix: Matrix,
 ) -> pd.DataFrame:
     """Return an info row a feature; only features of the dictionary are looked up."""
-    common = dictionary.entry("", specimen, assay, defaults=matrix.defaults)
+    said = (place.specimen, place.assay)
+    common = dictionary.entry("", *said, defaults=matrix.defaults) | {"timepoint": place.timepoint}
     columns = {
         column: np.full(len(features), common[column], dtype=float if column in NUMBERS else object)
         for column in INFO
     }
     columns |= {"biomarker": features.copy(), "label": features.copy()}
     for index in np.flatnonzero(listed):
-        entry = dictionary.entry(features[index], specimen, assay, defaults=matrix.defaults)
+        entry = dictionary.entry(features[index], *said, defaults=matrix.defaults)
         for column in INFO:
-            columns[column][index] = entry[column]
+            if column != "timepoint":
+                columns[column][index] = entry[column]
     columns["kind"] = kinds.copy()
     columns["positive"][(kinds == "binary") & (columns["positive"] == "")] = "1"
     return pd.DataFrame(columns)
@@ -607,26 +616,32 @@ def _pool_columns(
     return value[:, keep], state[:, keep]
 
 
-def _as_rows(matrix: Matrix, features: np.ndarray, columns: np.ndarray) -> pd.DataFrame:
-    """Return some features of a wide table as long measurements."""
-    grid = np.ix_(features, columns)
-    value = matrix.value[grid]
-    names = np.asarray(matrix.features, dtype=object)[features]
+def _as_rows(matrix: Matrix, wanted: np.ndarray, columns: np.ndarray) -> pd.DataFrame:
+    """Return some features of a wide table (a mask of all) as long measurements."""
+    names = np.asarray(matrix.features, dtype=object)[wanted]
     samples = np.asarray(matrix.samples, dtype=object)[columns]
-    said = ~np.isnan(value) | (matrix.status[grid] != 0)
-    row, column = np.nonzero(said)
-    numbers = pd.DataFrame(
-        {
-            "run_id": samples[column],
-            "biomarker": names[row],
-            "value": value[row, column],
-            "qualifier": np.array(["<", "", ">"], dtype=object)[
-                matrix.qualifier[grid][row, column] + 1
-            ],
-            "text": "",
-            "status": np.array(STATUSES, dtype=object)[matrix.status[grid][row, column]],
-        }
-    )
+    parts = []
+    for of, piece in matrix.placed():
+        grid = np.ix_(np.flatnonzero(wanted[of]), columns)
+        value, status = piece.value[grid], piece.status[grid]
+        row, column = np.nonzero(~np.isnan(value) | (status != 0))
+        parts.append(
+            pd.DataFrame(
+                {
+                    "run_id": samples[column],
+                    "biomarker": np.asarray(matrix.features, dtype=object)[of][
+                        grid[0].ravel()[row]
+                    ],
+                    "value": value[row, column],
+                    "qualifier": np.array(["<", "", ">"], dtype=object)[
+                        piece.qualifier[grid][row, column] + 1
+                    ],
+                    "text": "",
+                    "status": np.array(STATUSES, dtype=object)[status[row, column]],
+                }
+            )
+        )
+    numbers = pd.concat(parts, ignore_index=True)
     text = matrix.text
     text = text[text["biomarker"].isin(names) & text["run_id"].isin(samples)]
     spoken = pd.DataFrame(
@@ -647,54 +662,62 @@ def _as_rows(matrix: Matrix, features: np.ndarray, columns: np.ndarray) -> pd.Da
 
 
 def merged(blocks: list[Block], subjects: np.ndarray, problems: Problems) -> Markers:
-    """Stack the blocks; a marker that several of them have takes each subject's preferred result."""
+    """Stack the blocks; a marker that several of them have takes each subject's preferred result.
+
+    The list is emptied: what is stacked is let go of, so that a wide table is in memory once.
+    """
     if not blocks:
         return Markers.empty(subjects)
-    if len(blocks) == 1:
-        (only,) = blocks
-        return Markers(subjects, only.info, only.value, only.state)
-    value = np.vstack([block.value for block in blocks])
-    state = np.vstack([block.state for block in blocks])
     info = pd.concat([block.info for block in blocks], ignore_index=True)
     identity = ["biomarker", "specimen", "assay", "timepoint"]
     doubled = info.duplicated(identity, keep=False).to_numpy()
-    if doubled.any():
-        order = np.vstack([np.broadcast_to(block.order, block.value.shape) for block in blocks])
-        keep = np.ones(len(info), dtype=bool)
-        for _, members in info[doubled].groupby(identity, sort=False).groups.items():
-            top, *others = list(members)
-            for other in others:
-                keep[other] = False
-                _merge_rows(top, other, value, state, order, info, subjects, problems)
-        info, value, state = info[keep], value[keep], state[keep]
-    return Markers(subjects, info.reset_index(drop=True), value, state)
+    keep = ~info.duplicated(identity).to_numpy()
+    place = np.cumsum(keep) - 1
+    value = np.empty((int(keep.sum()), len(subjects)))
+    state = np.empty(value.shape, dtype=np.uint8)
+    rivals: dict[int, tuple[np.ndarray, np.ndarray, np.ndarray]] = {}
+    start = 0
+    while blocks:
+        block = blocks.pop(0)
+        rows = slice(start, start + len(block.value))
+        start = rows.stop
+        value[place[rows][keep[rows]]] = block.value[keep[rows]]
+        state[place[rows][keep[rows]]] = block.state[keep[rows]]
+        order = np.broadcast_to(block.order, block.value.shape)
+        for row in np.flatnonzero(doubled[rows]):
+            rivals[row + rows.start] = block.value[row], block.state[row], order[row]
+    for _, members in info[doubled].groupby(identity, sort=False).groups.items():
+        top, *others = list(members)
+        best = tuple(array.copy() for array in rivals[top])
+        for other in others:
+            _merge_rows(best, rivals[other], info.loc[top], subjects, problems)
+        value[place[top]], state[place[top]], _ = best
+    return Markers(subjects, info[keep].reset_index(drop=True), value, state)
 
 
 def _merge_rows(
-    top: int,
-    other: int,
-    value: np.ndarray,
-    state: np.ndarray,
-    order: np.ndarray,
-    info: pd.DataFrame,
+    top: tuple[np.ndarray, np.ndarray, np.ndarray],
+    other: tuple[np.ndarray, np.ndarray, np.ndarray],
+    info: pd.Series,
     subjects: np.ndarray,
     problems: Problems,
 ) -> None:
-    tier_top, tier_other = TIER[state[top]], TIER[state[other]]
-    same = (order[top] == order[other]) & (tier_top == 0) & (tier_other == 0)
-    for index in np.flatnonzero(same & (value[top] != value[other])):
+    """Put a subject's value, state and preference in place of those of `top` where they are preferred."""
+    tier_top, tier_other = TIER[top[1]], TIER[other[1]]
+    same = (top[2] == other[2]) & (tier_top == 0) & (tier_other == 0)
+    for index in np.flatnonzero(same & (top[0] != other[0])):
         problems.add(
             "files_disagree",
-            f"{info['biomarker'].iloc[top]} of subject {subjects[index]} ({info['timepoint'].iloc[top]}) is "
-            f"{value[top, index]:g} in one measurements table and {value[other, index]:g} in another.",
+            f"{info['biomarker']} of subject {subjects[index]} ({info['timepoint']}) is "
+            f"{top[0][index]:g} in one measurements table and {other[0][index]:g} in another.",
             table="measurements",
-            column=str(info["biomarker"].iloc[top]),
+            column=str(info["biomarker"]),
             subject_id=str(subjects[index]),
-            value=f"{value[other, index]:g}",
+            value=f"{other[0][index]:g}",
         )
-    better = (tier_other < tier_top) | ((tier_other == tier_top) & (order[other] < order[top]))
-    for array in (value, state, order):
-        array[top] = np.where(better, array[other], array[top])
+    better = (tier_other < tier_top) | ((tier_other == tier_top) & (other[2] < top[2]))
+    for array, rival in zip(top, other, strict=True):
+        array[better] = rival[better]
 
 
 def chosen_frame(rows: list[tuple[str, ...]]) -> pd.DataFrame:

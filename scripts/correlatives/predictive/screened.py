@@ -1,0 +1,50 @@
+"""The table of all markers of one endpoint, as it is read again: of a wide assay it has a row for each of 850,000."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+
+from correlatives.markers import KEY
+
+#: Columns of words of which there are few, however many markers.
+FEW_WORDS = (
+    "specimen",
+    "timepoint",
+    "kind",
+    "family",
+    "prespecified",
+    "contrast",
+    "effect_measure",
+    "method",
+    "note",
+)
+
+
+def read_screened(path: str | Path) -> pd.DataFrame:
+    """Read ``predictive/{endpoint}.tsv`` or ``prognostic/{endpoint}.tsv``.
+
+    Returns
+    -------
+    pd.DataFrame
+        As it was written; equal words are in memory once.
+    """
+    there = pd.read_csv(path, sep="\t", nrows=0).columns
+    few = [name for name in FEW_WORDS if name in there]
+    table = pd.read_csv(
+        path, sep="\t", dtype={**dict.fromkeys(KEY, "str"), **dict.fromkeys(few, "category")}
+    )
+    for name in few:
+        table[name] = shared_words(table[name])
+    return table
+
+
+def shared_words(column: pd.Series) -> pd.Series:
+    """Return a column of words in which equal ones are one object."""
+    coded = column.astype("category").cat
+    words = coded.categories.to_numpy(dtype=object)
+    missing = coded.codes.to_numpy() < 0
+    shared = words[coded.codes.to_numpy()] if len(words) else column.to_numpy(dtype=object)
+    shared[missing] = None
+    return pd.Series(shared, index=column.index, dtype=object, name=column.name)
