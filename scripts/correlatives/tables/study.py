@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,20 @@ import pandas as pd
 if TYPE_CHECKING:
     from correlatives.tables.flow import Flow
     from correlatives.tables.problems import Problems
+
+
+def set_apart(values: np.ndarray) -> np.ndarray:
+    """Return a copy whose memory goes back to the system when it is let go of.
+
+    What the allocator gives for a few megabytes stays with the process, in holes: a table that moves piece by piece
+    from one form to the next would be there twice.
+    """
+    if not values.size:
+        return values.copy()
+    room = mmap.mmap(-1, values.nbytes)
+    apart = np.ndarray(values.shape, dtype=values.dtype, buffer=room)
+    apart[...] = values
+    return apart
 
 
 @dataclass
@@ -37,7 +52,9 @@ class Piece:
         qualifier = self.qualifier[:, keep]
         if not qualifier.any():  # as in every table of plain numbers: one zero stands for all
             qualifier = np.broadcast_to(np.int8(0), qualifier.shape)
-        return Piece(self.value[:, keep], qualifier, self.status[:, keep])
+        else:
+            qualifier = set_apart(qualifier)
+        return Piece(set_apart(self.value[:, keep]), qualifier, set_apart(self.status[:, keep]))
 
 
 @dataclass

@@ -29,7 +29,7 @@ from correlatives.tables.dictionary import (
     two_levels,
 )
 from correlatives.tables.problems import Problems
-from correlatives.tables.study import STATUSES, Matrix
+from correlatives.tables.study import STATUSES, Matrix, set_apart
 from correlatives.tables.words import POSITIVE, spelled, words
 
 #: State of each status without a value of its own; a quantity not sufficient or a failed assay was tried in vain.
@@ -494,7 +494,7 @@ def from_matrix(
             best, states, used = collapse(value, state, subject[left], order[left], n)
             place.with_result[(TIER[state] == 0).any(axis=0)] = True
             preference = np.where(used >= 0, order[left][used], NOWHERE)
-            place.blocks.append(Block(info, best, states, preference))
+            place.blocks.append(Block(info, set_apart(best), set_apart(states), preference))
     for where, place in enumerate(places):
         collected.blocks.extend(place.blocks)
         collected.sources.append(
@@ -594,7 +594,13 @@ def _info(
                 columns[column][index] = entry[column]
     columns["kind"] = kinds.copy()
     columns["positive"][(kinds == "binary") & (columns["positive"] == "")] = "1"
-    return pd.DataFrame(columns)
+    # as objects: a word that stands in every row of a wide assay is in memory once
+    return pd.DataFrame(
+        {
+            name: pd.Series(column) if column.dtype == float else pd.Series(column, dtype=object)
+            for name, column in columns.items()
+        }
+    )
 
 
 def _pool_columns(
