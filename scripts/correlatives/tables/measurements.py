@@ -29,7 +29,7 @@ from correlatives.tables.mapping import Part, missing_words
 from correlatives.tables.presets import with_preset
 from correlatives.tables.readers import ROWS_A_PIECE, Sheet
 from correlatives.tables.references import References, Runs
-from correlatives.tables.study import STATUSES, Matrix, Piece
+from correlatives.tables.study import NOT_DONE, STATUSES, Matrix, Piece
 from correlatives.tables.units import convert_units, report_dictionary
 from correlatives.tables.words import nearest
 
@@ -64,7 +64,7 @@ NONRESULT_WORDS = frozenset(
         "dnr",
     ]
 )
-_NOT_DONE, _INDETERMINATE = STATUSES.index("not_done"), STATUSES.index("indeterminate")
+_INDETERMINATE = STATUSES.index("indeterminate")
 #: Columns that identify, and are no biomarker of a wide table.
 _IDENTIFYING = ("subject_id", "sample_id", "run_id")
 
@@ -322,7 +322,7 @@ def _long(
             )
         if stated or code[index] == NUMBER:
             status[index] = stated
-    status[(code == EMPTY) & (status == 0)] = _NOT_DONE
+    status[(code == EMPTY) & (status == 0)] = NOT_DONE
     value[status != 0] = np.nan
     text[status != 0] = None
     qualifier[status != 0] = 0
@@ -441,12 +441,9 @@ class _Wide:
         self.ids = self.loader.aliases.replaced(ids, self.key)
         self.id_rows = id_rows
         # What the warnings need of the file: the lines of its identifiers, or of its biomarkers.
-        self.part.frame = pd.DataFrame(
-            {"biomarker": features, "_row": feature_rows}
-            if self.by_feature
-            else {self.key: self.ids, "_row": id_rows},
-            dtype=object,
-        )
+        named, rows = ("biomarker", feature_rows) if self.by_feature else (self.key, id_rows)
+        text = pd.Series(features if self.by_feature else self.ids, dtype=object)
+        self.part.frame = pd.DataFrame({named: text, "_row": rows})
         self.subjects = np.full(len(ids), None, dtype=object)
         self.specimens = np.full(len(ids), "", dtype=object)
         run, keep = self._place()
@@ -467,7 +464,7 @@ class _Wide:
                 else:
                     parsed, status, said = self._parsed(cells, keep, run)
                     texts += said
-                some |= (status != _NOT_DONE).any(axis=0)
+                some |= (status != NOT_DONE).any(axis=0)
                 value = np.where(status == 0, parsed.value, np.nan)
                 read.append(Piece(value, parsed.qualifier, status).of_samples(keep))
                 self.start += len(cells)
@@ -792,7 +789,7 @@ class _Wide:
         for word in self.words:  # a number that means "missing", such as -99
             if _is_number(word) and spelled(float(word)) == word:
                 code[value == float(word)] = EMPTY
-        status = np.where(code == EMPTY, _NOT_DONE, 0).astype(np.int8)
+        status = np.where(code == EMPTY, NOT_DONE, 0).astype(np.int8)
         if (code > EMPTY).any():
             status[code > EMPTY] = _INDETERMINATE
         return Qualified(value, code, np.broadcast_to(np.int8(0), value.shape)), status
@@ -877,7 +874,7 @@ class _Wide:
                 value[spelt], code[spelt] = np.nan, EMPTY
         value, code = value.reshape(shape), code.reshape(shape)
         qualifier = qualifier.reshape(shape)
-        status = np.where(code == EMPTY, _NOT_DONE, 0).astype(np.int8)
+        status = np.where(code == EMPTY, NOT_DONE, 0).astype(np.int8)
         words = self._judged(cells, value, code, status, keep)
         return Qualified(value, code, qualifier), status, words
 

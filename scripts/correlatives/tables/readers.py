@@ -54,7 +54,7 @@ Tell = Callable[..., None]
 
 
 #: Rows of a wide table that are worked on at a time: bounds memory, changes no result.
-ROWS_A_PIECE = 16_384
+ROWS_A_PIECE = 4096
 
 
 @dataclass(frozen=True)

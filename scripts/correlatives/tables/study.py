@@ -39,13 +39,20 @@ class Piece:
         Native scale; the limit itself where `qualifier` is not 0; NaN where there is no result.
     qualifier : np.ndarray of int8, shape (p, s)
         -1 below the stated limit (``<20``), 1 above it (``>1000``), else 0.
-    status : np.ndarray of int8, shape (p, s)
-        Index into ``STATUSES``.
+    stated : np.ndarray of int8, shape (p, s), optional
+        Index into ``STATUSES``, where it does not follow from the values.
     """
 
     value: np.ndarray
     qualifier: np.ndarray
-    status: np.ndarray
+    stated: np.ndarray | None = None
+
+    @property
+    def status(self) -> np.ndarray:
+        """Index into ``STATUSES``, shape (p, s): if none is stated a value was measured, and none is not done."""
+        if self.stated is not None:
+            return self.stated
+        return np.where(np.isnan(self.value), NOT_DONE, 0).astype(np.int8)
 
     def of_samples(self, keep: np.ndarray) -> Piece:
         """Return the piece of the samples that a boolean mask of length s keeps."""
@@ -54,7 +61,11 @@ class Piece:
             qualifier = np.broadcast_to(np.int8(0), qualifier.shape)
         else:
             qualifier = set_apart(qualifier)
-        return Piece(set_apart(self.value[:, keep]), qualifier, set_apart(self.status[:, keep]))
+        part = Piece(set_apart(self.value[:, keep]), qualifier)
+        status = self.status[:, keep]
+        if (status != part.status).any():
+            part.stated = set_apart(status)
+        return part
 
 
 @dataclass
@@ -127,6 +138,7 @@ STATUSES = (
     "indeterminate",
     "not_applicable",
 )
+NOT_DONE = STATUSES.index("not_done")
 
 
 @dataclass

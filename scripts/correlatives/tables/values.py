@@ -682,6 +682,8 @@ def merged(blocks: list[Block], subjects: np.ndarray, problems: Problems) -> Mar
     value = np.empty((int(keep.sum()), len(subjects)))
     state = np.empty(value.shape, dtype=np.uint8)
     rivals: dict[int, tuple[np.ndarray, np.ndarray, np.ndarray]] = {}
+    for block in blocks:
+        block.info = info[:0]
     start = 0
     while blocks:
         block = blocks.pop(0)
