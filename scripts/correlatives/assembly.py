@@ -72,6 +72,10 @@ COLUMN_LISTS = (
 )
 
 
+#: Markers that are made from markers, without a copy of all; room that is not used costs nothing.
+ROOM = 65_536
+
+
 @dataclass(frozen=True)
 class Built:
     """A cohort and the account of how it was made.
@@ -343,7 +347,7 @@ class Assembly:
         return collected
 
     def _markers(self, collected: Collected) -> Markers:
-        markers = merged(collected.blocks, self.ids, self.problems)
+        markers = merged(collected.blocks, self.ids, self.problems, room=ROOM)
         early = [str(name) for name in (self.config.get("resistance") or {}).get("early") or []]
         wide = {
             str(feature) for matrix in self.study.matrices for feature in matrix.features

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -69,12 +69,15 @@ class Markers:
         MISSING, MEASURED, BELOW (limit of quantification), ABOVE, NOT_EVALUABLE (looked for in vain, or
         not looked at, in a sample that was there: no coverage, tumour fraction too low, failed quality
         control, indeterminate).
+    room : tuple of np.ndarray, optional
+        What `value` and `state` are the first rows of, if there is room for more: a wide assay is not copied.
     """
 
     subjects: np.ndarray
     info: pd.DataFrame
     value: np.ndarray
     state: np.ndarray
+    room: tuple[np.ndarray, np.ndarray] | None = field(default=None, repr=False, compare=False)
 
     def __len__(self) -> int:
         return len(self.info)
@@ -133,17 +136,15 @@ class Markers:
         )
 
     def followed_by(self, few: Markers) -> Markers:
-        """Return these markers and a few more of the same subjects.
-
-        These give up their values, which grow in their place: of a wide assay there is no room for two.
-        """
-        grown = []
-        for mine, more in ((self.value, few.value), (self.state, few.state)):
-            rows = len(mine)
-            mine.resize((rows + len(more), mine.shape[1]), refcheck=False)
-            mine[rows:] = more
-            grown.append(mine)
-        return Markers(self.subjects, pd.concat([self.info, few.info], ignore_index=True), *grown)
+        """Return these markers and a few more of the same subjects, in `room` if there is enough."""
+        rows, every = len(self), len(self) + len(few)
+        info = pd.concat([self.info, few.info], ignore_index=True)
+        if self.room is None or len(self.room[0]) < every:
+            value, state = np.vstack([self.value, few.value]), np.vstack([self.state, few.state])
+            return Markers(self.subjects, info, value, state)
+        value, state = self.room
+        value[rows:every], state[rows:every] = few.value, few.state
+        return Markers(self.subjects, info, value[:every], state[:every])
 
     def write(
         self, path: str | Path, *, domain: str | None = None, rows_a_group: int = ROWS_A_GROUP

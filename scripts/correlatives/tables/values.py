@@ -667,10 +667,13 @@ def _as_rows(matrix: Matrix, wanted: np.ndarray, columns: np.ndarray) -> pd.Data
     return rows.assign(assay=matrix.assay, source=0)
 
 
-def merged(blocks: list[Block], subjects: np.ndarray, problems: Problems) -> Markers:
+def merged(
+    blocks: list[Block], subjects: np.ndarray, problems: Problems, *, room: int = 0
+) -> Markers:
     """Stack the blocks; a marker that several of them have takes each subject's preferred result.
 
-    The list is emptied: what is stacked is let go of, so that a wide table is in memory once.
+    The list is emptied: what is stacked is let go of, so that a wide table is in memory once. With `room` so many
+    markers can follow without a copy.
     """
     if not blocks:
         return Markers.empty(subjects)
@@ -679,7 +682,8 @@ def merged(blocks: list[Block], subjects: np.ndarray, problems: Problems) -> Mar
     doubled = info.duplicated(identity, keep=False).to_numpy()
     keep = ~info.duplicated(identity).to_numpy()
     place = np.cumsum(keep) - 1
-    value = np.empty((int(keep.sum()), len(subjects)))
+    rows_kept = int(keep.sum())
+    value = np.empty((rows_kept + room, len(subjects)))
     state = np.empty(value.shape, dtype=np.uint8)
     rivals: dict[int, tuple[np.ndarray, np.ndarray, np.ndarray]] = {}
     for block in blocks:
@@ -700,7 +704,8 @@ def merged(blocks: list[Block], subjects: np.ndarray, problems: Problems) -> Mar
         for other in others:
             _merge_rows(best, rivals[other], info.loc[top], subjects, problems)
         value[place[top]], state[place[top]], _ = best
-    return Markers(subjects, info[keep].reset_index(drop=True), value, state)
+    info = info if keep.all() else info[keep].reset_index(drop=True)
+    return Markers(subjects, info, value[:rows_kept], state[:rows_kept], (value, state))
 
 
 def _merge_rows(
