@@ -12,6 +12,7 @@ from correlatives.figures import (
     prognostic_predictive,
     volcano,
 )
+from correlatives.figures.markers import distinct_names
 from correlatives.markers import KEY, Markers
 from correlatives.predictive.continuous import read_chosen
 from correlatives.predictive.levels import choose_splits, split_markers
@@ -74,10 +75,7 @@ with job(snakemake) as step:  # noqa: F821
             keys = correlated[KEY].itertuples(index=False, name=None)
             rows = rows.take(np.array([places.index(k) for k in keys if k in places], dtype=int))
             drawn = marker_correlation.draw(
-                [
-                    labels.get((row.biomarker, row.specimen)) or row.biomarker
-                    for row in rows.info.itertuples()
-                ],
+                distinct_names(rows.info, labels),
                 rows.value,
                 confirmatory=rows.info["family"].eq("confirmatory").to_numpy(),
                 rule=marker_correlation.RULE,

@@ -5,13 +5,16 @@ from pathlib import Path
 
 import pandas as pd
 
-from correlatives.cohort import Cohort
+from correlatives.cohort import Cohort, Markers, clinical_label
 from correlatives.figures import benefit, decision_curve, nomogram, performance_models, stability
 from correlatives.response.points import points_table
 from correlatives.workflow import job
 
 with job(snakemake) as step:  # noqa: F821
     cohort = Cohort.read(step.input.outcomes)
+    labels = {(column, "clinical"): clinical_label(cohort, column) for column in cohort.subjects}
+    for path in step.input.markers:
+        labels |= Markers.read_labels(path, cohort.study["baseline"])
     simulated = cohort.study["simulated"]
 
     def read(name: str) -> pd.DataFrame:
@@ -31,7 +34,11 @@ with job(snakemake) as step:  # noqa: F821
                 curves, endpoint, performance=performance, simulated=simulated
             ),
             "stability": stability.draw(
-                chosen, endpoint, str(model.get("model", "")), simulated=simulated
+                chosen,
+                endpoint,
+                str(model.get("model", "")),
+                labels=labels,
+                simulated=simulated,
             ),
             "nomogram": nomogram.draw(model, simulated=simulated),
         }

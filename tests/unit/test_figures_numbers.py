@@ -16,6 +16,8 @@ from figures_inputs import (
     with_genes,
     with_tissue,
 )
+from matplotlib.collections import LineCollection
+from matplotlib.lines import Line2D
 from test_figures_all import (
     CONTRAST,
     GENES,
@@ -56,12 +58,13 @@ from correlatives.figures import (
     roc,
     slopes,
     spaghetti,
+    stability,
     swimmer,
     volcano,
     waterfall,
 )
 from correlatives.figures.courses import change_in_words, round_numbers
-from correlatives.figures.markers import rank
+from correlatives.figures.markers import distinct_names, rank
 from correlatives.figures.style import format_interval
 from correlatives.resistance.change import paired_change
 from correlatives.survival.kaplan_meier import KaplanMeier
@@ -772,7 +775,7 @@ def test_a_sample_when_treatment_stopped_for_toxicity_is_no_slope():
     ("transform", "change", "words"),
     [
         ("log2", (1.0, 0.0, 2.0), "×2.00 (1.00–4.00)"),
-        ("log10", (-1.0, np.nan, np.nan), "×0.10 (–––)"),
+        ("log10", (-1.0, np.nan, np.nan), "×0.10 (no limits)"),
         ("none", (-3.21, -5.0, 1.0), "−3.2 (−5.0 to 1.0)"),
         ("none", (0.04, -0.01, 0.09), "+0.040 (−0.010 to 0.090)"),
         ("sqrt", (0.5, 0.25, 1.0), "√ +0.50 (0.25–1.00)"),
@@ -845,7 +848,8 @@ def test_landmark_curves_are_of_the_subjects_in_the_table():
     assert f"{ARMS['control']} {excluded}" in drawn.caption
     line = known.loc[("ratio:marker 0:C1D15", "plasma", "C1D15", ARMS["control"])]
     doubled = format_interval(*(line[f"hr{end}"] ** np.log(2) for end in ("", "_low", "_high")))
-    assert f"HR {doubled} per doubling" in words(drawn)
+    assert f"HR {doubled}" in words(drawn)
+    assert any("HR per doubling" in text for text in words(drawn))
 
 
 def test_a_level_too_small_in_one_arm_is_counted_and_not_drawn(monkeypatch):
@@ -874,7 +878,8 @@ def test_the_landmark_figure_of_a_single_arm_counts_the_excluded():
     drawn = km_landmark.draw(cohort, "PFS", table)
     n = int(table["excluded_before_landmark"].iloc[0])
     assert f"left out before it {n} (" in drawn.caption
-    assert any(text.startswith("HR ") and "per doubling" in text for text in words(drawn))
+    assert any(text.startswith("HR ") for text in words(drawn))
+    assert any("HR per doubling" in text for text in words(drawn))
 
 
 def test_the_matrix_of_tissue_and_plasma_is_the_table():
@@ -1054,3 +1059,64 @@ def test_square_root_axes_have_numbers_in_both_halves(low, high, expected):
     assert (places > 0.5).any()
     assert np.diff(places).min() > 0.1
     assert ticks == pytest.approx(expected)
+
+
+def test_markers_called_the_same_are_told_apart():
+    rows = pd.DataFrame(
+        {
+            "biomarker": ["TK1", "TK1", "gene:CCNE1", "gene:CCNE1", "RB"],
+            "specimen": ["serum", "serum", "plasma", "archival_tissue", "biopsy"],
+            "contrast": [
+                "doubling",
+                ">=200 v <200",
+                "positive v negative",
+                "positive v negative",
+                "",
+            ],
+        }
+    )
+    assert distinct_names(rows, {"gene:CCNE1": "CCNE1 altered"}) == [
+        "TK1, per doubling",
+        "TK1, ≥200 v <200",
+        "CCNE1 altered, plasma",
+        "CCNE1 altered, archival tissue",
+        "RB",
+    ]
+    without = rows.drop(columns="contrast").iloc[2:]
+    assert distinct_names(without, None)[0] == "gene:CCNE1, plasma"
+
+
+@pytest.mark.parametrize(
+    ("predictor", "name"),
+    [
+        ("clinical:visceral=yes", "Visceral disease: yes"),
+        ("missing:clinical:prior_lines", "Prior lines missing"),
+        ("serum:TK1", "Thymidine kinase 1 (serum)"),
+        ("archival_tissue:gene:ESR1:mutation", "ESR1 mutation (archival tissue)"),
+        ("plasma:gene:RB1", "RB1 altered, plasma"),
+    ],
+)
+def test_predictors_are_called_as_in_the_dictionary(predictor, name):
+    labels = {
+        ("visceral", "clinical"): "Visceral disease",
+        ("TK1", "serum"): "Thymidine kinase 1",
+        ("gene:RB1", "plasma"): "RB1 altered, plasma",
+    }
+    assert stability.named(predictor, labels) == name
+
+
+def test_the_mean_over_visits_runs_in_the_order_of_days():
+    """Whatever the order in which the configuration lists the timepoints."""
+    cohort, _ = followed(46, "two", 4)
+    backwards = [*cohort.study["timepoints"]]
+    assert len(backwards) > 3
+    backwards[1:-1] = backwards[-2:0:-1]
+    turned = dataclasses.replace(cohort, study=cohort.study | {"timepoints": backwards})
+    drawn = spaghetti.draw(turned, course_means(46, "two", 4), drug="palbociclib")
+    lines = [line for line in drawn.figure.findobj(Line2D) if line.get_gid() == "model"]
+    assert lines
+    for line in lines:
+        assert (np.diff(line.get_xdata()) > 0).all()
+    for lines in drawn.figure.findobj(LineCollection):
+        if lines.get_gid() == "subjects":
+            assert all((np.diff(part[:, 0]) >= 0).all() for part in lines.get_segments())

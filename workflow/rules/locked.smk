@@ -61,6 +61,8 @@ rule draw_response_models:
         stability="<results>/response/stability.tsv",
         locked=rules.lock_response_models.output.models,
         outcomes=cohort("outcomes"),
+        # what the predictors are called
+        markers=cohort("blood", "tissue", "alterations"),
         code=code("draw_response_models"),
     output:
         **{

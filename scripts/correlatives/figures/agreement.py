@@ -26,6 +26,7 @@ from correlatives.figures.style import (
     rst_escape,
     shorten,
     styled,
+    wrap,
 )
 from correlatives.pairing import TISSUE_NAME
 from correlatives.resistance.concordance_by_class import LEAST_PAIRS, compared_quantities
@@ -39,7 +40,7 @@ COLUMNS = ("tissue_marker", "blood_marker", "blood_specimen", "order", "tissue",
 
 #: Panels in a line, lines on a page, and inches: a line of panels, a panel.
 ACROSS, DOWN = 4, 4
-LINE, PANEL = 1.92, 1.12
+LINE, PANEL = 2.0, 1.12
 
 POINTS = "#3A3A3A"
 
@@ -108,13 +109,15 @@ def draw(
     for k, (line, bland) in enumerate(panels):
         left = pitch * (k % ACROSS)
         ceiling = top - LINE * (k // ACROSS)
-        axes = place(figure, left + 0.46, ceiling - 0.38 - PANEL, pitch - 0.58, PANEL)
+        axes = place(figure, left + 0.46, ceiling - 0.46 - PANEL, pitch - 0.58, PANEL)
         tissue = values[TISSUE_NAME, line["tissue_marker"]]
         blood = values[line["blood_specimen"], line["blood_marker"]]
         both = np.flatnonzero(np.isfinite(tissue["value"]) & np.isfinite(blood["value"]))
         x, y = tissue["value"][both], blood["value"][both]
-        names = [_shown(line["tissue_marker"]), _shown(line["blood_marker"])]
         place_of_blood = str(line["blood_specimen"])
+        names = [tissue["label"], blood["label"]]
+        # the caption says to what the ratios of copies are
+        scales = [q["scale"].removesuffix(" to two copies") for q in (tissue, blood)]
         if bland:
             _draw_agreement(axes, x, y, line)
             heading = f"{names[1]}: {place_of_blood} − tissue"
@@ -125,7 +128,8 @@ def draw(
             heading = names[1] if names[0] == names[1] else f"{names[1]} v {names[0]}"
             rho = [line[f"spearman{end}"] for end in ("", "_low", "_high")]
             detail = f"n {int(line['pairs'])}, ρ {format_interval(*rho)}"
-            labels = (f"tissue: {names[0]}", f"{place_of_blood}: {names[1]}")
+            places = zip(("tissue", place_of_blood), scales, strict=True)
+            labels = tuple(", ".join(filter(None, each)) for each in places)
             found = sorted(zip(x, y, ids[both], strict=True), key=lambda p: (p[0], p[1]))
             rows += [
                 {
@@ -143,14 +147,14 @@ def draw(
         page.text(
             left + 0.06,
             ceiling - 0.03,
-            shorten(heading, pitch - 0.1, NORMAL, "bold"),
+            "\n".join(wrap(heading, pitch - 0.1, NORMAL, weight="bold")),
             fontsize=NORMAL,
             fontweight="bold",
             va="top",
         )
         page.text(
             left + 0.06,
-            ceiling - 0.15,
+            ceiling - 0.26,
             shorten(detail, pitch - 0.1, SMALL),
             fontsize=SMALL,
             color=DIM,
@@ -159,7 +163,7 @@ def draw(
         axes.set_xlabel(shorten(labels[0], pitch - 0.5, SMALL), fontsize=SMALL, labelpad=1.5)
         axes.set_ylabel(shorten(labels[1], PANEL + 0.2, SMALL), fontsize=SMALL, labelpad=1.5)
         axes.tick_params(labelsize=SMALL, pad=1.5)
-        axes.locator_params(nbins=4)
+        axes.locator_params(nbins=4, steps=[1, 2, 5, 10])
     hidden = len(table) - chosen
     few = int((continuous["pairs"] < LEAST_PAIRS).sum())
     return Drawn(
@@ -180,14 +184,6 @@ def draw(
             "equal, only move together.",
             simulated=simulated,
         ),
-    )
-
-
-def _shown(name: str) -> str:
-    """Return a quantity's name as a reader writes it."""
-    name = str(name)
-    return (
-        f"{name.removeprefix('copy_number:')} copies" if name.startswith("copy_number:") else name
     )
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from correlatives.figures.predictions import counts, model_styles, of_response
+from correlatives.figures.predictions import counts, measured, model_styles, of_response
 from correlatives.figures.style import (
     DIM,
     DOUBLE,
@@ -151,16 +151,9 @@ def _metric(
     performance: pd.DataFrame | None, endpoint: str, model: str, names: tuple[str, ...]
 ) -> str:
     """Return a metric with its limits, all with the same decimals: two, or as many as tell the limits apart."""
-    if performance is None or not len(performance):
+    values = measured(performance, endpoint, model, names)
+    if values is None:
         return ""
-    found = performance[
-        (performance["endpoint"] == endpoint)
-        & (performance["model"] == model)
-        & performance["metric"].astype(str).str.lower().isin(names)
-    ]
-    if not len(found):
-        return ""
-    values = [found.iloc[0][end] for end in ("estimate", "low", "high")]
     if not all(finite(value) for value in values) or max(map(abs, values)) >= 1000:
         return format_interval(*values)
     gap = values[2] - values[1]

@@ -162,7 +162,9 @@ def _draw_key(page: Axes, top: float, short: str, arms: Mapping[str, str]) -> No
     """Write what the panels and the marks are."""
     name = {"HR": "Hazard ratio", "OR": "Odds ratio"}[short]
     comparison = shorten(
-        f"{name}, {arms['experimental']} v {arms['control']} (logarithmic)", 4.4, LARGE
+        f"{name} (logarithmic), {arms['experimental']} v {arms['control']}",
+        DOUBLE - SPLINE_LEFT - 0.05,
+        LARGE,
     )
     page.text(SPLINE_LEFT, top - 0.06, comparison, fontsize=LARGE, va="top")
     handles = [
@@ -334,7 +336,9 @@ def _own_ticks(axes: Axes, transform: str, first: float, last: float) -> None:
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter(
         FuncFormatter(
-            lambda value, _: f"{float(own_scale(value, transform)):.3g}".replace("-", "−")
+            lambda value, _: f"{float(f'{float(own_scale(value, transform)):.3g}'):g}".replace(
+                "-", "−"
+            )
         )
     )
     axes.tick_params(labelsize=SMALL, pad=1.5)

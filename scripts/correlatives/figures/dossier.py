@@ -735,14 +735,10 @@ def _draw_index(
     left, width = 3.1, (WIDTH - MARGIN - 3.1 - 1.15) / max(len(columns), 1)
     for k, (place_of, arm) in enumerate(columns):
         x = left + width * (k + 0.5)
-        write(x, start + 0.22, f"gained, {place_of}", ha="center", fontweight="bold")
-        write(
-            x,
-            start + 0.1,
-            shorten(arm, width - 0.05, SMALL),
-            ha="center",
-            color=styles[arm].colour,
-        )
+        words = wrap(arm, width - 0.05, SMALL)
+        write(x, start + 0.32, f"gained, {place_of}", ha="center", fontweight="bold")
+        for up, line in enumerate(reversed(words)):
+            write(x, start + 0.1 + 0.11 * up, line, ha="center", color=styles[arm].colour)
     for x, text in ((MARGIN, "Page"), (MARGIN + 0.4, "Gene or pathway"), (1.95, "Pathway")):
         write(x, start + 0.1, text, fontweight="bold")
     write(WIDTH - MARGIN, start + 0.22, "limits exclude", ha="right", fontweight="bold")

@@ -324,7 +324,7 @@ def _changes(cohort: Cohort, endpoint: str, table: pd.DataFrame) -> list[Change]
 
 def _of_all(change: Change, by_key: pd.DataFrame) -> str:
     """Return what is written over a pair of panels: specimen, split, and the test of arm × change."""
-    split = "split at the arm's median" if change.cuts else "cleared v not cleared"
+    split = "median split; HR per doubling" if change.cuts else "cleared v not cleared"
     words = f"{change.specimen.replace('_', ' ')}; {split}"
     key = (change.biomarker, change.specimen, change.timepoint, "all")
     if key in by_key.index and finite(by_key.loc[key, "p_interaction_lrt"]):
@@ -346,4 +346,4 @@ def _of_arm(
     if not change.cuts:
         return words, f"HR {format_interval(*ratio)}"
     # The table's unit is that of the natural logarithm.
-    return words, f"HR {format_interval(*ratio ** np.log(2.0))} per doubling"
+    return words, f"HR {format_interval(*ratio ** np.log(2.0))}"

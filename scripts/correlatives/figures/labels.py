@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from correlatives.figures.style import RULE, SMALL
+from correlatives.figures.style import DIM, SMALL
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -56,6 +56,7 @@ def write_beside(
     every = axes.transData.transform(points)
     frame = axes.get_window_extent(renderer)
     taken: list[tuple[float, float, float, float]] = []
+    leaders: list[np.ndarray] = []
     written = []
     for name, (px, py) in zip(names, axes.transData.transform(at), strict=True):
         text = axes.text(
@@ -75,6 +76,11 @@ def write_beside(
                 if x0 < frame.x0 + 3 or x1 > frame.x1 or y0 < frame.y0 + 3 or y1 > frame.y1:
                     continue
                 if any(x0 < b[2] and x1 > b[0] and y0 < b[3] and y1 > b[1] for b in taken):
+                    continue
+                leader = _leader(px, py, (x0, y0, x1, y1))
+                if any(_crosses(leader, b) for b in taken):
+                    continue
+                if any(_crosses(other, (x0, y0, x1, y1)) for other in leaders):
                     continue
                 air = 0.04 * inch  # a large marker reaches this far from its centre
                 hidden = (
@@ -96,16 +102,31 @@ def write_beside(
         invert = axes.transAxes.inverted()
         text.set_transform(axes.transAxes)
         text.set_position(invert.transform((x0 + 1, y0 + 1)))
-        nearest = (np.clip(px, x0, x0 + width), np.clip(py, y0, y0 + height))
-        if np.hypot(nearest[0] - px, nearest[1] - py) > 0.05 * inch:
-            ends = invert.transform([(px, py), nearest])
+        leader = _leader(px, py, (x0, y0, x0 + width, y0 + height))
+        if np.hypot(*(leader[-1] - (px, py))) > 0.05 * inch:
+            leaders.append(leader)
+            # Over the other points, or nobody could follow it through a cloud; not over its own.
+            away = np.hypot(*(leader - (px, py)).T) > 0.025 * inch
+            ends = invert.transform(leader[away][[0, -1]])
             axes.plot(
                 ends[:, 0],
                 ends[:, 1],
                 transform=axes.transAxes,
-                color=RULE,
-                linewidth=0.4,
-                zorder=1,
+                color=DIM,
+                linewidth=0.5,
+                zorder=4,
             )
         written.append(text)
     return written
+
+
+def _leader(x: float, y: float, box: tuple[float, float, float, float]) -> np.ndarray:
+    """Return places along the line from a point to the nearest edge of a name's box, shape (20, 2)."""
+    end = (np.clip(x, box[0], box[2]), np.clip(y, box[1], box[3]))
+    return np.linspace((x, y), end, 20)
+
+
+def _crosses(leader: np.ndarray, box: tuple[float, float, float, float]) -> bool:
+    """Return whether a line runs through a box."""
+    x, y = leader.T
+    return bool(((x > box[0]) & (x < box[2]) & (y > box[1]) & (y < box[3])).any())

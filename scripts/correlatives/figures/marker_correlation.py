@@ -19,6 +19,7 @@ from correlatives.figures.style import (
     VERMILLION,
     Drawn,
     caption,
+    format_number,
     new_figure,
     no_data,
     place,
@@ -40,7 +41,10 @@ RULE = (
 LEAST_PAIRS = 10
 
 #: Inches: a marker's cell at most, room for its name, for the tree and the bar.
-CELL, NAME, TREE = 0.165, 1.35, 0.5
+CELL, NAME, TREE = 0.165, 1.75, 0.5
+
+#: Markers whose correlations are written too, at most, and the side of such a cell.
+WRITTEN, CELL_WRITTEN = 12, 0.26
 
 COLUMNS = ["marker", "other", "n", "spearman", "position", "other_position"]
 
@@ -128,7 +132,8 @@ def draw(
     tree = dendrogram(linkage(squareform(distance, checks=False), method="average"), no_plot=True)
     order = np.array(tree["leaves"])
     p = len(names)
-    cell = min(CELL, (DOUBLE - NAME - TREE - 0.75) / p)
+    written = p <= WRITTEN
+    cell = min(CELL_WRITTEN if written else CELL, (DOUBLE - NAME - TREE - 0.75) / p)
     side = cell * p
     bottom = NAME
     figure, _ = new_figure(DOUBLE, bottom + side + TREE + 0.12, simulated=simulated)
@@ -159,11 +164,11 @@ def draw(
     for ticks in (axes.get_xticklabels(), axes.get_yticklabels()):
         for i, tick in zip(order, ticks, strict=True):
             tick.set_color(BLACK if sure[i] else DIM)
-    if cell > 0.155 and p <= 12:
+    if written:
         for i in range(p):
             for j in range(p):
                 if np.isfinite(shown[i, j]) and i != j:
-                    text = f"{shown[i, j]:.1f}".replace("-", "−")
+                    text = format_number(shown[i, j], 1)
                     axes.text(j + 0.5, i + 0.5, text, ha="center", va="center", fontsize=SMALL)
     branches = place(figure, left, bottom + side + 0.03, side, TREE)
     for xs, ys in zip(tree["icoord"], tree["dcoord"], strict=True):

@@ -73,6 +73,33 @@ def label_of(line: pd.Series, labels: Labels | None) -> str:
     return known.get((name, specimen)) or known.get(name) or name
 
 
+def distinct_names(rows: pd.DataFrame, labels: Labels | None) -> list[str]:
+    """Return what the rows' markers are called, with what tells apart those called the same: contrast, else specimen."""
+    lines = [line for _, line in rows.iterrows()]
+    names = [label_of(line, labels) for line in lines]
+    for apart in (_compared, _place):
+        words = [apart(line) for line in lines]
+        alike = {
+            name: {w for n, w in zip(names, words, strict=True) if n == name} for name in names
+        }
+        names = [
+            f"{name}, {word}" if len(alike[name]) > 1 and word else name
+            for name, word in zip(names, words, strict=True)
+        ]
+    return names
+
+
+def _place(line: pd.Series) -> str:
+    return str(line["specimen"]).replace("_", " ")
+
+
+def _compared(line: pd.Series) -> str:
+    """Return the contrast of a row in words: per doubling, ≥15 v <15."""
+    per = "" if pd.isna(line.get("contrast")) else str(line["contrast"])
+    per = per.replace(">=", "≥").replace("<=", "≤")
+    return per if " v " in per or not per else f"per {per}"
+
+
 def named(line: pd.Series, labels: Labels | None, *, when: bool = True) -> tuple[str, str]:
     """Return a marker's name, and where, when (if wanted) and per what it was measured."""
     name = label_of(line, labels)
@@ -81,7 +108,4 @@ def named(line: pd.Series, labels: Labels | None, *, when: bool = True) -> tuple
         for c in ("specimen", *(["timepoint"] if when else []))
         if pd.notna(line[c]) and line[c] != ""
     ]
-    per = "" if pd.isna(line["contrast"]) else str(line["contrast"])
-    per = per.replace(">=", "≥").replace("<=", "≤")
-    per = per if " v " in per or not per else f"per {per}"
-    return name, "; ".join(part for part in (per, ", ".join(places)) if part)
+    return name, "; ".join(part for part in (_compared(line), ", ".join(places)) if part)

@@ -73,7 +73,7 @@ def draw(pairs: pd.DataFrame, *, arms: Mapping[str, str], simulated: bool = Fals
     across = max(1, ACROSS // len(styles))
     blocks = [specimens[i : i + across] for i in range(0, len(specimens), across)]
     width = min((DOUBLE - LEFT - 0.05) / (len(blocks[0]) * len(styles)), 2.6)
-    room = width - 0.22
+    room = width - 0.26
     # Reasons that a page has no room for are in the table.
     for most in (6, 4, 3, 2, 1):
         plans = [_plan(rows, block, room, most) for block in blocks]

@@ -125,7 +125,7 @@ def draw(performance: pd.DataFrame, endpoint: str, *, simulated: bool = False) -
                 bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.6},
             )
         axes.margins(x=0.06)
-        axes.locator_params(axis="x", nbins=4)
+        axes.locator_params(axis="x", nbins=4, steps=[1, 2, 5, 10])
     counted = own.iloc[0]
     survival = any(found[metric][0].startswith("c_index") for metric in metrics)
     return Drawn(

@@ -38,6 +38,23 @@ def of_response(predictions: pd.DataFrame) -> pd.DataFrame:
     return predictions[known]
 
 
+def measured(
+    performance: pd.DataFrame | None, endpoint: str, model: str, names: Sequence[str]
+) -> tuple[float, float, float] | None:
+    """Return a metric, by any of its names, with its limits; None where the table does not have it."""
+    if performance is None or not len(performance):
+        return None
+    found = performance[
+        (performance["endpoint"] == endpoint)
+        & (performance["model"] == model)
+        & performance["metric"].astype(str).str.lower().isin(names)
+    ]
+    if not len(found):
+        return None
+    estimate, low, high = (found.iloc[0][end] for end in ("estimate", "low", "high"))
+    return estimate, low, high
+
+
 def metric(
     performance: pd.DataFrame | None,
     endpoint: str,
@@ -46,17 +63,8 @@ def metric(
     digits: int = 2,
 ) -> str:
     """Return a metric with its limits as printed, empty where the table does not have it."""
-    if performance is None or not len(performance):
-        return ""
-    found = performance[
-        (performance["endpoint"] == endpoint)
-        & (performance["model"] == model)
-        & performance["metric"].astype(str).str.lower().isin(names)
-    ]
-    if not len(found):
-        return ""
-    line = found.iloc[0]
-    return format_interval(line["estimate"], line["low"], line["high"], digits)
+    values = measured(performance, endpoint, model, names)
+    return "" if values is None else format_interval(*values, digits)
 
 
 def counts(predictions: pd.DataFrame) -> str:

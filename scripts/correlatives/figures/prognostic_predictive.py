@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from correlatives.figures.labels import write_beside
-from correlatives.figures.markers import MEASURES, Labels, is_confirmatory, label_of, rank
+from correlatives.figures.markers import MEASURES, Labels, distinct_names, is_confirmatory, rank
 from correlatives.figures.style import (
     BLACK,
     BLUE,
@@ -24,8 +24,8 @@ from correlatives.figures.style import (
     no_data,
     ratio_axis,
     rst_escape,
-    shorten,
     styled,
+    wrap,
 )
 from correlatives.predictive.multiplicity import benjamini_hochberg
 
@@ -189,7 +189,7 @@ def draw(
     constrain(figure, top)
     mask = source["named"].to_numpy()
     at = np.column_stack([x, y])
-    names = [shorten(label_of(line, labels), 1.1, SMALL) for _, line in source[mask].iterrows()]
+    names = ["\n".join(wrap(n, 1.1, SMALL)) for n in distinct_names(source[mask], labels)]
     write_beside(axes, names, at[mask], at)
     counts = source["called"].value_counts()
     test = "randomisation test" if p_column == "p_randomisation" else "likelihood-ratio test"

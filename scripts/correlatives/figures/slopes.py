@@ -304,5 +304,5 @@ def _estimate(course: Course, arm: str, changes: pd.DataFrame, drawn: int) -> li
     if finite(line["p_wilcoxon"]):
         words += f", p {p_equals(line['p_wilcoxon'])}"
     ends = [float(line[f"median_change{end}"]) for end in ("", "_low", "_high")]
-    estimate, limits = change_in_words(course.transform, ends).split(" (")
-    return [words, estimate, f"({limits}"]
+    estimate, _, limits = change_in_words(course.transform, ends).partition(" (")
+    return [words, estimate, f"({limits}" if finite(ends[1]) or finite(ends[2]) else "no limits"]

@@ -351,6 +351,9 @@ def _draw_panel(
     lines: list[np.ndarray] = []
     for order, i in enumerate(members):
         there = np.flatnonzero(known[:, i])
+        there = there[
+            np.argsort(x[there, i], kind="stable")
+        ]  # whatever the order of the timepoints
         lines.append(np.column_stack([x[there, i], height[there, i]]))
         rows += [
             {
@@ -408,7 +411,7 @@ def _draw_panel(
             }
         )
     if drawn:
-        at, middle, low, high = np.array(drawn).T
+        at, middle, low, high = np.array(sorted(drawn)).T
         apart = [withStroke(linewidth=2.6, foreground="white")]  # from the subjects' lines
         axes.vlines(at, low, high, color=BLACK, linewidth=0.9, zorder=4, path_effects=apart)
         axes.plot(at, middle, color="white", linewidth=2.6, zorder=3)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pandas as pd
 from matplotlib.patches import Patch
 
+from correlatives.figures.markers import Labels
 from correlatives.figures.style import (
     GREEN,
     PURPLE,
@@ -20,6 +21,7 @@ from correlatives.figures.style import (
     shorten,
     styled,
 )
+from correlatives.tables.dictionary import column_label, marker_label
 
 COLUMNS = ("model", "predictor", "selected", "positive", "coefficient", "fits")
 
@@ -27,11 +29,18 @@ COLUMNS = ("model", "predictor", "selected", "positive", "coefficient", "fits")
 TOP = 20
 
 #: Inches: a row, names at the left, foot, head.
-ROW, LEFT, FOOT, HEAD, RIGHT = 0.17, 1.5, 0.62, 0.08, 0.12
+ROW, LEFT, FOOT, HEAD, RIGHT = 0.17, 1.8, 0.62, 0.08, 0.12
 
 
 @styled
-def draw(stability: pd.DataFrame, endpoint: str, model: str, *, simulated: bool = False) -> Drawn:
+def draw(
+    stability: pd.DataFrame,
+    endpoint: str,
+    model: str,
+    *,
+    labels: Labels | None = None,
+    simulated: bool = False,
+) -> Drawn:
     """Draw how often each predictor has a coefficient, and with which sign.
 
     Parameters
@@ -42,6 +51,8 @@ def draw(stability: pd.DataFrame, endpoint: str, model: str, *, simulated: bool 
     endpoint : str
     model : str
         The model shown.
+    labels : mapping, optional
+        (biomarker, specimen) -> the label of the dictionary; columns of the subjects table have specimen ``clinical``.
     simulated : bool
 
     Returns
@@ -73,7 +84,7 @@ def draw(stability: pd.DataFrame, endpoint: str, model: str, *, simulated: bool 
         axes.text(
             -0.02,
             y,
-            shorten(named(str(line.predictor)), LEFT - 0.15, SMALL),
+            shorten(named(str(line.predictor), labels or {}), LEFT - 0.08, SMALL),
             ha="right",
             va="center",
             fontsize=SMALL,
@@ -112,11 +123,21 @@ def draw(stability: pd.DataFrame, endpoint: str, model: str, *, simulated: bool 
     )
 
 
-def named(predictor: str) -> str:
-    """Return ``serum:TK1`` as TK1 (serum), ``clinical:age`` as age, ``missing:…`` as … missing."""
+def named(predictor: str, labels: Labels) -> str:
+    """Return what a predictor is called.
+
+    ``serum:TK1`` is Thymidine kinase 1 activity (serum) if the dictionary says so, else TK1 (serum);
+    ``clinical:site=B`` is Site: B, ``missing:…`` is … missing.
+    """
     first, _, rest = predictor.partition(":")
     if not rest:
         return predictor
     if first == "missing":
-        return f"{named(rest)} missing"
-    return rest if first == "clinical" else f"{rest} ({first.replace('_', ' ')})"
+        return f"{named(rest, labels)} missing"
+    if first == "clinical":
+        column, _, level = rest.partition("=")
+        label = labels.get((column, first)) or column_label(column)
+        return f"{label}: {level}" if level else label
+    specimen = first.replace("_", " ")
+    label = labels.get((rest, first)) or marker_label(rest)
+    return label if specimen in label.lower() else f"{label} ({specimen})"

@@ -419,6 +419,12 @@ def finite(value: object) -> bool:
     )
 
 
+#: A lower limit of a ratio below this is written <0.001.
+LEAST_SHOWN = 0.001
+
+_RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
 def format_number(value: object, digits: int = 2, *, missing: str = "–") -> str:
     """Return a number with a fixed count of decimals and a true minus sign; `missing` where there is none.
 
@@ -430,9 +436,13 @@ def format_number(value: object, digits: int = 2, *, missing: str = "–") -> st
         return missing
     number = float(value)  # type: ignore[arg-type]
     if abs(number) >= 1000 or (number != 0 and abs(number) < 0.5 * 10**-digits and digits > 0):
-        shown = f"{number:.2g}" if abs(number) < 1e4 else f"{number:.1e}"
-        if abs(number) >= 1000 and abs(number) < 1e4:
-            shown = f"{number:.0f}"
+        if abs(number) >= 1000:
+            shown = f"{number:.0f}" if abs(number) < 1e4 else f"{float(f'{number:.1e}'):,.0f}"
+        else:
+            shown = f"{number:.2g}"
+        if "e" in shown or abs(number) >= 1e7:
+            mantissa, power = f"{number:.1e}".split("e")
+            shown = f"{mantissa}×10{str(int(power)).translate(_RAISED)}"
     else:
         shown = f"{number:.{digits}f}"
         if float(shown) == 0:
@@ -446,7 +456,16 @@ def format_interval(
     """Return ``0.62 (0.41–0.94)``; what is missing is `missing`, nothing at all is –."""
     if not finite(estimate) and not finite(low) and not finite(high):
         return "–"
-    ends = [format_number(end, digits, missing=missing) for end in (low, high)]
+    if missing == "–" and pd.isna(low) and pd.isna(high):
+        return f"{format_number(estimate, digits)} (no limits)"
+    # A limit next to 0 on the scale of ratios needs no digits of its own.
+    close = digits > 1 and finite(estimate) and float(estimate) >= LEAST_SHOWN  # type: ignore[arg-type]
+    ends = [
+        f"<{LEAST_SHOWN:g}"
+        if close and finite(end) and 0 < float(end) < LEAST_SHOWN  # type: ignore[arg-type]
+        else format_number(end, digits, missing=missing)
+        for end in (low, high)
+    ]
     dash = " to " if any(end.startswith("−") for end in ends) else "–"
     return f"{format_number(estimate, digits, missing=missing)} ({dash.join(ends)})"
 

@@ -69,6 +69,7 @@ SIGNS = {
     UNKNOWN: Sign("s", "white", BLACK, 0.85),
     "death": Sign("X", BLACK, BLACK, 1.0),
     "without progression at last contact": Sign(">", "white", BLACK, 1.0),
+    "alive at last contact": Sign(">", "white", BLACK, 1.0),
 }
 
 
@@ -144,7 +145,13 @@ def draw(cohort: Cohort, *, subject_level: bool = False, simulated: bool = False
         total = sum(value == label for value in arm.values())
         room = DOUBLE / len(order) - 0.25
         axes.set_title(
-            shorten(f"{label} (n = {followed[label]} of {total})", room, LARGE, "bold"),
+            shorten(
+                f"{label} (n = {followed[label]} of {total}"
+                + (f", {len(ids)} drawn)" if every[label] > 1 else ")"),
+                room,
+                LARGE,
+                "bold",
+            ),
             color=styles[label].colour,
         )
         if subject_level and step >= 0.09:
@@ -270,6 +277,8 @@ def events(cohort: Cohort) -> pd.DataFrame:
                 if named and named not in seen:
                     seen |= {named, "partial response"}
                     rows.append((subject, named, when, np.nan))
+    followed = f"{pfs}_months" in subjects and subjects[f"{pfs}_months"].notna().any()
+    unharmed = f"{'without progression' if followed else 'alive'} at last contact"
     for _, line in subjects.iterrows():
         subject = line["subject_id"]
         time = {
@@ -294,7 +303,7 @@ def events(cohort: Cohort) -> pd.DataFrame:
         if died:
             rows.append((subject, "death", end, np.nan))
         elif not ended:
-            rows.append((subject, "without progression at last contact", end, np.nan))
+            rows.append((subject, unharmed, end, np.nan))
     return pd.DataFrame(rows, columns=["subject_id", "what", "months", "until_months"])
 
 

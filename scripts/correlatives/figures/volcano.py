@@ -9,7 +9,7 @@ import pandas as pd
 from matplotlib.lines import Line2D
 
 from correlatives.figures.labels import write_beside
-from correlatives.figures.markers import MEASURES, Labels, is_confirmatory, label_of, rank
+from correlatives.figures.markers import MEASURES, Labels, distinct_names, is_confirmatory, rank
 from correlatives.figures.style import (
     BLACK,
     DIM,
@@ -140,9 +140,7 @@ def draw(
     constrain(figure, top)
     mask = source["named"].to_numpy()
     points = np.column_stack([inside, y])
-    names = [
-        "\n".join(wrap(label_of(line, labels), 1.05, SMALL)) for _, line in source[mask].iterrows()
-    ]
+    names = ["\n".join(wrap(n, 1.05, SMALL)) for n in distinct_names(source[mask], labels)]
     for text in write_beside(axes, names, points[mask], points):
         # The line at 1 does not run through a name.
         text.set_bbox({"facecolor": "white", "edgecolor": "none", "pad": 0.4})

@@ -87,11 +87,8 @@ def acquired(cohort: Cohort, from_: str, to: str, *, at_progression: bool = True
 
     Parameters
     ----------
-    cohort : Cohort
-    from_, to : str
-        Analysis timepoints.
-    at_progression : bool
-        Whether samples at `to` of subjects who stopped without progression are set aside.
+    cohort, from_, to, at_progression
+        As `pair_flow` takes them.
 
     Returns
     -------

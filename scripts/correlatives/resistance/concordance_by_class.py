@@ -289,7 +289,7 @@ def concordance_continuous(cohort: Cohort, timepoint: str) -> pd.DataFrame:
 
 
 def compared_quantities(cohort: Cohort, specimen: str, timepoint: str) -> list[dict]:
-    """Return name, pathway, scale, value (n,) and note of a specimen's quantities: those of a pathway, or copy numbers."""
+    """Return name, label, pathway, scale, value (n,) and note of a specimen's quantities: those of a pathway, or copy numbers."""
     markers = of_specimen(quantities(cohort.markers), specimen, timepoint)
     stated = markers.info["pathway"].fillna("").astype(str).ne("").to_numpy()
     markers = markers.where(stated)
@@ -304,6 +304,7 @@ def compared_quantities(cohort: Cohort, specimen: str, timepoint: str) -> list[d
         found.append(
             {
                 "name": f"{name} ({info['assay']})" if several[row] else name,
+                "label": str(info["label"] or name),
                 "pathway": str(info["pathway"]),
                 "scale": " ".join(
                     str(part)
@@ -345,6 +346,7 @@ def _copy_numbers(cohort: Cohort, specimen: str, timepoint: str) -> list[dict]:
         found.append(
             {
                 "name": f"copy_number:{gene}",
+                "label": f"{gene} copies",
                 "pathway": str(pathway.get(gene, "")),
                 "scale": "log2 ratio to two copies",
                 "value": value.reindex(cohort.subjects["subject_id"]).to_numpy(dtype=float),
