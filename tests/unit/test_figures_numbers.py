@@ -67,6 +67,7 @@ from correlatives.figures.courses import change_in_words, round_numbers
 from correlatives.figures.markers import distinct_names, rank
 from correlatives.figures.style import format_interval
 from correlatives.resistance.change import paired_change
+from correlatives.resistance.dynamics import dynamics
 from correlatives.survival.kaplan_meier import KaplanMeier
 from correlatives.time_units import DAYS_A_MONTH
 
@@ -1120,3 +1121,35 @@ def test_the_mean_over_visits_runs_in_the_order_of_days():
     for lines in drawn.figure.findobj(LineCollection):
         if lines.get_gid() == "subjects":
             assert all((np.diff(part[:, 0]) >= 0).all() for part in lines.get_segments())
+
+
+def test_a_change_given_as_such_is_drawn_by_its_levels():
+    """The figure says who is excluded, and calls the curves what the laboratory called them."""
+    cohort, _ = changed(60, "one", 3)
+    markers = cohort.markers
+    row = list(markers.info["biomarker"]).index("ratio:marker 0:C1D15")
+    info = markers.info.copy()
+    as_given = {
+        "biomarker": "change:ctDNA:C1D15",
+        "label": "Decrease of ctDNA",
+        "kind": "binary",
+        "levels": "Increase<Decrease",
+        "timepoint": "C1D15",
+    }
+    for column, value in as_given.items():
+        info.loc[row, column] = value
+    values = markers.value.copy()
+    values[row] = np.where(
+        np.isfinite(values[row]), values[row] < np.nanmedian(values[row]), np.nan
+    )
+    given = dataclasses.replace(
+        cohort, markers=dataclasses.replace(markers, info=info, value=values)
+    )
+    table = dynamics(given, ["C1D15"], {"C1D15": 19.0})
+    drawn = km_landmark.draw(given, "PFS", table)
+    own = drawn.source[drawn.source["biomarker"] == "change:ctDNA:C1D15"]
+    assert set(own["level"]) == {"Increase", "Decrease"}
+    known = table.set_index("biomarker").loc["change:ctDNA:C1D15"]
+    assert own[own["months"] == 0]["at_risk"].sum() == known["n_at_landmark"]
+    assert f"left out before it {known['excluded_before_landmark']} (" in drawn.caption
+    assert any("Decrease v Increase" in text for text in words(drawn))

@@ -225,6 +225,24 @@ def test_without_data_there_is_a_header():
     pd.testing.assert_frame_equal(dynamics(nothing, []), pd.DataFrame(columns=COLUMNS))
 
 
+def test_a_change_given_as_such_is_followed_from_its_landmark():
+    """Of its own timepoint only, and never from baseline."""
+    months = [0.3, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0]
+    values = [1, 0, 1, 0, 1, 0, 1, 0]
+    given = marker("change:ctDNA:C1D15", "plasma", "C1D15", values)
+    other = marker("change:ctDNA:C2D1", "plasma", "C2D1", values)
+    early = marker("change:TK1:C1D15", "serum", "baseline", values)
+    cohort = trial([None] * 8, [given, other, early], PFS_months=months, PFS_event=1.0)
+    found = change_markers(cohort.markers, "C1D15", "baseline").info["biomarker"]
+    assert found.tolist() == ["change:ctDNA:C1D15"]
+    (row,) = dynamics(cohort, ["C1D15"], {"C1D15": 19}).to_dict("records")
+    assert row["landmark"] == pytest.approx(18 / 30.4375)
+    assert (row["n_at_landmark"], row["excluded_before_landmark"]) == (7, 1)
+    late = np.array(months) > row["landmark"]
+    fit = fit_cox(np.array(months)[late], np.ones(7), np.array(values, dtype=float)[late])
+    assert row["hr"] == pytest.approx(np.exp(fit.coefficients[0]))
+
+
 def test_inspire_excludes_who_had_died_and_differs_from_the_naive_answer():
     """Bratman 2020, ctDNA change to cycle 3 (nine weeks) in 73 of 94: naive it looks more protective."""
     if not INSPIRE.exists():
@@ -236,7 +254,7 @@ def test_inspire_excludes_who_had_died_and_differs_from_the_naive_answer():
     values = [None if np.isnan(v) else v for v in decreased]
     cohort = trial(
         [None] * len(data),
-        [marker("ratio:ctdna:C3", "plasma", "C3", values)],
+        [marker("change:ctdna:C3", "plasma", "C3", values)],
         PFS_months=data["pfs_time"].to_numpy(),
         PFS_event=data["pfs_status"].to_numpy(dtype=float),
     )

@@ -43,6 +43,7 @@ from correlatives.pairing import sample_months
 from correlatives.resistance.dynamics import TOLERANCE_MONTHS, change_markers
 from correlatives.resistance.pairs import arm_masks
 from correlatives.survival.kaplan_meier import KaplanMeier
+from correlatives.tables.dictionary import levels_of
 
 if TYPE_CHECKING:
     from correlatives.cohort import Cohort
@@ -55,6 +56,9 @@ LEAST = 5
 
 #: Inches: a line of panels, and a panel.
 LINE, PANEL = 1.88, 0.86
+
+#: What the solid line is, by the kind of change.
+SOLID = {"clearance": "cleared", "change": "changed", "ratio": "low ratio"}
 
 #: Colour of a level of the change is the arm's, or black; its dashes and line width.
 LOW, HIGH = ("-", 1.1), ((0, (3, 1.2)), 0.9)
@@ -137,8 +141,10 @@ def draw(
     page = canvas(figure)
     handles = [Line2D([], [], color=style.colour) for style in styles.values()]
     handles.append(Line2D([], [], color=BLACK, linestyle=HIGH[0], linewidth=HIGH[1]))
-    names = [shorten(f"{label}: cleared, or low ratio", 2.6, SMALL) for label in styles]
-    write_key(page, handles, [*names, "not cleared, or high ratio"], top, name, "the landmark")
+    kinds = {change.biomarker.split(":")[0].removeprefix("vaf_") for change in shown}
+    solid = " or ".join(word for kind, word in SOLID.items() if kind in kinds)
+    names = [shorten(f"{label}: {solid}", 2.6, SMALL) for label in styles]
+    write_key(page, handles, [*names, "the others"], top, name, "the landmark")
     longest = max(float((time - c.landmark)[np.isfinite(c.low)].max()) for c in shown)
     by_key = table.set_index(["biomarker", "specimen", "timepoint", "arm"])
     rows: list[dict[str, Any]] = []
@@ -222,7 +228,7 @@ def draw(
             f"{landmarks} (an event, or the end of follow-up, by then). Every panel says its subjects and events.",
             "Time runs from the landmark, by which the samples of the timepoint had been drawn; counted from baseline, any change "
             "would look protective, since who has the sample has lived to give it. Solid: cleared (there at baseline, not "
-            "found at the timepoint), or a ratio to baseline below the arm's median; dashed: the others. The median "
+            "found at the timepoint), a change that was given as such, or a ratio to baseline below the arm's median; dashed: the others. The median "
             "serves the drawing only.",
             "Hazard ratios (95 % profile limits, within the arm) are those of the table: cleared against not cleared, or per "
             "doubling of the ratio; above each pair the likelihood-ratio p of arm × change, not adjusted for the number of "
@@ -266,11 +272,9 @@ def _changes(cohort: Cohort, endpoint: str, table: pd.DataFrame) -> list[Change]
                 continue  # measured by several assays: the table has them apart
             kind, base = biomarker.split(":", 1)[0], biomarker.split(":", 1)[1].rsplit(":", 1)[0]
             gene = f"gene:{base}"
-            of = (
-                gene
-                if kind == "vaf_ratio" or (kind == "clearance" and gene in named.index)
-                else base
-            )
+            of = biomarker if kind == "change" else base
+            if kind == "vaf_ratio" or (kind == "clearance" and gene in named.index):
+                of = gene
             info = named.loc[of] if of in named.index else None
             drawn = sample_months(cohort, specimen, timepoint)
             value = markers.value[row]
@@ -285,6 +289,12 @@ def _changes(cohort: Cohort, endpoint: str, table: pd.DataFrame) -> list[Change]
                 low = value == 1
                 words = ("cleared", "not cleared")
                 title = f"Clearance of {label} by {timepoint}"
+            elif kind == "change":
+                # as the laboratory gave it: the positive level of two
+                low = value == 1
+                title = label
+                levels = levels_of(str(markers.info["levels"].iloc[row]))
+                words = (levels[1], levels[0]) if len(levels) == 2 else ("yes", "no")
             else:
                 low = np.zeros(len(value), dtype=bool)
                 for arm, mask in masks:
@@ -324,7 +334,7 @@ def _changes(cohort: Cohort, endpoint: str, table: pd.DataFrame) -> list[Change]
 
 def _of_all(change: Change, by_key: pd.DataFrame) -> str:
     """Return what is written over a pair of panels: specimen, split, and the test of arm × change."""
-    split = "median split; HR per doubling" if change.cuts else "cleared v not cleared"
+    split = "median split; HR per doubling" if change.cuts else " v ".join(change.words)
     words = f"{change.specimen.replace('_', ' ')}; {split}"
     key = (change.biomarker, change.specimen, change.timepoint, "all")
     if key in by_key.index and finite(by_key.loc[key, "p_interaction_lrt"]):

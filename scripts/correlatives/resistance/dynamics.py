@@ -45,6 +45,9 @@ COLUMNS = [
 #: Markers that are the logarithm of a ratio to baseline.
 RATIOS = ("ratio:", "vaf_ratio:")
 
+#: A change that was given as such, yes or no, by whoever measured both samples: ``change:ctDNA:cycle 3``.
+GIVEN_CHANGE = "change:"
+
 #: Burdens of tumour DNA, whose clearance is followed with or without a ratio.
 BURDENS = ("max_vaf", "tumour_fraction")
 
@@ -137,6 +140,7 @@ def change_markers(markers: Markers, timepoint: str, baseline: str) -> Markers:
     The cohort's ``ratio:…`` and ``vaf_ratio:…`` of that timepoint, and ``clearance:…``: 1 where what was
     there at baseline is not found any more, 0 where it still is, of every altered gene and of every
     quantity that has a ratio or is a burden of tumour DNA. Who had nothing to clear has no value.
+    Binary markers ``change:…`` of that timepoint are taken as they were given.
 
     Parameters
     ----------
@@ -150,7 +154,10 @@ def change_markers(markers: Markers, timepoint: str, baseline: str) -> Markers:
         with more than half of them beyond are not a quantity, and are left to their clearance.
     """
     name = markers.info["biomarker"].astype(str)
-    of_change = name.str.startswith(RATIOS) & name.str.endswith(f":{timepoint}")
+    at_time = name.str.endswith(f":{timepoint}")
+    of_change = name.str.startswith(RATIOS) & at_time
+    given = name.str.startswith(GIVEN_CHANGE) & at_time & markers.info["kind"].eq("binary")
+    given &= markers.info["timepoint"].eq(timepoint)
     ratios = markers.where(of_change.to_numpy(dtype=bool))
     values = analysis_values(ratios)
     kept = values.kind == ratios.info["kind"].to_numpy(dtype=object)
@@ -163,7 +170,7 @@ def change_markers(markers: Markers, timepoint: str, baseline: str) -> Markers:
     followed = set(name[of_change].str.replace(r"^(vaf_)?ratio:", "", regex=True))
     followed |= {f"{burden}:{timepoint}" for burden in BURDENS}
     cleared = _clearance(markers, timepoint, baseline, followed)
-    found = Markers.concatenate([ratios, cleared])
+    found = Markers.concatenate([ratios, markers.where(given.to_numpy(dtype=bool)), cleared])
     order = found.info.sort_values(
         ["specimen", "biomarker", "assay"], kind="stable"
     ).index.to_numpy()
