@@ -155,6 +155,8 @@ def draw(
         first = len(masks) * (k % across)
         left = LEFTS[first]
         room = len(masks) * (WIDTH + 0.2) - 0.1
+        if k == len(shown) - 1:
+            room = DOUBLE - left  # nothing is beside the last
         page.text(
             left - 0.36,
             ceiling - 0.01,
@@ -211,8 +213,9 @@ def draw(
     # A single arm's rows are those of all subjects.
     table_arms = {label: label if len(styles) > 1 else "all" for label in styles}
     excluded = drawn[drawn["arm"].isin(table_arms.values())].drop_duplicates(["timepoint", "arm"])
+    start = "randomisation" if cohort.randomised else "the start"
     landmarks = "; ".join(
-        f"{rst_escape(timepoint)}: landmark {format_number(lines['landmark'].iloc[0])} months after randomisation, left out "
+        f"{rst_escape(timepoint)}: landmark {format_number(lines['landmark'].iloc[0])} months after {start}, left out "
         "before it "
         + ", ".join(
             (f"{rst_escape(arm)} " if len(styles) > 1 else "") + f"{int(n)}"
@@ -294,7 +297,7 @@ def _changes(cohort: Cohort, endpoint: str, table: pd.DataFrame) -> list[Change]
                 low = value == 1
                 title = label
                 levels = levels_of(str(markers.info["levels"].iloc[row]))
-                words = (levels[1], levels[0]) if len(levels) == 2 else ("yes", "no")
+                words = (levels[1], levels[0]) if len(levels) == 2 else ("changed", "not changed")
             else:
                 low = np.zeros(len(value), dtype=bool)
                 for arm, mask in masks:
