@@ -48,12 +48,18 @@ def one_by_one(residual, weight, marker, arm, strata, drawn, logistic):
     every = [parts(a) for a in drawn.astype(float)]
     floor = 0.0 if logistic else 0.25 * np.median([v for _, v, _ in every])
 
-    def studentised(s, v, v_r):
-        variance = max(v, v_r) if logistic else v + floor
-        return s / np.sqrt(variance) if variance > 0 else 0.0
-
     _, times = np.unique(marker[weight > 0], return_counts=True)
-    z0 = studentised(*observed) * np.sqrt(1 - 0.5 / (times.sum() - times.max()))
+    c = times.sum() - times.max()
+    share = min(0.5, 2.5 / c)
+
+    def studentised(s, v, v_r):
+        variance = share * v + (1 - share) * v_r if logistic else v + floor
+        return s / np.sqrt(variance) if v > 0 else 0.0
+
+    score, v, v_r = observed
+    larger, smaller = max(v, v_r), min(v, v_r)
+    variance = (1 + share) / 2 * larger + (1 - share) / 2 * smaller if logistic else v + floor
+    z0 = score / np.sqrt(variance) * np.sqrt(1 - 0.5 / c)
     if logistic:
         z0 *= np.sqrt(1 - 1 / ((weight > 0).sum() - len(np.unique(strata)) - 1))
     z = np.array([studentised(*draw) for draw in every])

@@ -26,6 +26,7 @@ LEAST_INFORMATION = 1e-8
 def efficient_scores(
     products: np.ndarray,
     sums: np.ndarray,
+    share_of_model: np.ndarray,
     score: np.ndarray,
     variance: np.ndarray,
     first: int,
@@ -38,9 +39,11 @@ def efficient_scores(
     products : np.ndarray, shape (strata, 5 or 8, markers, draws)
         Overwritten (the working memory of V_R).
     sums : np.ndarray, shape (strata, markers, 8)
+    share_of_model : np.ndarray, shape (markers,)
+        s, with 8 products.
     score, variance : np.ndarray, shape (markers, all draws)
         Filled from column `first` on. Both 0 where there is nothing to compare. `variance` is
-        V, or max(V, V_R) with 8 products.
+        V, or s V + (1 − s) V_R with 8 products.
     first, wanted : int
         Column of the first draw, and how many draws of the block count.
     """
@@ -113,8 +116,10 @@ def efficient_scores(
                         - 2.0 * (g_m * (s_amm[d] - g_a * s_am[d]) + c * am_less)
                         + (g_m * (g_m * s_mm + 2.0 * c * s_m) + c * c * s)
                     )
+            of_model = share_of_model[j]
             for d in range(wanted):
-                v[d] = max(v[d], robust[d]) if v[d] > 0.0 else 0.0
+                mixed = of_model * v[d] + (1.0 - of_model) * robust[d]
+                v[d] = mixed if v[d] > 0.0 else 0.0
 
 
 @njit(cache=True, error_model="numpy", nogil=True)

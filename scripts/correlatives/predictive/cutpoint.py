@@ -17,6 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from correlatives.intervals import Interval
+from correlatives.predictive.carriers import subjects_differing
 from correlatives.predictive.compiled_scores import LEAST_INFORMATION, SINGULAR
 from correlatives.predictive.model import (
     Outcome,
@@ -25,7 +26,11 @@ from correlatives.predictive.model import (
     small_sample_rules,
     stacked_designs,
 )
-from correlatives.predictive.randomisation import observed_scale
+from correlatives.predictive.randomisation import (
+    model_share,
+    observed_scale,
+    observed_variance,
+)
 from correlatives.predictive.spline import restricted
 from correlatives.predictive.stepp import indicator_test
 
@@ -130,11 +135,13 @@ def observed_statistics(outcome: Outcome, indicators: np.ndarray) -> np.ndarray:
     left = z - by_arm[:, None] * a - by_marker[:, None] * m
     variance = (e * left * left).sum(axis=1)
     compared = regular & (variance > LEAST_INFORMATION * mm)
+    differing = subjects_differing(np.where(e > 0, indicators, np.nan))
     if not outcome.survival:
-        variance = np.maximum(variance, (r * r * left * left).sum(axis=1))
+        robust = (r * r * left * left).sum(axis=1)
+        variance = observed_variance(variance, robust, model_share(differing))
     informative = ((e > 0) @ member > 0).sum(axis=1)
     scale = observed_scale(
-        np.where(e > 0, indicators, np.nan), informative, logistic=not outcome.survival
+        differing, (e > 0).sum(axis=1), informative, logistic=not outcome.survival
     )
     score = (r * left).sum(axis=1) * scale
     return np.where(compared, score / np.sqrt(np.where(compared, variance, 1.0)), 0.0)
