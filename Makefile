@@ -19,12 +19,13 @@ export PATH := $(abspath $(BIN)):$(PATH)
 export OMP_NUM_THREADS ?= 1
 export OPENBLAS_NUM_THREADS ?= 1
 
-.PHONY: help setup wheels demo check test test-cluster lint format bench bench-peers calibration response-calibration cost study freeze compare clean
+.PHONY: help setup wheels demo check run test test-cluster lint format bench bench-peers calibration response-calibration cost study freeze compare clean
 
 help:
 	@echo "make demo              set up, run the shipped study on a simulated trial, say where the report is"
 	@echo "make wheels            fetch the libraries for a machine without a network, where make setup takes them"
 	@echo "make check STUDY=...   read a study's configuration and tables, and say what is wrong with them"
+	@echo "make run STUDY=...     run all of a study, and say where the results are"
 	@echo "make test              set up, run every test"
 	@echo "make test-cluster      install a Slurm of four nodes on this machine (root, Debian), and test on it"
 	@echo "make study NAME=mine   write a commented configuration and empty tables for a new study"
@@ -66,7 +67,12 @@ test: setup
 # The configuration is read before Snakemake reads it: a slip of YAML is told with its line.
 check: setup
 	@$(BIN)/python scripts/check_configuration.py "$(STUDY)"
-	$(BIN)/snakemake check --configfile "$(STUDY)"
+	@echo "Reading the tables of $(STUDY)"
+	@$(BIN)/snakemake check --quiet all --configfile "$(STUDY)" $(if $(CONFIG),--config $(CONFIG))
+
+run: setup
+	@$(BIN)/python scripts/check_configuration.py "$(STUDY)"
+	$(BIN)/snakemake --configfile "$(STUDY)" $(if $(CONFIG),--config $(CONFIG))
 
 test-cluster: setup
 	$(BIN)/python -m pytest tests/cluster

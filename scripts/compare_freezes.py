@@ -22,6 +22,7 @@ def main() -> int:
     parser.add_argument("--folder", type=Path, default=Path("freezes"))
     parser.add_argument("--out", type=Path, default=Path("comparisons"))
     asked = parser.parse_args()
+    print(f"Comparing every table of {asked.before} and {asked.after}.", flush=True)
     try:
         moved = compare(
             Frozen.open(asked.folder / asked.before), Frozen.open(asked.folder / asked.after)

@@ -86,6 +86,11 @@ def main() -> int:
             )
         if foreign := configuration.refuse_foreign_results(results, config["study"]["id"]):
             raise freeze.Refused(foreign)
+        print(
+            f"Comparing the results in {results} with what the files say now, then copying them to "
+            f"{asked.folder / asked.name}: a minute or two.",
+            flush=True,
+        )
         if todo := outstanding(asked.study, asked.config):
             listed = "\n".join(f"  - {job}" for job in todo[:12])
             more = f"\n  - and {len(todo) - 12} more" if len(todo) > 12 else ""

@@ -326,11 +326,15 @@ def read_me(name: str, folder: Path) -> str:
    leads anywhere, and `columns` and `values` say what their columns and words mean.
 3. Look at what the check says, and put right what it finds:
 
-       snakemake check --configfile {(folder / name).as_posix()}/config.yaml
+       make check STUDY={(folder / name).as_posix()}/config.yaml
 
 4. Run everything:
 
-       snakemake --configfile {(folder / name).as_posix()}/config.yaml
+       make run STUDY={(folder / name).as_posix()}/config.yaml
+
+   Both are called in the folder of the workflow, and set up its environment where that is not done yet. To call
+   Snakemake yourself, `source .venv/bin/activate` first, then
+   `snakemake --configfile {(folder / name).as_posix()}/config.yaml`.
 
    The results are in `results/{name}`, the report is `results/{name}/report.html`.
 

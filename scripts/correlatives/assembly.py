@@ -108,6 +108,9 @@ class Assembly:
     def built(self) -> Built:
         """Return the cohort and its account."""
         told = {(p.rule, p.column, p.subject_id) for p in self.problems.found}
+        told_of = {
+            (p.rule, p.file, p.row, p.subject_id) for p in self.problems.found if p.row is not None
+        }
         before = len(self.problems.found)
         self._check_columns()
         self._subjects()
@@ -137,7 +140,13 @@ class Assembly:
         )
         self._account(cohort)
         found = self.problems.found
-        found[before:] = [p for p in found[before:] if (p.rule, p.column, p.subject_id) not in told]
+        # What was told of a row goes by the file's own names of columns there, and by ours here.
+        found[before:] = [
+            p
+            for p in found[before:]
+            if (p.rule, p.column, p.subject_id) not in told
+            and (p.rule, p.file, p.row, p.subject_id) not in told_of
+        ]
         return Built(
             cohort=cohort,
             flow=self.flow.frame(),

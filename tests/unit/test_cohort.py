@@ -364,6 +364,31 @@ def test_what_was_told_before_is_not_told_again():
     assert rules_of(made).count("pfs_after_os") == 1
 
 
+def test_what_was_told_by_the_name_of_the_file_s_column_is_not_told_again():
+    made = study(two_arms(1, 1), outcomes=[outcome("C1", "PFS", 9, 0, "progression")])
+    first = made.outcomes.iloc[0]
+    made.problems.add(
+        "censored_at_event",
+        "told",
+        table="outcomes",
+        file=first["_file"],
+        row=int(first["_row"]),
+        column="PFScens",
+        subject_id="C1",
+    )
+    build_cohort(made)
+    assert rules_of(made).count("censored_at_event") == 1
+
+
+def test_an_arm_that_is_not_listed_is_told_by_the_study_s_own_column():
+    config = configuration() | {"tables": {"subjects": {"columns": {"arm": "Treatment"}}}}
+    rows = [*two_arms(1, 1), {"subject_id": "X1", "arm": "third"}]
+    made = study(rows, config=config)
+    build_cohort(made)
+    (problem,) = [p for p in made.problems.found if p.rule == "arm_not_listed"]
+    assert problem.column == "Treatment"
+
+
 # Timepoints ---------------------------------------------------------------------------------------
 
 

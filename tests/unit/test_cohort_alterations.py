@@ -151,7 +151,7 @@ def test_germline_chip_benign_and_equivocal():
         ALTERED,
     ]
     (told,) = [p.message for p in made.problems.found if p.rule == "calls_set_aside"]
-    assert told.startswith("1 germline call(s) and 1 of clonal")
+    assert told.startswith("1 call of the germline and 1 call of clonal haematopoiesis set aside")
     assert built.cohort.calls["counted"].tolist() == [False, False, False, True]
     assert len(built.cohort.calls) == 4
 

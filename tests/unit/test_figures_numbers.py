@@ -54,6 +54,7 @@ from correlatives.figures import (
     km_landmark,
     oncoprint,
     pairs_flow,
+    prognostic_predictive,
     response_rates,
     roc,
     slopes,
@@ -277,6 +278,35 @@ def test_a_forest_draws_the_rows_that_it_says():
     points = [line.get_xdata()[0] for line in interaction.lines if line.get_gid() == "estimate"]
     np.testing.assert_allclose(points, ratios.dropna())
     assert "randomisation test" in drawn.caption
+
+
+FEW = "not in its family: fewer than 5 subjects differ from the most common value"
+
+
+def test_what_two_carriers_give_is_counted_and_not_drawn():
+    table = make_screen(12)
+    rare = table["biomarker"] == "marker 3"
+    table.loc[rare, ["q_value", "p_fwer"]] = np.nan
+    table.loc[rare, "note"] = f"interaction: Firth's penalty, no finite maximum; {FEW}"
+    table.loc[rare, ["interaction_ratio", "interaction_ratio_low"]] = [77.25, 3.8e-06]
+    table.loc[rare, "minimum_detectable_ratio"] = 439.24
+    drawn = forest_predictive.draw(table, "PFS", arms=ARMS)
+    shown = " ".join(words(drawn))
+    assert "marker 3" in shown
+    assert f"{table.loc[rare, 'events'].item()} / {table.loc[rare, 'n'].item()}" in shown
+    assert "too few carriers:" in shown
+    assert "not estimated" in shown
+    assert "77.2" not in shown
+    assert "439" not in shown
+    points = [
+        line.get_xdata()[0] for line in drawn.figure.axes[2].lines if line.get_gid() == "estimate"
+    ]
+    assert len(points) == table.loc[~rare, "interaction_ratio"].notna().sum()
+    assert "in no family" in drawn.caption
+    for module in (volcano, prognostic_predictive):
+        other = module.draw(table, "PFS")
+        assert "marker 3" not in set(other.source["biomarker"])
+        assert "1 test is not drawn: fewer than 5 subjects" in other.caption
 
 
 def test_a_limit_beyond_the_axis_ends_in_an_arrow():

@@ -203,6 +203,9 @@ def test_the_readme_says_how_to_run_it(tmp_path, monkeypatch):
     assert new_study.main(["trial_7"]) == 0
     text = (tmp_path / "studies" / "trial_7" / "README.md").read_text(encoding="utf-8")
     assert "snakemake --configfile studies/trial_7/config.yaml" in text
+    assert "make check STUDY=studies/trial_7/config.yaml" in text
+    assert "make run STUDY=studies/trial_7/config.yaml" in text
+    assert "source .venv/bin/activate" in text
     for name in CONTRACTS:
         assert f"| {name} |" in text
 

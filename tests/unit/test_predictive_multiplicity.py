@@ -55,6 +55,10 @@ def test_families_are_adjusted_apart_and_few_carriers_do_not_count():
     own = table.set_index("biomarker")["minimum_detectable_ratio"]
     assert (own[["marker 1", "marker 2"]] > marginal[["marker 1", "marker 2"]]).all()
     assert own["marker 3"] == marginal["marker 3"]
+    # the level is said where it is not that of the marker alone
+    methods = table.set_index("biomarker")["method"]
+    assert methods[["marker 1", "marker 2"]].str.contains("at its critical |Z|", regex=False).all()
+    assert "critical" not in methods["marker 3"]
 
 
 def test_without_randomisation_the_likelihood_ratio_is_adjusted_and_said():

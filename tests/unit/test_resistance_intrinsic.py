@@ -144,3 +144,26 @@ def test_without_data_there_is_a_header():
     no_progression = study()
     no_progression.study["endpoints"] = {"OS": {"type": "time_to_event"}}
     assert intrinsic(no_progression, 3.0).empty
+
+
+def test_the_level_of_the_detectable_ratio_is_said_and_few_carriers_too():
+    cohort = study(n=60)
+    rare = [1] * 3 + [0] * 57
+    markers = [
+        marker("gene:RB1", "plasma", "baseline", rare),
+        marker("gene:FAT1", "plasma", "baseline", [0, 1] * 30),
+    ]
+    arm = cohort.subjects["arm_code"].astype(int).tolist()
+    few = trial(
+        arm,
+        markers,
+        pathways=PATHWAYS,
+        PFS_months=cohort.subjects["PFS_months"].to_numpy(),
+        PFS_event=cohort.subjects["PFS_event"].to_numpy(),
+    )
+    table = intrinsic(few, 3.0, randomisations=99)
+    table = table[table["endpoint"] == "PFS"].set_index("biomarker")
+    assert table["method"].str.contains("minimum detectable ratio of this marker alone").all()
+    assert "not in its family: fewer than 5 subjects differ" in table.loc["gene:RB1", "note"]
+    assert "not in its family" not in table.loc["gene:FAT1", "note"]
+    assert "Benjamini–Hochberg on p_randomisation, family of 1" in table.loc["gene:FAT1", "method"]

@@ -477,10 +477,42 @@ def test_long_right_tail_is_told_once_a_biomarker(sound: Sound) -> None:
     assert rules(sound.load()) == ["long_right_tail"]
 
 
+def test_a_prognostic_marker_in_the_family_of_interactions_is_told(sound: Sound) -> None:
+    header, tk1, *rest = (sound.folder / "biomarkers.csv").read_text().splitlines()
+    lines = [f"{header},hypothesis,family", f"{tk1},prognostic,confirmatory"]
+    lines += [f"{line},predictive,confirmatory" for line in rest[:1]]
+    lines += [f"{line},prognostic,exploratory" for line in rest[1:]]
+    sound.write("biomarkers.csv", "\n".join(lines) + "\n")
+    (problem,) = sound.load().problems.found
+    assert (problem.rule, problem.row, problem.column) == (
+        "confirmatory_not_predictive",
+        2,
+        "family",
+    )
+    assert "TK1 (plasma): its hypothesis is prognostic" in problem.message
+    # One arm has no interaction: its confirmatory family is of prognostic tests.
+    sound.config["study"] = {"id": "SOUND", "design": "single_arm"}
+    assert rules(sound.load()) == []
+
+
 def test_death_recorded_with_a_censored_endpoint(sound: Sound) -> None:
     sound.replace("outcomes.csv", "0002,PFS,4,1,progression", "0002,PFS,10,0,other")
     found = sound.load().problems.found
     assert [(p.rule, p.subject_id, p.row) for p in found] == [("censored_at_event", "0002", 4)]
+
+
+def test_a_coding_that_stands_already_is_not_advised(sound: Sound) -> None:
+    text = (sound.folder / "outcomes.csv").read_text().splitlines()
+    turned = [text[0]] + [
+        ",".join([*cells[:3], "10"[int(cells[3])], *cells[4:]])
+        for cells in (line.split(",") for line in text[1:])
+    ]
+    sound.write("outcomes.csv", "\n".join(turned) + "\n")
+    sound.entry("outcomes")["event_coding"] = "censor"
+    sound.replace("outcomes.csv", "0001,PFS,3,0,progression", "0001,PFS,3,1,progression")
+    (problem,) = sound.load().problems.found
+    assert problem.rule == "censored_at_event"
+    assert "stands in the configuration, take it out" in problem.message
 
 
 def test_progression_assessed_when_censored(sound: Sound) -> None:

@@ -245,8 +245,8 @@ def scored_figure(name):
     return f"calibration_{COHORT}_{stem}{again}"
 
 
-def ending(config, failed=False):
-    """What a run ends with: the problems found, and the list of results."""
+def ending(config, failed=False, told=""):
+    """What a run ends with: the problems found, and the list of results; of a failed one where it is told in full."""
     lines = []
     summary = RESULTS / "check" / "summary.txt"
     if summary.exists():
@@ -257,6 +257,7 @@ def ending(config, failed=False):
                 *lines,
                 "",
                 "The run stopped early. Correct what is named above and run it again.",
+                f"If nothing is named, what happened is told in {told}",
             ]
         )
     lines += ["", f"Results of {config['study']['id']} are in {shown(RESULTS)}:"]

@@ -18,7 +18,7 @@ from correlatives.figures.forest import (
     draw_reference,
     lay_out,
 )
-from correlatives.figures.markers import MEASURES, Labels, families, named, rank
+from correlatives.figures.markers import MEASURES, Labels, families, named, rank, too_few
 from correlatives.figures.style import (
     BLACK,
     DIM,
@@ -32,6 +32,7 @@ from correlatives.figures.style import (
     rst_escape,
     styled,
 )
+from correlatives.multiplicity import LEAST_CARRIERS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -102,7 +103,10 @@ def draw(
     rows: list[Row] = [] if overall is None else [_overall_row(overall)]
     for heading, confirmatory, part in families(table, shown):
         rows.append(Row([heading], heading=True))
-        rows += [_row(line, labels, p_column, confirmatory, when) for _, line in part.iterrows()]
+        rows += [
+            _row(line, labels, p_column, confirmatory, when, few)
+            for few, (_, line) in zip(too_few(part), part.iterrows(), strict=True)
+        ]
     good_left = short == "HR"
     laid = lay_out(
         [
@@ -150,8 +154,9 @@ def draw(
             "marker (open) and a high one (filled): within the levels of a binary marker, at the 25th and 75th "
             "percentile of a continuous one. Right: their ratio per unit under the marker's name "
             f"({model}, arm + marker + arm × marker) with 95 % limits; grey, and under the ratio as a number: the smallest "
-            "ratio (or its inverse) that this study had 80 % power to see. Arrows mark limits beyond the axis; – is not "
-            "estimable.",
+            "ratio (or its inverse) that this study had 80 % power to see, for a confirmatory marker at its family's critical value, "
+            "else at the level of the marker alone. Arrows mark limits beyond the axis; – is not estimable. Of markers in "
+            f"which fewer than {LEAST_CARRIERS} subjects differ from the most common value nothing is estimated here, and they are in no family.",
             ""
             if overall is None
             else f"Large diamond and dotted line: all {format_number(overall.n, 0)} subjects with the endpoint "
@@ -172,9 +177,31 @@ def draw(
 
 
 def _row(
-    line: pd.Series, labels: Labels | None, p_column: str, confirmatory: bool, when: bool
+    line: pd.Series,
+    labels: Labels | None,
+    p_column: str,
+    confirmatory: bool,
+    when: bool,
+    few: bool,
 ) -> Row:
     """Build one marker's row."""
+    measured = f"{format_number(line['events'], 0)} / {format_number(line['n'], 0)}"
+    if few:
+        # A ratio from two carriers would be read as a result; the table has it, with the note.
+        return Row(
+            [
+                named(line, labels, when=when),
+                measured,
+                "",
+                ("too few carriers:", "not estimated")
+                if line["kind"] == "binary"
+                else ("too few differ:", "not estimated"),
+                "",
+                "",
+            ],
+            [[], []],
+            indent=True,
+        )
     levels = [
         Mark(
             line[f"treatment_effect_at_{level}"],
@@ -209,7 +236,7 @@ def _row(
     return Row(
         [
             named(line, labels, when=when),
-            f"{format_number(line['events'], 0)} / {format_number(line['n'], 0)}",
+            measured,
             Pair(
                 *(
                     format_interval(

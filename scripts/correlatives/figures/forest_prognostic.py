@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from correlatives.figures.forest import Column, Mark, Plot, Row, lay_out
-from correlatives.figures.markers import MEASURES, Labels, families, named, rank
+from correlatives.figures.markers import MEASURES, Labels, families, named, rank, too_few
 from correlatives.figures.style import (
     BLACK,
     Drawn,
@@ -20,6 +20,7 @@ from correlatives.figures.style import (
     rst_escape,
     styled,
 )
+from correlatives.multiplicity import LEAST_CARRIERS
 
 if TYPE_CHECKING:
     pass
@@ -75,7 +76,7 @@ def draw(
     rows: list[Row] = []
     for heading, confirmatory, part in families(table, shown):
         rows.append(Row([heading], heading=True))
-        for _, line in part.iterrows():
+        for few, (_, line) in zip(too_few(part), part.iterrows(), strict=True):
             interval = (line[effect], line[f"{effect}_low"], line[f"{effect}_high"])
             adjusted = line.get("p_fwer" if confirmatory else "q_value", np.nan)
             rows.append(
@@ -83,11 +84,17 @@ def draw(
                     [
                         named(line, labels),
                         f"{format_number(line['events'], 0)} / {format_number(line['n'], 0)}",
-                        format_interval(*interval),
-                        format_p(line["p_prognostic"]),
-                        format_p(adjusted),
+                        *(
+                            (("too few differ:", "not estimated"), "", "")
+                            if few
+                            else (
+                                format_interval(*interval),
+                                format_p(line["p_prognostic"]),
+                                format_p(adjusted),
+                            )
+                        ),
                     ],
-                    [[Mark(*interval, BLACK, "s")]],
+                    [[] if few else [Mark(*interval, BLACK, "s")]],
                     indent=True,
                 )
             )
@@ -116,7 +123,8 @@ def draw(
             "subjects are those with a value of the marker.",
             f"{words.capitalize()} per unit under the marker's name ({model}) with 95 % limits; arrows mark limits "
             "beyond the axis, – is not estimable. p by the likelihood-ratio test of the marker; adjusted within the "
-            "family (family-wise for confirmatory, false discovery rate for exploratory markers).",
+            "family (family-wise for confirmatory, false discovery rate for exploratory markers). Markers in which fewer than "
+            f"{LEAST_CARRIERS} subjects differ from the most common value are in no family, and nothing is estimated here.",
             "All subjects had the same treatment: the figure does not show whether a marker tells who benefits "
             "from it. Units differ between markers, so their ratios cannot be compared with each other.",
             simulated=simulated,

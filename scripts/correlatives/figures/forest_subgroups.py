@@ -172,7 +172,8 @@ def draw(
             "factor, not adjusted for the number of factors.",
             "With strata, the logistic model has a term for each; the response table pools the same subjects by "
             "Mantel and Haenszel (without strata, by the exact conditional odds ratio), so that its odds ratio of all "
-            "subjects differs a little from the one here."
+            "subjects differs from the one here; in a small study by much, since the models with few events have Firth's penalty "
+            "(column method of the table)."
             if effect == "odds_ratio"
             else "",
             f"{len(table) - len(shown)} further rows are in the table only."

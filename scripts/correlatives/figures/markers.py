@@ -6,6 +6,8 @@ from collections.abc import Mapping
 
 import pandas as pd
 
+from correlatives.multiplicity import FEW_CARRIERS, LEAST_CARRIERS
+
 #: Effect measure -> its name, its abbreviation, and the model that gives it.
 MEASURES = {
     "hazard_ratio": ("hazard ratio", "HR", "Cox model, Efron's ties"),
@@ -41,6 +43,22 @@ def rank(table: pd.DataFrame, by: tuple[str, ...]) -> tuple[pd.DataFrame, str]:
 def is_confirmatory(table: pd.DataFrame) -> pd.Series:
     """Which rows are in a confirmatory family."""
     return table["family"].astype(str).eq("confirmatory")
+
+
+def too_few(table: pd.DataFrame) -> pd.Series:
+    """Which rows are in no family because too few subjects differ: their estimates are not drawn."""
+    return table["note"].astype("str").fillna("").str.contains(FEW_CARRIERS, regex=False)
+
+
+def too_few_left_out(table: pd.DataFrame) -> str:
+    """Say how many markers are not drawn for that reason, "" if none."""
+    n = int(too_few(table).sum())
+    return (
+        f"{n} {'test is' if n == 1 else 'tests are'} not drawn: fewer than {LEAST_CARRIERS} subjects differ from the "
+        "most common value."
+        if n
+        else ""
+    )
 
 
 def families(table: pd.DataFrame, shown: pd.DataFrame) -> list[tuple[str, bool, pd.DataFrame]]:

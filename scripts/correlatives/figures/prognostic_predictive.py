@@ -6,7 +6,15 @@ import numpy as np
 import pandas as pd
 
 from correlatives.figures.labels import write_beside
-from correlatives.figures.markers import MEASURES, Labels, distinct_names, is_confirmatory, rank
+from correlatives.figures.markers import (
+    MEASURES,
+    Labels,
+    distinct_names,
+    is_confirmatory,
+    rank,
+    too_few,
+    too_few_left_out,
+)
 from correlatives.figures.style import (
     BLACK,
     BLUE,
@@ -93,9 +101,12 @@ def draw(
         else "p_interaction_lrt"
     )
     effects = ["marker_effect_control", "interaction_ratio"]
-    known = np.isfinite(table[effects].astype(float)).all(axis=1) & (
-        table[effects].astype(float) > 0
-    ).all(axis=1)
+    few = too_few(table)
+    known = (
+        ~few
+        & np.isfinite(table[effects].astype(float)).all(axis=1)
+        & (table[effects].astype(float) > 0).all(axis=1)
+    )
     if not known.any():
         return no_data(
             f"no marker has both effects for {endpoint}",
@@ -198,11 +209,12 @@ def draw(
         source,
         caption(
             title,
-            f"{len(source)} of {len(table)} tests ({len(table) - len(source)} lack one of the effects), of at most "
+            f"{len(source)} of {len(table)} tests ({len(table) - len(source) - few.sum()} lack one of the effects), of at most "
             f"{format_number(table['n'].astype(float).max(), 0)} subjects and "
             f"{format_number(table['events'].astype(float).max(), 0)} events: "
             + ", ".join(f"{counts.get(name, 0)} {name}" for name in CALLS)
             + ".",
+            too_few_left_out(table),
             f"Across: {words} ({short}) per unit of the marker in the control arm. Up: ratio of that in the experimental to "
             f"that in the control arm. Colour and form: what the marker's own tests say at an adjusted p of at most "
             f"{THRESHOLD}. Predictive: {test} of the interaction, family-wise for confirmatory markers, false "

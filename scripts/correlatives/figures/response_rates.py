@@ -103,7 +103,7 @@ def draw(
     if two:
         columns += [
             Column("Difference, % (95 %)", room=1.15),
-            Column("OR (95 %)", room=1.2),
+            Column("OR, stratified (95 %)" if stratified else "OR, exact (95 %)", room=1.2),
             Column("Fisher p", room=0.45),
         ]
     if stratified:
@@ -128,7 +128,8 @@ def draw(
             + (
                 "Odds ratio (OR): Mantel–Haenszel over the randomisation strata with Robins–Breslow–Greenland limits, and the "
                 "Cochran–Mantel–Haenszel (CMH) test of it. The subgroup figure's odds ratio of all subjects is of a "
-                "logistic model with the strata as terms and differs a little."
+                "logistic model with the strata as terms, where responses are few with Firth's penalty, and differs; in a small study "
+                "by much, the penalty drawing it towards 1."
                 if stratified
                 else "Odds ratio (OR): conditional maximum likelihood with exact limits, not stratified."
             )

@@ -9,7 +9,15 @@ import pandas as pd
 from matplotlib.lines import Line2D
 
 from correlatives.figures.labels import write_beside
-from correlatives.figures.markers import MEASURES, Labels, distinct_names, is_confirmatory, rank
+from correlatives.figures.markers import (
+    MEASURES,
+    Labels,
+    distinct_names,
+    is_confirmatory,
+    rank,
+    too_few,
+    too_few_left_out,
+)
 from correlatives.figures.style import (
     BLACK,
     DIM,
@@ -89,7 +97,8 @@ def draw(
     by_randomisation = len(table) and table["p_randomisation"].notna().any()
     p_column = "p_randomisation" if by_randomisation else "p_interaction_lrt"
     known = (
-        np.isfinite(table["interaction_ratio"].astype(float))
+        ~too_few(table)
+        & np.isfinite(table["interaction_ratio"].astype(float))
         & (table["interaction_ratio"].astype(float) > 0)
         & (table[p_column].astype(float) > 0)
     )
@@ -156,7 +165,7 @@ def draw(
         source,
         caption(
             title,
-            f"{len(source)} of {n_tests} tests ({n_tests - len(source)} could not be estimated), of at most "
+            f"{len(source)} of {n_tests} tests ({n_tests - len(source) - int(too_few(table).sum())} could not be estimated), of at most "
             f"{format_number(table['n'].astype(float).max(), 0)} subjects and "
             f"{format_number(table['events'].astype(float).max(), 0)} events: {int(confirmatory.sum())} confirmatory "
             f"and {int((~confirmatory).sum())} exploratory.",
@@ -165,6 +174,7 @@ def draw(
             f"false discovery rate, q) of at most {THRESHOLD}; {_filled(source)}. Names: confirmatory markers with p of at most "
             f"{NAMED}, then the exploratory markers of the smallest p, {int(source['named'].sum())} names in all; a name "
             "is no claim.",
+            too_few_left_out(table),
             f"{beyond} {'ratio is' if beyond == 1 else 'ratios are'} beyond the axis and drawn at its edge."
             if beyond
             else "",

@@ -1,7 +1,7 @@
 """Correction for the number of markers looked at, over all domains of an endpoint.
 
 A family is the markers that the dictionary puts there (confirmatory or exploratory) × the endpoint, if enough of
-their values differ (`rows.LEAST_CARRIERS`): decided without arm and outcome. Prespecified cuts count as members of
+their values differ (`correlatives.multiplicity.LEAST_CARRIERS`): decided without arm and outcome. Prespecified cuts count as members of
 their own. Confirmatory: family-wise p by the largest statistic in each draw of the randomisation (maxT).
 All: Benjamini–Hochberg within the family. All endpoints can make one family (`adjust_together`): the draws are the
 same for every endpoint, so that the largest statistic of a draw is the largest over endpoints too.
@@ -14,10 +14,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from correlatives.multiplicity import benjamini_hochberg
+from correlatives.multiplicity import FEW_CARRIERS, benjamini_hochberg
 from correlatives.predictive.model import COLUMNS, POWER, PROGNOSTIC_COLUMNS, DomainFits
 from correlatives.predictive.randomisation import family_wise_p
-from correlatives.predictive.rows import LEAST_CARRIERS
 
 CONFIRMATORY = "confirmatory"
 
@@ -109,12 +108,9 @@ def adjust(
     table["q_value"] = q_value
     if not prognostic:
         _family_wise(table, fits, others, inside, alpha, method)
-    reason = (
-        f"not in its family: fewer than {LEAST_CARRIERS} subjects differ from the most common value"
-    )
     bare = np.array([not said for said in note], dtype=bool)
-    note[~inside & bare] = reason
-    _extend(note, np.flatnonzero(~inside & ~bare), f"; {reason}")
+    note[~inside & bare] = FEW_CARRIERS
+    _extend(note, np.flatnonzero(~inside & ~bare), f"; {FEW_CARRIERS}")
     table["method"], table["note"] = method, note
     order = pd.DataFrame(
         {
@@ -181,4 +177,9 @@ def _family_wise(
         np.log(ratio[members]) * (max(critical, marginal) + power) / (marginal + power)
     )
     table["minimum_detectable_ratio"] = ratio
-    _extend(method, members, f"; maxT over {len(maxima)} draws, {_size(size, others)}")
+    _extend(
+        method,
+        members,
+        f"; maxT over {len(maxima)} draws, {_size(size, others)}; minimum detectable ratio at its critical |Z| "
+        f"{max(critical, marginal):.2f}, not {marginal:.2f}",
+    )

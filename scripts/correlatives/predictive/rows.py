@@ -9,14 +9,11 @@ import pandas as pd
 
 from correlatives.imputation import censored_normal, expected_within
 from correlatives.markers import ABOVE, BELOW, Markers
+from correlatives.multiplicity import LEAST_CARRIERS
 from correlatives.predictive.carriers import subjects_differing
 from correlatives.tables.dictionary import levels_of, positives_of
 from correlatives.tables.limits import AnalysisValues, analysis_values
 from correlatives.tables.shape import long_tails
-
-#: Subjects that must differ from a marker's most common value for it to be in a family: known before anyone
-#: looks at arm or outcome.
-LEAST_CARRIERS = 5
 
 #: Measured values that a censored fit needs.
 LEAST_MEASURED = 10

@@ -12,6 +12,7 @@ from typing import Any
 
 import pandas as pd
 
+from correlatives.multiplicity import FEW_CARRIERS
 from correlatives.publish.methods_text import listed, specimens
 
 COLUMNS = ["item", "section", "asks", "here", "where", "authors"]
@@ -231,7 +232,10 @@ def _detectable(screens: Mapping[str, pd.DataFrame]) -> str:
     for name, table in screens.items():
         if "minimum_detectable_ratio" not in table:
             return ""
-        ratio = table.loc[table["family"] == "confirmatory", "minimum_detectable_ratio"].dropna()
+        inside = (table["family"] == "confirmatory") & ~table["note"].fillna("").str.contains(
+            FEW_CARRIERS, regex=False
+        )
+        ratio = table.loc[inside, "minimum_detectable_ratio"].dropna()
         if len(ratio):
             said.append(f"{name} {ratio.min():.1f} to {ratio.max():.1f}")
     if not said:

@@ -15,7 +15,7 @@ import pandas as pd
 
 from correlatives.cohort import Cohort
 from correlatives.markers import Markers
-from correlatives.multiplicity import benjamini_hochberg
+from correlatives.multiplicity import FEW_CARRIERS, benjamini_hochberg
 from correlatives.predictive.model import (
     COLUMNS as PREDICTIVE_COLUMNS,
 )
@@ -81,7 +81,8 @@ def intrinsic(
         table, in each the pathway, its genes in the table's order, then proteins and expression.
         `not_evaluable`: subjects without a known outcome, for early progression those censored before the
         landmark. `q_value` is Benjamini–Hochberg's over the rows of an endpoint in which at least five subjects differ from
-        the most common value.
+        the most common value. `minimum_detectable_ratio` is at the two-sided level of 0.05 of the marker alone: that of a
+        confirmatory marker in ``predictive/{endpoint}.tsv`` is larger, being at the critical value of its family.
     """
     columns = COLUMNS if cohort.randomised else SINGLE_ARM_COLUMNS
     endpoint = progression_endpoint(cohort.study["endpoints"])
@@ -101,11 +102,24 @@ def intrinsic(
             p = "p_prognostic"
         table = table.merge(order, on=["biomarker", "specimen"], how="left", validate="m:1")
         q_value = np.full(len(table), np.nan)
-        members = np.flatnonzero(table["in_family"].to_numpy(dtype=bool))
+        inside = table["in_family"].to_numpy(dtype=bool)
+        members = np.flatnonzero(inside)
         q_value[members] = benjamini_hochberg(table[p].to_numpy(dtype=float)[members])
         known = extended.subjects[name if name == EARLY else f"{name}_months"].notna()
+        said = table["method"].astype(str).to_numpy(dtype=object)
+        said[members] += f"; Benjamini–Hochberg on {p}, family of {len(members)}"
+        if cohort.randomised:
+            said += "; minimum detectable ratio of this marker alone, unadjusted"
+        note = table["note"].fillna("").to_numpy(dtype=object)
+        note[~inside] = [
+            f"{text}; {FEW_CARRIERS}" if text else FEW_CARRIERS for text in note[~inside]
+        ]
         table = table.assign(
-            q_value=q_value, endpoint=name, not_evaluable=int((~known).sum())
+            q_value=q_value,
+            method=said,
+            note=note,
+            endpoint=name,
+            not_evaluable=int((~known).sum()),
         ).sort_values(["rank", "biomarker", "specimen"], kind="stable")
         tables.append(table[columns])
     return pd.concat(tables, ignore_index=True)

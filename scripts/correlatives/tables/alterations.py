@@ -166,10 +166,17 @@ def _report(calls: pd.DataFrame, config: dict[str, Any], problems: Problems) -> 
     origin = words(calls["origin"])
     aside = {name: int((origin == name).sum()) for name in NOT_TUMOUR}
     if any(aside.values()):
+        said = " and ".join(
+            f"{n} {'call' if n == 1 else 'calls'} of {what}"
+            for n, what in (
+                (aside["germline"], "the germline"),
+                (aside["chip"], "clonal haematopoiesis"),
+            )
+            if n
+        )
         problems.add(
             "calls_set_aside",
-            f"{aside['germline']} germline call(s) and {aside['chip']} of clonal haematopoiesis are set aside: "
-            "they do not make a gene altered.",
+            f"{said} set aside: germline and clonal haematopoiesis do not make a gene altered.",
             table="alterations",
             column="origin",
         )

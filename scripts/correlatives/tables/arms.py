@@ -96,7 +96,7 @@ def assign_arms(
             table="subjects",
             file=str(first.get("_file", "")),
             row=line_of(first),
-            column="arm",
+            column=_column_of_arms(config),
             value=arm,
         )
     _report_empty(subjects, given, listed, unlisted, problems)
@@ -104,6 +104,14 @@ def assign_arms(
         value: labels[role] for role in ("control", "experimental") for value in listed[role]
     }
     return labels, code, set_aside, relabel
+
+
+def _column_of_arms(config: dict[str, Any]) -> str:
+    """Return the column of the arms by the name that the study's file gives it."""
+    given = (config.get("tables") or {}).get("subjects") or {}
+    entries = [given] if isinstance(given, dict) else given
+    names = [(entry.get("columns") or {}).get("arm") for entry in entries]
+    return next((str(name) for name in names if name), "arm")
 
 
 def _plain(arm: str) -> str:

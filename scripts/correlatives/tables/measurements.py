@@ -148,7 +148,12 @@ class Vocabulary:
 def read_measurements(loader: _Loader, references: References, runs: Runs) -> Measured:
     """Read the dictionary and every measurement table."""
     measured = Measured(loader.plain("biomarkers"))
-    report_dictionary(measured.dictionary, loader.parts.get("biomarkers", {}), loader.problems)
+    report_dictionary(
+        measured.dictionary,
+        loader.parts.get("biomarkers", {}),
+        loader.problems,
+        interactions=loader.config["study"]["design"] == "randomised",
+    )
     dictionary = Dictionary(measured.dictionary)
     vocabulary = Vocabulary(dictionary, loader.config.get("nonresults") or {})
     frames: list[pd.DataFrame] = []

@@ -146,6 +146,12 @@ def _outcomes(study: Study, parts: Mapping[str, Part], calendar: Calendar) -> No
         )
     told: set[tuple[object, object]] = set()
 
+    def remedy_of(row: pd.Series) -> str:
+        entry = parts[row["_file"]].entry if row["_file"] in parts else {}
+        if entry.get("event_coding") == "censor":
+            return "`event_coding: censor` stands in the configuration, take it out"
+        return "write `event_coding: censor`"
+
     def reversed_coding(subject: object, row: pd.Series, what: str) -> None:
         if (subject, row["endpoint"]) in told:
             return
@@ -156,7 +162,7 @@ def _outcomes(study: Study, parts: Mapping[str, Part], calendar: Calendar) -> No
             row,
             "event",
             f"{row['endpoint']} of {subject} is censored, but {what}. If this is so for many subjects, the "
-            "coding is reversed: write `event_coding: censor`.",
+            f"coding is reversed: {remedy_of(row)}.",
         )
 
     censored = frame[(frame["event"] == 0) & frame["reason"].isin(["death", "progression"])]

@@ -351,6 +351,10 @@ RULES: dict[str, tuple[str, str]] = {
     ),
     "batch_confounded_with_arm": ("warning", "a batch whose samples are nearly all of one arm"),
     "column_looks_identifying": ("warning", "a column that looks like a person's identifiers"),
+    "confirmatory_not_predictive": (
+        "warning",
+        "a confirmatory biomarker whose hypothesis is not about benefit: it widens the family of the interaction tests",
+    ),
     "long_right_tail": (
         "warning",
         "a continuous biomarker with a long right tail and no transform",

@@ -41,10 +41,21 @@ def conversions(text: str) -> dict[str, float]:
     return factors
 
 
+#: Hypotheses that no test of interaction at baseline can confirm.
+OTHER_QUESTIONS = ("prognostic", "pharmacodynamic")
+
+
 def report_dictionary(
-    dictionary: pd.DataFrame, parts: Mapping[str, Part], problems: Problems
+    dictionary: pd.DataFrame,
+    parts: Mapping[str, Part],
+    problems: Problems,
+    *,
+    interactions: bool,
 ) -> None:
-    """Report rows of the dictionary that contradict themselves."""
+    """Report rows of the dictionary that contradict themselves, or the family that they are in.
+
+    `interactions`: whether there are two arms, whose confirmatory family is of tests of interaction.
+    """
     for _, row in dictionary.iterrows():
         part = parts.get(row["_file"])
         if part is None:
@@ -88,6 +99,18 @@ def report_dictionary(
                 "dictionary_invalid",
                 "positive",
                 f"{odd[0]!r} is positive, but no level ({', '.join(levels)}). Write it as in `levels`.",
+            )
+        if (
+            interactions
+            and row["family"] == "confirmatory"
+            and row["hypothesis"] in OTHER_QUESTIONS
+        ):
+            tell(
+                "confirmatory_not_predictive",
+                "family",
+                f"its hypothesis is {row['hypothesis']}, and it is confirmatory: it is corrected for among the tests of "
+                "interaction with treatment, and makes those of the predictive biomarkers stricter. Write family "
+                "exploratory unless its interaction is to be confirmed too.",
             )
         if not pd.isna(row["conversion"]):
             try:
