@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from correlatives.tables import config
+from correlatives.tables.contracts import CONTRACTS
 
 ROOT = Path(__file__).parents[2]
 
@@ -692,3 +693,18 @@ def test_every_rule_of_the_check_is_documented_under_its_severity():
         documented = re.findall(r"^\| `([a-z0-9_]+)` \|", text, flags=re.MULTILINE)
         rules = [rule for rule, (of, _) in RULES.items() if of == severity]
         assert sorted(documented) == sorted(rules)
+
+
+def test_the_manual_names_the_words_and_dates_of_every_table():
+    readme = (ROOT / "config" / "README.md").read_text(encoding="utf-8")
+    part = readme.split("| table | words | dates |")[1].split("\n\n")[0]
+    listed = dict(re.findall(r"^\| (\w+) \| (.*) \|$", part, flags=re.MULTILINE))
+    expected = {}
+    for name, contract in CONTRACTS.items():
+        columns = contract.columns.values()
+        said = [f"`{c.name}`: {', '.join(c.words)}" for c in columns if c.words]
+        dates = [f"`{c.date_column}` for {c.name}" for c in columns if c.date_column]
+        dates += [f"`{c.name}`" for c in columns if c.type == "date"]
+        if said or dates:
+            expected[name] = f"{'; '.join(said)} | {', '.join(dates)}"
+    assert listed == expected

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import zipfile
@@ -12,6 +13,7 @@ import pandas as pd
 import pytest
 import yaml
 from conftest import ROOT, Run, snakemake, tables
+from documented_columns import disagreements
 from small_runs import half_written
 
 CONTRACT = {
@@ -56,6 +58,18 @@ def test_one_command_writes_every_table_of_the_contract(finished: Path):
         for name in names:
             table = pd.read_csv(finished / "results" / folder / f"{name}.tsv", sep="\t")
             assert len(table.columns) > 1, name
+
+
+def test_every_column_of_every_table_is_explained(finished: Path):
+    results, told = finished / "results", []
+    for path in sorted(results.rglob("*.tsv")):
+        table = path.relative_to(results).as_posix()
+        if table.startswith(("benchmarks/", "cohort/", "logs/", "response/parts/")):
+            continue
+        with path.open(encoding="utf-8") as lines:
+            header = lines.readline().rstrip("\n").split("\t")
+        told += disagreements(re.sub(r"(PFS|OS|ORR)\.tsv$", "ENDPOINT.tsv", table), header)
+    assert told == []
 
 
 def test_every_figure_is_there_in_every_form(finished: Path):
