@@ -591,6 +591,50 @@ def test_replicates(how, expected):
     }
 
 
+@pytest.mark.parametrize(
+    ("how", "words", "expected", "rule"),
+    [
+        ("mean", ("3+", "1+", "2+"), 1, "middle level of 3 replicates"),
+        ("median", ("3+", "1+"), 0, "lower middle level of 2 replicates"),
+        ("mean", ("2+", "2+"), 1, "2 equal replicates"),
+        ("first", ("3+", "1+"), 2, "first of 2 replicates"),
+    ],
+)
+def test_replicates_of_levels_say_what_was_done(how, words, expected, rule):
+    built = build_cohort(
+        study(
+            two_arms(1, 1),
+            config=configuration(choose={"replicates": how}),
+            samples=[sample("s", "C1")],
+            measurements=[result("s", "IHC", w, replicate=i) for i, w in enumerate(words)],
+            biomarkers=[
+                {"biomarker": "IHC", "specimen": "plasma", "kind": "ordinal"}
+                | {"levels": "1+<2+<3+"}
+            ],
+        )
+    )
+    assert value_of(built, "IHC", "C1") == (expected, MEASURED)
+    assert built.chosen_samples["rule"].tolist() == [rule]
+
+
+def test_replicates_of_a_wide_table_are_listed_by_biomarker():
+    """Of more than twenty biomarkers one row stands for all, and says so."""
+    samples = [sample("s", "C1", assay="array"), sample("e", "E1", assay="array")]
+
+    def rows(count):
+        values = [[1 + i, 3 + i, 7] for i in range(count)]
+        if count == 2:
+            values[1][1] = np.nan  # a single result: nothing is pooled
+        names = [f"g{i}" for i in range(count)]
+        made = study(
+            two_arms(1, 1), samples=samples, matrices=[wide(values, names, ["s", "s", "e"])]
+        )
+        return build_cohort(made).chosen_samples[["biomarker", "rule"]].to_numpy().tolist()
+
+    assert rows(2) == [["g0", "mean of 2 replicates"]]
+    assert rows(21) == [["", "mean of 2 replicates, 21 biomarkers of wide.csv"]]
+
+
 def test_replicates_refused_are_an_error():
     made = study(
         two_arms(1, 1),
@@ -763,7 +807,7 @@ def test_runs_of_one_version_are_replicates_long_and_wide():
         config=configuration(choose={"replicates": "refuse"}),
         samples=samples,
         runs=runs,
-        matrices=[matrix],
+        matrices=[wide([[10, 20, 7]], ["TK1"], ["s1", "s2", "t1"])],
     )
     build_cohort(refused)
     assert [p.rule for p in errors_of(refused)] == ["unresolved_choice"]

@@ -501,6 +501,18 @@ def replicate_twice(s: Sound) -> Expected:
 
 
 @defect
+def levels_that_disagree(s: Sound) -> Expected:
+    row = s.append("blood.csv", "P0001-0,score,3+,,IHC,,")
+    return Expected("duplicate_key", "blood.csv", row, "value")
+
+
+@defect
+def words_of_a_wide_table_that_disagree(s: Sound) -> Expected:
+    row = s.append("rna.csv", "T0001,5.0,9.0,LumA")
+    return Expected("duplicate_key", "rna.csv", row, "SUBTYPE")
+
+
+@defect
 def biomarker_twice_in_wide_table(s: Sound) -> Expected:
     s.write("genes.csv", "gene,T0001,T0002\nMKI67,1.5,2.5\nAURKA,3,4\nMKI67,1,2\n")
     s.config["tables"]["measurements"].append(

@@ -520,3 +520,29 @@ def test_progression_assessed_when_censored(sound: Sound) -> None:
     sound.append("assessments.csv", "0001,92,50,yes,PD")
     found = sound.load().problems.found
     assert [(p.rule, p.subject_id, p.row) for p in found] == [("censored_at_event", "0001", 2)]
+
+
+def test_words_that_disagree_name_both_rows_and_values(sound: Sound) -> None:
+    """The sound study says 1+ in row 4 of P0001-0, and HER2E in row 2 of T0001."""
+    sound.append("blood.csv", "P0001-0,score,3+,,IHC,,")
+    sound.append("rna.csv", "T0001,5.0,9.0,LumA")
+    said = sorted(p.message for p in sound.load().problems.errors)
+    assert len(said) == 2
+    assert "score of sample P0001-0 is '1+' in row 4 and '3+' in row 74" in said[1]
+    assert "SUBTYPE of sample T0001 is 'HER2E' in row 2 and 'LumA' in row 14" in said[0]
+
+
+def test_words_may_repeat_be_numbered_or_resolved(sound: Sound) -> None:
+    sound.append("blood.csv", "P0001-0,score,1+,,IHC,,")  # agrees
+    sound.append("blood.csv", "P0002-0,TK1,900,U/L,TK1 activity,,")  # a number is averaged
+    sound.append("rna.csv", "T0001,7.0,11.0,HER2E")
+    assert clean(sound.load())
+    sound.append("blood.csv", "P0001-0,score,3+,,IHC,b,")
+    rna = (sound.folder / "rna.csv").read_text().splitlines()
+    numbered = [f"{line},{i if i else 'replicate'}" for i, line in enumerate(rna)]
+    sound.write("rna.csv", "\n".join([*numbered, "T0001,7.0,11.0,LumA,b"]) + "\n")
+    assert clean(sound.load())
+    sound.append("blood.csv", "P0003-0,score,1+,,IHC,,")
+    assert rules(sound.load()) == ["duplicate_key"]
+    sound.config["choose"] = {"replicates": "first"}
+    assert clean(sound.load())

@@ -180,6 +180,7 @@ def read_measurements(loader: _Loader, references: References, runs: Runs) -> Me
     stacked = _finished(stacked, loader)
     specimens = dict(zip(runs.samples["sample_id"], runs.samples["specimen"], strict=True))
     parts = loader.parts.get("measurements", {})
+    _report_words_that_disagree(stacked, parts, loader)
     convert_units(stacked, specimens, dictionary, measured.defaults, parts, loader.problems)
     measured.long = stacked
     return measured
@@ -378,6 +379,54 @@ def _versions(part: Part, rows: pd.DataFrame, loader: _Loader) -> pd.DataFrame:
     return rows
 
 
+def _words_are_pooled(loader: _Loader) -> bool:
+    """Whether replicates are pooled: ``first`` and ``refuse`` decide between words too."""
+    return (loader.config.get("choose") or {}).get("replicates", "mean") in ("mean", "median")
+
+
+def _disagreement(
+    biomarker: str, sample: str, first: tuple[str, str], other: tuple[str, str]
+) -> str:
+    """Say that two results of one sample are different words; each is (word, where)."""
+    return (
+        f"{biomarker} of sample {sample} is {first[0]!r} in {first[1]} and {other[0]!r} in {other[1]}. Words have no "
+        "mean: correct one, remove one, or number the replicates in a column `replicate`."
+    )
+
+
+def _report_words_that_disagree(
+    rows: pd.DataFrame, parts: Mapping[str, Part], loader: _Loader
+) -> None:
+    """Report levels of one sample and assay that differ, where no replicate or run tells them apart."""
+    if not len(rows) or not _words_are_pooled(loader):
+        return
+    rows = rows[rows["text"].notna() & rows["status"].eq("measured") & rows["replicate"].isna()]
+    rows = rows.assign(word=[str(text).strip() for text in rows["text"]])
+    grouped = rows.groupby(["run_id", "biomarker", "assay"], sort=False)
+    first = grouped[["word", "_file", "_row"]].transform("first")
+    differs = (rows["word"] != first["word"]).to_numpy(dtype=bool)
+    for row, base in zip(
+        rows[differs].to_dict("records"), first[differs].to_dict("records"), strict=True
+    ):
+        there = f"row {base['_row']}"
+        if base["_file"] != row["_file"]:
+            there += f" of {base['_file']}"
+        parts[row["_file"]].tell(
+            loader.problems,
+            "duplicate_key",
+            _disagreement(
+                row["biomarker"],
+                row["sample_id"],
+                (base["word"], there),
+                (row["word"], f"row {row['_row']}"),
+            ),
+            column="value",
+            row=row["_row"],
+            subject_id=loader.subject_of.get(row["sample_id"], ""),
+            value=row["word"],
+        )
+
+
 def _turned(word: str) -> str:
     return (
         f"{word!r} looks like a score that a spreadsheet turned into a date (1-5 becomes 5-Jan); it is set "
@@ -419,6 +468,7 @@ class _Wide:
         self.words = missing_words(entry)
         self.defaults = dict(entry.get("defaults") or {})
         self.assay = str(entry.get("assay") or "")
+        self.replicates = np.zeros(0, dtype=object)
         blank = pd.DataFrame()
         self.part = Part(
             "measurements",
@@ -442,6 +492,8 @@ class _Wide:
         if laid is None:
             return None
         features, feature_rows, ids, id_rows, pieces = laid
+        if self.by_feature or len(self.replicates) != len(ids):
+            self.replicates = np.full(len(ids), "", dtype=object)
         self.features, self.feature_rows = features, feature_rows
         self.ids = self.loader.aliases.replaced(ids, self.key)
         self.id_rows = id_rows
@@ -469,6 +521,7 @@ class _Wide:
                 else:
                     parsed, status, said = self._parsed(cells, keep, run)
                     texts += said
+                self._report_words_that_disagree(cells, status, run, keep)
                 some |= (status != NOT_DONE).any(axis=0)
                 value = np.where(status == 0, parsed.value, np.nan)
                 read.append(Piece(value, parsed.qualifier, status).of_samples(keep))
@@ -591,6 +644,10 @@ class _Wide:
         chosen = self._selected(list(names))
         ids = self._id_cells(self.sheet.texts(header.index(theirs)))
         ids, rows = ids[keep], self.sheet.rows[keep]
+        replicate = self.mapped.get("replicate", "replicate")
+        if replicate in header:
+            told = self._id_cells(self.sheet.texts(header.index(replicate)))[keep]
+            self.replicates = np.array([str(one or "").strip() for one in told], dtype=object)
         columns = [names[name] for name in chosen]
         pieces = (
             self._cells(columns[start : start + ROWS_A_PIECE], keep)
@@ -960,6 +1017,37 @@ class _Wide:
                 word,
             )
         return hopeless
+
+    def _report_words_that_disagree(
+        self, cells: np.ndarray, status: np.ndarray, run: np.ndarray, keep: np.ndarray
+    ) -> None:
+        """Report levels of one sample that differ between its rows, where no replicate tells them apart."""
+        named = pd.Series(run).where(keep)
+        repeated = np.flatnonzero(named.duplicated(keep=False) & named.notna())
+        if not len(repeated) or self.key == "subject_id" or not _words_are_pooled(self.loader):
+            return
+        for feature, biomarker in enumerate(self.features[self.start : self.start + len(cells)]):
+            first: dict[tuple[str, str], int] = {}
+            for column in repeated[status[feature, repeated] == 0]:
+                kind = self.vocabulary.kind(
+                    str(biomarker),
+                    str(self.specimens[column]),
+                    str(self.assays[column]),
+                    self.defaults,
+                )
+                if kind not in ("ordinal", "binary"):
+                    continue
+                base = first.setdefault((str(run[column]), self.replicates[column]), column)
+                said, word = ((spelled(cells[feature, c]) or "").strip() for c in (base, column))
+                if said != word:
+                    there, here = (
+                        "another column" if self.by_feature else f"row {self.id_rows[c]}"
+                        for c in (base, column)
+                    )
+                    message = _disagreement(
+                        str(biomarker), str(self.ids[column]), (said, there), (word, here)
+                    )
+                    self._tell(feature, int(column), "duplicate_key", message, word)
 
     def _report_symbols(self) -> None:
         """Report features whose names a spreadsheet turned into dates."""

@@ -281,7 +281,10 @@ RULES: dict[str, tuple[str, str]] = {
     "dictionary_invalid": ("error", "a row of the dictionary that contradicts itself"),
     "conversion_invalid": ("error", "a unit conversion that cannot be read"),
     # keys and references
-    "duplicate_key": ("error", "two rows with one key that no rule of `choose` resolves"),
+    "duplicate_key": (
+        "error",
+        "two rows with one key that no rule of `choose` resolves, or two results of one sample that are different words",
+    ),
     "unresolved_choice": (
         "error",
         "several samples or results for one place where `choose` says refuse",

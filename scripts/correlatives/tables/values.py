@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
@@ -47,6 +48,9 @@ NOT_DETECTED = STATUSES.index("not_detected")
 
 #: Preference of a run that is not there.
 NOWHERE = np.iinfo(np.int64).max
+
+#: Biomarkers of a wide table whose replicates are listed one by one; of more, one row stands for all.
+MOST_LISTED = 20
 
 #: Kinds whose values are quantities; the others are levels.
 QUANTITIES = ("continuous", "count")
@@ -327,6 +331,7 @@ def from_long(
     )
     subject = runs["subject"].to_numpy(dtype=np.int64)[at]
     sample_ids, subject_ids = words(runs["sample_id"]), words(runs["subject_id"])
+    sizes = np.diff(np.r_[starts, len(part)])
     for index in np.flatnonzero(results > 1):
         where = first[index]
         what = (
@@ -337,7 +342,9 @@ def from_long(
             sample_ids[at[where]],
             "",
         )
-        collected.chosen.append((*what, f"{replicates} of {results[index]} replicates"))
+        members = order[starts[index] : starts[index] + sizes[index]]
+        kept = result[members][TIER[state[members]] == 0]
+        collected.chosen.append((*what, _pooling(replicates, kept, bool(quantities[index]))))
         if replicates == "refuse":
             row = part.iloc[where]
             problems.add(
@@ -392,6 +399,24 @@ def from_long(
         for marker_code in present
     ]
     collected.blocks.append(Block(info_frame(block_entries), block_value, block_state, block_order))
+
+
+def _pooling(replicates: str, values: np.ndarray, quantity: bool) -> str:
+    """Say what was done to replicates (`pooled`): levels have a middle and no mean.
+
+    Parameters
+    ----------
+    values : np.ndarray, shape (r,)
+        The results, two or more.
+    quantity : bool
+        Whether they are quantities; else levels.
+    """
+    count = len(values)
+    if quantity or replicates in ("first", "refuse"):
+        return f"{replicates} of {count} replicates"
+    if (values == values[0]).all():
+        return f"{count} equal replicates"
+    return f"{'lower ' if count % 2 == 0 else ''}middle level of {count} replicates"
 
 
 def from_matrix(
@@ -489,6 +514,9 @@ def from_matrix(
             value[negative], state[negative] = 0.0, MEASURED
             lost = failed[place.here]
             value[:, lost], state[:, lost] = np.nan, NOT_EVALUABLE
+            for done, group in zip(place.done, place.groups, strict=True):
+                told = _pooled_rows(value[:, group], state[:, group], rows, wide[rows], replicates)
+                done.update((str(features[row]), what) for row, what in told)
             value, state = _pool_columns(value, state, place.groups, ~wide[rows], replicates)
             left = place.left
             best, states, used = collapse(value, state, subject[left], order[left], n)
@@ -507,8 +535,9 @@ def from_matrix(
                 }
             )
         )
-        for group in place.groups:
-            _tell_tied(at[place.here[group]], runs, matrix, replicates, collected, problems)
+        for group, done in zip(place.groups, place.done, strict=True):
+            members = at[place.here[group]]
+            _tell_tied(members, runs, matrix, done, replicates, collected, problems)
 
 
 @dataclass
@@ -516,7 +545,7 @@ class _Place:
     """Columns of a wide table that are of one specimen, assay and timepoint.
 
     `here` are their positions, `groups` those that are replicates of each other (positions within `here`), `left`
-    those that are left when each group is its first.
+    those that are left when each group is its first. `done`: of each group, biomarker -> what was done to its results.
     """
 
     specimen: str
@@ -529,6 +558,7 @@ class _Place:
 
     def __post_init__(self) -> None:
         self.with_result = np.zeros(len(self.left), dtype=bool)
+        self.done: list[dict[str, str]] = [{} for _ in self.groups]
 
 
 def _tied(subject: np.ndarray, order: np.ndarray) -> list[np.ndarray]:
@@ -546,20 +576,47 @@ def _kept(count: int, groups: list[np.ndarray]) -> np.ndarray:
     return np.setdiff1d(np.arange(count), np.concatenate(gone) if gone else [])
 
 
+def _pooled_rows(
+    value: np.ndarray, state: np.ndarray, rows: np.ndarray, quantity: np.ndarray, replicates: str
+) -> list[tuple[int, str]]:
+    """Return, of the features that several columns of a sample have a result of, which and what is done to them."""
+    results = TIER[state] == 0
+    return [
+        (int(rows[i]), _pooling(replicates, value[i, results[i]], bool(quantity[i])))
+        for i in np.flatnonzero(results.sum(axis=1) > 1)
+    ]
+
+
 def _tell_tied(
     members: np.ndarray,
     runs: pd.DataFrame,
     matrix: Matrix,
+    done: dict[str, str],
     replicates: str,
     collected: Collected,
     problems: Problems,
 ) -> None:
-    """Note that columns of a wide table were pooled."""
+    """Note that columns of a wide table were pooled: a row a biomarker, of many one that says how many.
+
+    Parameters
+    ----------
+    done : dict
+        Biomarker -> what was done to its results, of those with several.
+    """
     first = runs.iloc[members[0]]
     subject, sample = str(first["subject_id"]), str(first["sample_id"])
-    what = (subject, str(first["specimen"]), str(first["analysis"]), "", sample, "")
-    collected.chosen.append((*what, f"{replicates} of {len(members)} replicates"))
-    if replicates == "refuse":
+    listed = done
+    if len(done) > MOST_LISTED:
+        every = Counter(done.values())
+        listed = {
+            "": "; ".join(
+                f"{what}, {count} biomarkers of {matrix.source}" for what, count in every.items()
+            )
+        }
+    for biomarker, what in listed.items():
+        place = (subject, str(first["specimen"]), str(first["analysis"]), biomarker, sample, "")
+        collected.chosen.append((*place, what))
+    if replicates == "refuse" and done:
         problems.add(
             "unresolved_choice",
             f"Sample {sample} has {len(members)} runs of one assay and version in {matrix.source}, and "
@@ -660,9 +717,6 @@ def _as_rows(matrix: Matrix, wanted: np.ndarray, columns: np.ndarray) -> pd.Data
             "status": "measured",
         }
     )
-    # A cell is a word or a number, never both.
-    pairs = pd.MultiIndex.from_frame(spoken[["run_id", "biomarker"]])
-    numbers = numbers[~pd.MultiIndex.from_frame(numbers[["run_id", "biomarker"]]).isin(pairs)]
     rows = pd.concat([numbers, spoken], ignore_index=True)
     return rows.assign(assay=matrix.assay, source=0)
 
