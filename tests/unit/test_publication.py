@@ -57,6 +57,7 @@ def screened(endpoint_method: str = "Cox", family: str = "confirmatory") -> pd.D
             "timepoint": "baseline",
             "family": [family, "exploratory"],
             "p_randomisation": [0.01, 0.2],
+            "note": ["", ""],
             "method": [endpoint_method, "logistic, Firth"],
         }
     )

@@ -305,4 +305,4 @@ def _estimate(course: Course, arm: str, changes: pd.DataFrame, drawn: int) -> li
         words += f", p {p_equals(line['p_wilcoxon'])}"
     ends = [float(line[f"median_change{end}"]) for end in ("", "_low", "_high")]
     estimate, _, limits = change_in_words(course.transform, ends).partition(" (")
-    return [words, estimate, f"({limits}" if finite(ends[1]) or finite(ends[2]) else "no limits"]
+    return [words, estimate, f"({limits}"]
