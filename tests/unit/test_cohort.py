@@ -1427,3 +1427,10 @@ def test_several_words_beside_the_positive_ones_are_told():
     made = study(two_arms(2, 2), samples=samples, measurements=results[:2], biomarkers=rows)
     build_cohort(made)
     assert "words_taken_as_negative" not in rules_of(made)
+
+
+def test_a_wide_table_is_joined_once():
+    matrix = wide([[1.0], [2.0]], ["A", "B"], ["s1"])
+    assert len(list(matrix.taken())) == 1
+    with pytest.raises(ValueError, match="were taken before"):
+        list(matrix.taken())

@@ -120,7 +120,15 @@ class Matrix:
             start += len(piece.value)
 
     def taken(self) -> Iterator[tuple[slice, Piece]]:
-        """Yield each piece with the place of its features, and let go of it: the table is empty afterwards."""
+        """Yield each piece with the place of its features, and let go of it: the table is empty afterwards.
+
+        Raises
+        ------
+        ValueError
+            If the values have been taken before.
+        """
+        if sum(len(piece.value) for piece in self.pieces) < len(self.features):
+            raise ValueError(f"The values of {self.source} were taken before: load the study again")
         start = 0
         while self.pieces:
             piece = self.pieces.pop(0)
