@@ -54,8 +54,6 @@ with job(snakemake) as step:  # noqa: F821
     )
     step.write(tripod, step.output.tripod_ai)
     for endpoint, one in judged.items():
-        if endpoint not in step.params.responses:
-            continue
         shared = {"performance": tables["performance"], "simulated": simulated}
         roc.draw(one.predictions, endpoint, **shared).write(
             step.stem(step.output[f"roc_{endpoint}"])

@@ -510,6 +510,43 @@ def make_predictions(n=60, repeats=3, models=("clinical", "clinical + biomarkers
     return pd.concat(frames, ignore_index=True)
 
 
+def make_risks(
+    n=90,
+    repeats=3,
+    models=("clinical", "clinical + biomarkers"),
+    *,
+    months=6.0,
+    censored=25,
+    seed=1,
+):
+    """Return out-of-fold predictions of a time to event, censored at random within `censored` months."""
+    r = np.random.default_rng(seed)
+    score = r.normal(0, 1, n)
+    event, censoring = r.exponential(8 * np.exp(-score)), r.uniform(0, censored, n)
+    frames = []
+    for repeat in range(1, repeats + 1):
+        fold = r.permutation(np.arange(n) % 5) + 1
+        for i, model in enumerate(models):
+            predictor = score * (i + 1) / len(models) + r.normal(0, 0.3, n)
+            frames.append(
+                pd.DataFrame(
+                    {
+                        "subject": np.arange(1, n + 1),
+                        "repeat": repeat,
+                        "fold": fold,
+                        "model": model,
+                        "arm": np.arange(n) % 2,
+                        "outcome": (event <= censoring).astype(float),
+                        "time_months": np.minimum(event, censoring),
+                        "horizon_months": months,
+                        "predictor": predictor,
+                        "probability": 1 - np.exp(-months / 8 * np.exp(predictor)),
+                    }
+                )
+            )
+    return pd.concat(frames, ignore_index=True)
+
+
 def texts_drawn(figure):
     """Return the text that a reader sees, with its place on the screen."""
     with drawing():

@@ -15,6 +15,7 @@ from figures_inputs import (
     make_cohort,
     make_curves,
     make_predictions,
+    make_risks,
     make_rugs,
     make_screen,
     make_splits,
@@ -583,6 +584,21 @@ CASES = {
     "calibration, odd names": lambda s: calibration.draw(
         make_predictions(46, models=[LONG, "a", "b", "c"]), "ORR", simulated=s
     ),
+    "roc, risks": lambda s: roc.draw(
+        make_risks(models=JUDGED, months=5.5),
+        "PFS",
+        performance=make_performance(JUDGED, survival=True),
+        simulated=s,
+    ),
+    "calibration, risks": lambda s: calibration.draw(
+        make_risks(models=JUDGED, months=5.5),
+        "PFS",
+        performance=make_performance(JUDGED, survival=True),
+        simulated=s,
+    ),
+    "calibration, risks, odd names": lambda s: calibration.draw(
+        make_risks(46, models=[LONG], months=18.25), "PFS", simulated=s
+    ),
     "external calibration": lambda s: external_calibration.draw(
         *make_scored(60, survival=True), simulated=s
     ),
@@ -719,6 +735,8 @@ EMPTIES = {
     "rates": lambda: response_rates.draw(make_rates().iloc[:0], arms=ARMS),
     "roc": lambda: roc.draw(make_predictions().iloc[:0], "ORR"),
     "calibration": lambda: calibration.draw(make_predictions().iloc[:0], "ORR"),
+    "roc, risks": lambda: roc.draw(make_risks(months=0.0), "PFS"),
+    "calibration, risks": lambda: calibration.draw(make_risks().iloc[:0], "PFS"),
     "external calibration": lambda: external_calibration.draw(
         *make_scored(0, survival=True), notes=["PFS: no outcomes are known."]
     ),

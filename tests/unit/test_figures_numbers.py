@@ -11,6 +11,7 @@ from figures_inputs import (
     ARMS,
     make_cohort,
     make_predictions,
+    make_risks,
     make_screen,
     texts_drawn,
     with_genes,
@@ -18,6 +19,9 @@ from figures_inputs import (
 )
 from matplotlib.collections import LineCollection
 from matplotlib.lines import Line2D
+from reference_answers import FOLDER, answers, trial
+from sksurv.metrics import cumulative_dynamic_auc
+from sksurv.util import Surv
 from test_figures_all import (
     CONTRAST,
     GENES,
@@ -70,6 +74,10 @@ from correlatives.figures.style import format_interval
 from correlatives.pairing import not_at_progression, sample_months
 from correlatives.resistance.change import paired_change
 from correlatives.resistance.dynamics import dynamics
+from correlatives.response.blocks import Blocks
+from correlatives.response.blocks import concordance as ratio_of
+from correlatives.response.evaluation import COEFFICIENTS, PERMUTATIONS, Share, judge
+from correlatives.response.performance import horizon_pairs, horizon_weights
 from correlatives.survival.kaplan_meier import KaplanMeier
 from correlatives.time_units import DAYS_A_MONTH
 
@@ -717,6 +725,142 @@ def test_one_outcome_only_has_no_curve():
     predictions = make_predictions().assign(outcome=1)
     assert "No data" in roc.draw(predictions, "ORR").caption
     assert len(calibration.draw(predictions, "ORR").source)
+
+
+def judged_risks(predictions):
+    """Return the tables of the workflow of these predictions."""
+    models = list(dict.fromkeys(predictions["model"]))
+    share = Share(
+        predictions, pd.DataFrame(columns=COEFFICIENTS), pd.DataFrame(columns=PERMUTATIONS)
+    )
+    sizes = pd.DataFrame({"model": models, "candidate_parameters": 2})
+    return judge("PFS", sizes, share)
+
+
+@pytest.mark.parametrize("censored", [12, 25])
+def test_groups_of_risks_are_those_of_the_calibration_curve(censored):
+    predictions = make_risks(97, models=("clinical", "m"), censored=censored)
+    tables = judged_risks(predictions)
+    drawn = calibration.draw(predictions, "PFS", performance=tables.performance)
+    assert (drawn.source["panel"] == "group").all()
+    expected = tables.calibration_curve.query("arm == 'all'").reset_index(drop=True)
+    same = ["model", "predicted", "observed", "low", "high", "n", "events"]
+    pd.testing.assert_frame_equal(drawn.source[same], expected[same], check_dtype=False, rtol=1e-12)
+    points = lines_called(drawn.figure, "group")
+    np.testing.assert_allclose([p.get_ydata()[0] for p in points], expected["observed"])
+    np.testing.assert_allclose([p.get_xdata()[0] for p in points], expected["predicted"])
+    shown = " ".join(words(drawn))
+    assert "Predicted risk by 6 months" in shown
+    assert "Observed risk by 6 months" in shown
+    brier = tables.performance.query("model == 'm' and metric == 'brier_at_6_months'").iloc[0]
+    assert f"Brier {brier['estimate']:.2f} (" in shown
+    assert "Kaplan–Meier estimate at 6 months" in drawn.caption
+
+
+def test_a_response_is_grouped_as_in_its_calibration_curve():
+    predictions = make_risks(61, models=("m",)).assign(time_months=np.nan, horizon_months=np.nan)
+    table = judged_risks(predictions).calibration_curve.query("arm == 'all'")
+    drawn = calibration.draw(predictions, "ORR").source.query("panel == 'group'")
+    same = ["predicted", "observed", "low", "high", "n"]
+    pd.testing.assert_frame_equal(
+        drawn[same], table[same].reset_index(drop=True), check_dtype=False, rtol=1e-12
+    )
+    assert drawn["responders"].tolist() == table["events"].tolist()
+
+
+def test_those_censored_before_the_horizon_are_counted_and_have_no_tick():
+    predictions = make_risks(80, models=("m",), censored=12)
+    subjects = predictions.drop_duplicates("subject")
+    early = subjects["time_months"] <= 6
+    had, lost = (
+        int((early & (subjects["outcome"] == 1)).sum()),
+        int((early & (subjects["outcome"] == 0)).sum()),
+    )
+    assert lost > 5
+    drawn = calibration.draw(predictions, "PFS")
+    said = f"80 subjects: {had} with the event by 6 months, {80 - had - lost} followed for longer"
+    for caption in (drawn.caption, roc.draw(predictions, "PFS").caption):
+        assert f"{said} without it, {lost} censored before" in " ".join(caption.split())
+    ticks = [c for c in drawn.figure.axes[0].collections if isinstance(c, LineCollection)]
+    assert [len(c.get_segments()) for c in ticks] == [had, 80 - had - lost]
+
+
+def test_a_group_followed_by_nobody_has_no_point_and_the_caption_says_so():
+    predictions = make_risks(60, models=("m",))
+    risk = predictions.groupby("subject")["probability"].mean().sort_values(kind="stable")
+    first, last = risk.index[:12], risk.index[-12:]
+    gone, had = (predictions["subject"].isin(who) for who in (first, last))
+    predictions.loc[gone, ["outcome", "time_months"]] = [0.0, 2.0]
+    predictions.loc[had, ["outcome", "time_months"]] = [1.0, 3.0]
+    drawn = calibration.draw(predictions, "PFS")
+    assert len(drawn.source) == 5
+    assert drawn.source.iloc[0][["observed", "low", "high"]].isna().all()
+    assert drawn.source.iloc[4]["observed"] == 1
+    assert len(lines_called(drawn.figure, "group")) == 4
+    assert "Groups without a point: 1 (" in drawn.caption
+    assert "Groups without limits: 1 (" in drawn.caption
+
+
+def test_the_area_under_a_curve_of_risks_is_the_auc_of_the_table():
+    predictions = make_risks(120, repeats=2, censored=15)
+    one = predictions.drop_duplicates("subject")
+    time, event = one["time_months"].to_numpy(), one["outcome"].to_numpy()
+    surv = Surv.from_arrays(event == 1, time)
+    drawn = roc.draw(predictions, "PFS")
+    for (model, repeat), part in predictions.groupby(["model", "repeat"]):
+        curve = drawn.source[(drawn.source["model"] == model) & (drawn.source["repeat"] == repeat)]
+        area = np.trapezoid(curve["true_positive_rate"], curve["false_positive_rate"])
+        risk = part["probability"].to_numpy()
+        ratio = ratio_of(
+            horizon_pairs(time, event, 6.0), Blocks(np.zeros((1, 120), int)), risk[None]
+        )
+        assert area == pytest.approx(ratio.estimate, abs=1e-12)
+        [theirs], _ = cumulative_dynamic_auc(surv, surv, risk, [6.0])
+        assert area == pytest.approx(theirs, abs=1e-12)
+    # without its weights the area is another
+    known_then = (time > 6) | (event == 1)
+    plain = roc.roc_curve(((time <= 6) & (event == 1))[known_then].astype(float), risk[known_then])
+    assert abs(np.trapezoid(plain[1], plain[0]) - area) > 0.001
+    # the table compares subjects of one fold only, averaged over repeats
+    performance = judged_risks(predictions).performance.set_index(["model", "metric"])
+    for model, curve in drawn.source[drawn.source["repeat"] == ""].groupby("model"):
+        area = np.trapezoid(curve["true_positive_rate"], curve["false_positive_rate"])
+        assert area == pytest.approx(
+            performance.loc[(model, "auc_at_6_months"), "estimate"], abs=0.03
+        )
+
+
+@pytest.mark.parametrize("model", ["m3", "m1"])
+def test_the_area_under_a_weighted_curve_is_that_of_riskregression(model):
+    data = trial("gbsg")
+    time, event = data["time"].to_numpy(float), data["event"].to_numpy(float)
+    risk = pd.read_csv(FOLDER / "data" / "gbsg_tdroc_predictions.csv")[f"lp_{model}"].to_numpy()
+    rows = [row for row in answers("td_roc.json")["gbsg_auc"] if row["model"] == model]
+    assert len(rows) == 4
+    for row in rows:
+        status = ((time <= row["times"]) & (event == 1)).astype(float)
+        x, y = roc.roc_curve(status, risk, horizon_weights(time, event, row["times"]))
+        assert np.trapezoid(y, x) == pytest.approx(row["AUC"], abs=1e-12)
+
+
+def test_the_auc_printed_is_that_at_the_horizon():
+    predictions = make_risks()
+    rows = [
+        ("clinical", "auc_at_6_months", 0.71, 0.61, 0.81),
+        ("clinical", "auc", 0.11, 0.1, 0.12),
+        ("clinical", "c_index_ipcw", 0.22, 0.2, 0.3),
+        ("clinical + biomarkers", "auc_at_6_months", 0.45, 0.41, 0.49),
+    ]
+    drawn = roc.draw(predictions, "PFS", performance=make_performance(rows).assign(endpoint="PFS"))
+    assert "clinical: AUC 0.71 (0.61–0.81)" in words(drawn)
+    assert "1 − specificity at 6 months" in words(drawn)
+    assert "below 0.5 for: clinical + biomarkers" in drawn.caption
+
+
+def test_one_status_at_the_horizon_has_no_curve():
+    drawn = roc.draw(make_risks(months=1000.0), "PFS")
+    assert "status at 1000 months" in drawn.caption
+    assert len(drawn.source) == 0
 
 
 def test_survival_models_have_no_probabilities():

@@ -2,16 +2,9 @@
 
 LEARNED = [name for name in MODELLED if name in RESPONSES + TIMES]
 RESPONSE_FIGURES = {
-    **{
-        f"roc_{endpoint}": f"ROC, {endpoint}"
-        for endpoint in LEARNED
-        if endpoint in RESPONSES
-    },
-    **{
-        f"calibration_{endpoint}": f"Calibration, {endpoint}"
-        for endpoint in LEARNED
-        if endpoint in RESPONSES
-    },
+    f"{name}_{endpoint}": f"{title}, {endpoint}"
+    for endpoint in LEARNED
+    for name, title in (("roc", "ROC"), ("calibration", "Calibration"))
 }
 
 
@@ -112,7 +105,6 @@ rule summarise_response_models:
     params:
         **digests("summarise_response_models"),
         endpoints=LEARNED,
-        responses=RESPONSES,
         parts=len(SHARES),
         study=config["study"],
         definitions={name: config["endpoints"][name] for name in LEARNED},

@@ -1,4 +1,4 @@
-"""Whether predicted probabilities of response are right."""
+"""Whether predicted probabilities of response, or of an event by the horizon, are right."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from correlatives.figures.predictions import counts, measured, model_styles, of_response
+from correlatives.figures.predictions import Known, known_outcomes, measured, model_styles
 from correlatives.figures.style import (
     DIM,
     DOUBLE,
@@ -26,15 +26,12 @@ from correlatives.figures.style import (
     styled,
     wrap,
 )
+from correlatives.response.performance import GROUP, GROUPS, groups_by_prediction, observed_risk
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-COLUMNS = ("panel", "model", "predicted", "observed", "low", "high", "n", "responders")
-
-#: Subjects in a group at least, and groups at most.
-GROUP = 12
-GROUPS = 5
+COLUMNS = ("panel", "model", "predicted", "observed", "low", "high", "n")
 
 #: Probabilities of which the central 95 % differ by less have no shape: they are one group, and nothing is smoothed.
 NARROW = 0.1
@@ -42,12 +39,12 @@ NARROW = 0.1
 #: Share of the subjects in each window of the smooth line.
 WINDOW = 0.75
 
-#: Printed in the panel: metric's names in the table, and what it is called.
-PRINTED = (
-    (("brier", "brier_score"), "Brier"),
-    (("calibration_intercept", "intercept"), "intercept"),
-    (("calibration_slope", "slope"), "slope"),
-)
+#: Printed in the panel: metric's name in the table, and what it is called.
+PRINTED = {
+    "brier": "Brier",
+    "calibration_intercept": "intercept",
+    "calibration_slope": "slope",
+}
 
 
 @styled
@@ -58,7 +55,7 @@ def draw(
     performance: pd.DataFrame | None = None,
     simulated: bool = False,
 ) -> Drawn:
-    """Draw observed against predicted response, a panel a model.
+    """Draw what was observed against what was predicted, a panel a model.
 
     Parameters
     ----------
@@ -66,24 +63,28 @@ def draw(
         As for ``roc.draw``.
     endpoint : str
     performance : pd.DataFrame, optional
-        ``response/performance.tsv``: metrics ``brier``, ``calibration_intercept``, ``calibration_slope`` printed.
+        ``response/performance.tsv``: metrics ``brier``, ``calibration_intercept``, ``calibration_slope`` printed, of
+        a time to event those ``_at_{months}_months``.
     simulated : bool
 
     Returns
     -------
     Drawn
-        Source: panel (group, smooth), model, predicted, observed with Wilson limits, n, responders.
+        Source: panel (group; smooth, of a response), model, predicted, observed with limits, n, and responders or
+        events (by the horizon).
     """
     title = f"{rst_escape(endpoint)}: calibration of the response models."
-    known = of_response(predictions)
-    if not len(known):
+    known = known_outcomes(predictions)
+    columns = [*COLUMNS, "events" if known.survival else "responders"]
+    if not len(known.rows):
         return no_data(
             f"{endpoint} has no predicted probabilities",
             title=title,
-            columns=COLUMNS,
+            columns=columns,
             simulated=simulated,
         )
-    styles = model_styles(known)
+    by = f" by {known.months:g} months" if known.survival else ""
+    styles = model_styles(known.rows)
     n_columns = min(len(styles), 3)
     n_rows = -(-len(styles) // 3)
     width = SINGLE if len(styles) == 1 else DOUBLE
@@ -92,46 +93,56 @@ def draw(
     rows: list[dict[str, object]] = []
     alike: list[str] = []
     for axes, (model, (colour, line, marker)) in zip(panels, styles.items(), strict=False):
-        means = (
-            known[known["model"] == model]
-            .groupby("subject", sort=True)
-            .agg(probability=("probability", "mean"), outcome=("outcome", "first"))
-        )
+        part = known.rows[known.rows["model"] == model]
+        means = part.drop_duplicates("subject").set_index("subject").sort_index()
+        means["probability"] = part.groupby("subject")["probability"].mean()
         if hardly_differ(means["probability"].to_numpy(dtype=float)):
             alike.append(model)
-        rows += _draw_panel(axes, model, means, colour, line, marker)
+        rows += _draw_panel(axes, model, means, known, colour, line, marker)
         room = min(width / n_columns - 0.75, 1.9)
         axes.set_title("\n".join(wrap(model, room, LARGE, weight="bold")))
         printed = [
             f"{name} {value if value != '–' else 'not estimable'}"
-            for names, name in PRINTED
-            if (value := _metric(performance, endpoint, model, names))
+            for metric, name in PRINTED.items()
+            if (value := _metric(performance, endpoint, model, f"{metric}{known.behind}"))
         ]
         axes.set_xlabel(
-            "Predicted probability" + "".join(f"\n{text}" for text in printed),
+            (f"Predicted risk{by}" if known.survival else "Predicted probability")
+            + "".join(f"\n{text}" for text in printed),
             linespacing=1.3,
             fontsize=LARGE if not printed else SMALL,
         )
     for axes in panels[len(styles) :]:
         axes.set_visible(False)
-    panels[0].set_ylabel("Observed share of responders")
+    for axes in panels[: len(styles) : n_columns]:
+        axes.set_ylabel(f"Observed risk{by}" if known.survival else "Observed share of responders")
     constrain(figure, top)
+    source = pd.DataFrame(rows).rename(columns={"events": columns[-1]})[columns]
     return Drawn(
         figure,
-        pd.DataFrame(rows, columns=list(COLUMNS)),
+        source,
         caption(
             title,
-            f"{counts(known)}.",
+            f"{known.counted()}.",
+            f"Risk: the probability of an event by {known.months:g} months."
+            if known.survival
+            else "",
             "Every subject's probability is the mean over repeats of predictions by models that had not seen the "
             f"subject. Points: groups of equal size (at most {GROUPS}, of at least {GROUP} subjects where there are "
-            "as many), with Wilson 95 % limits; line: locally weighted regression; ticks: subjects, responders "
-            "above and others below; diagonal: perfect calibration. Brier score, calibration intercept (0 is "
+            f"as many){_how(known)}; diagonal: perfect calibration. Brier score, calibration intercept (0 is "
             "right) and slope (1 is right; less is overfitted) with 95 % limits as in the performance table, "
-            "which allow for what refitting on other subjects would change (Nadeau & Bengio 2003).",
+            "which allow for what refitting on other subjects would change (Nadeau & Bengio 2003)"
+            + (
+                f"; they are of the status at {known.months:g} months, weighted by the inverse probability of being "
+                "uncensored."
+                if known.survival
+                else "."
+            ),
+            _not_drawn(source, known),
             f"Predictions hardly differ for: {', '.join(rst_escape(name) for name in alike)}. The central 95 % of them lie "
             f"within {NARROW}: such a model tells subjects hardly apart, and its calibration is one number, the mean "
-            "predicted against the share of responders. That is no evidence that biomarkers harm: a model that found no "
-            "signal predicts everybody's average."
+            f"predicted against the {'observed risk' if known.survival else 'share of responders'}. That is no evidence "
+            "that biomarkers harm: a model that found no signal predicts everybody's average."
             if alike
             else "",
             "The figure does not show calibration in another hospital's patients; with groups this small, points "
@@ -147,11 +158,48 @@ def hardly_differ(probability: np.ndarray) -> bool:
     return bool(high - low <= NARROW)
 
 
-def _metric(
-    performance: pd.DataFrame | None, endpoint: str, model: str, names: tuple[str, ...]
-) -> str:
+def _how(known: Known) -> str:
+    """Say how what was observed was estimated, and what the ticks are."""
+    if not known.survival:
+        return (
+            ", with Wilson 95 % limits; line: locally weighted regression; ticks: subjects, responders above and others "
+            "below"
+        )
+    return (
+        f"; observed risk: one minus the Kaplan–Meier estimate at {known.months:g} months in the group, which uses those "
+        "censored before for as long as they were followed, with log-log 95 % limits; ticks: subjects, with the event "
+        "by then above, followed for longer without it below"
+        + (", censored before not shown" if known.censored else "")
+    )
+
+
+def _not_drawn(source: pd.DataFrame, known: Known) -> str:
+    """Say how many groups have no point or no limits, and why; empty where all have both."""
+    if not known.survival:
+        return ""
+    groups = source[source["panel"] == "group"]
+    missing = int(groups["observed"].isna().sum())
+    bare = int(groups["observed"].isin((0.0, 1.0)).sum())
+    return " ".join(
+        said
+        for number, said in (
+            (
+                missing,
+                f"Groups without a point: {missing} (nobody in them was followed for {known.months:g} months).",
+            ),
+            (
+                bare,
+                f"Groups without limits: {bare} (nobody, or everybody, in them had the event by then, and log-log limits "
+                "have no width there).",
+            ),
+        )
+        if number
+    )
+
+
+def _metric(performance: pd.DataFrame | None, endpoint: str, model: str, name: str) -> str:
     """Return a metric with its limits, all with the same decimals: two, or as many as tell the limits apart."""
-    values = measured(performance, endpoint, model, names)
+    values = measured(performance, endpoint, model, name)
     if values is None:
         return ""
     if not all(finite(value) for value in values) or max(map(abs, values)) >= 1000:
@@ -168,62 +216,117 @@ def _metric(
 
 
 def _draw_panel(
-    axes: Axes, model: str, means: pd.DataFrame, colour: str, line: object, marker: str
+    axes: Axes,
+    model: str,
+    means: pd.DataFrame,
+    known: Known,
+    colour: str,
+    line: object,
+    marker: str,
 ) -> list[dict[str, object]]:
     """Draw one model, and return the numbers drawn."""
-    from statsmodels.stats.proportion import proportion_confint
-
     means = means.sort_values("probability", kind="stable")
-    p = means["probability"].to_numpy(dtype=float)
-    y = means["outcome"].to_numpy(dtype=float)
-    axes.plot([0, 1], [0, 1], color=RULE, linewidth=0.6, zorder=0)
-    rows: list[dict[str, object]] = []
-    alike = hardly_differ(p)
-    n_groups = 1 if alike else int(np.clip(len(p) // GROUP, 1, GROUPS))
-    for part in np.array_split(np.arange(len(p)), n_groups):
-        responders, n = int(y[part].sum()), len(part)
-        low, high = proportion_confint(responders, n, method="wilson")
-        centre, observed = float(p[part].mean()), responders / n
-        axes.plot([centre, centre], [low, high], color=colour, linewidth=0.8)
-        axes.plot(centre, observed, marker=marker, markersize=4, color=colour, gid="group")
-        rows.append(
-            {
-                "panel": "group",
-                "model": model,
-                "predicted": centre,
-                "observed": observed,
-                "low": float(low),
-                "high": float(high),
-                "n": n,
-                "responders": responders,
-            }
-        )
-    if alike:
-        axes.text(
-            0.5,
-            0.9,
-            f"predictions hardly differ\n({p[0]:.2f} to {p[-1]:.2f})",
-            ha="center",
-            va="center",
-            fontsize=SMALL,
-            color=DIM,
-        )
-    elif len(p) >= GROUP:
+    p, status = (means[name].to_numpy(dtype=float) for name in ("probability", "status"))
+    outcome = means["outcome"].to_numpy(dtype=float)
+    time = means["time_months"].to_numpy(dtype=float) if known.survival else None
+    rows: list[dict[str, object]] = draw_groups(
+        axes, p, outcome, time, known.months, colour=colour, marker=marker
+    )
+    if hardly_differ(p):
+        say_alike(axes, p)
+    elif len(p) >= GROUP and not known.survival:
         grid = np.linspace(p[0], p[-1], 41)
-        smooth = np.clip(lowess(p, y, grid), 0, 1)
+        smooth = np.clip(lowess(p, status, grid), 0, 1)
         axes.plot(grid, smooth, color=colour, linestyle=line, linewidth=1.0, zorder=1)
         rows += [
-            {"panel": "smooth", "model": model, "predicted": x, "observed": s}
+            {"panel": "smooth", "predicted": x, "observed": s}
             for x, s in zip(grid, smooth, strict=True)
         ]
     for value, base, end in ((1, 1.03, 1.07), (0, -0.03, -0.07)):
-        axes.vlines(p[y == value], base, end, color=DIM, linewidth=0.3)
+        shown = (status == value) & (means["weight"].to_numpy(dtype=float) > 0)
+        axes.vlines(p[shown], base, end, color=DIM, linewidth=0.3)
+    frame(axes)
+    return [{"model": model, **row} for row in rows]
+
+
+def draw_groups(
+    axes: Axes,
+    predicted: np.ndarray,
+    outcome: np.ndarray,
+    time: np.ndarray | None = None,
+    months: float = float("nan"),
+    *,
+    colour: str,
+    marker: str = "o",
+) -> list[dict[str, object]]:
+    """Draw what was observed in groups of equal size by prediction, and return the numbers drawn.
+
+    Parameters
+    ----------
+    axes : Axes
+    predicted, outcome : np.ndarray, shape (n,)
+        Probability of a response, or of an event by the horizon; 0 or 1.
+    time : np.ndarray, shape (n,), optional
+        Months to event or censoring.
+    months : float
+        Horizon of a time to event.
+    colour, marker : str
+
+    Returns
+    -------
+    list of dict
+        panel, predicted (mean), observed with limits, n, events (responders, or events by the horizon): as in
+        ``response/calibration_curve.tsv``, but one group where the predictions hardly differ.
+    """
+    alike = hardly_differ(predicted)
+    groups = [np.arange(len(predicted))] if alike else groups_by_prediction(predicted)
+    had = outcome if time is None else outcome * (time <= months)
+    rows: list[dict[str, object]] = []
+    for part in groups:
+        centre = float(predicted[part].mean())
+        observed = observed_risk(outcome[part], None if time is None else time[part], months)
+        if np.isfinite([observed.low, observed.high]).all():
+            axes.plot([centre] * 2, [observed.low, observed.high], color=colour, linewidth=0.8)
+        if np.isfinite(observed.estimate):
+            axes.plot(
+                centre, observed.estimate, marker=marker, markersize=4, color=colour, gid="group"
+            )
+        rows.append(
+            {
+                "panel": "group",
+                "predicted": centre,
+                "observed": observed.estimate,
+                "low": observed.low,
+                "high": observed.high,
+                "n": len(part),
+                "events": int(had[part].sum()),
+            }
+        )
+    return rows
+
+
+def say_alike(axes: Axes, predicted: np.ndarray) -> None:
+    """Write between what limits predictions lie that hardly differ."""
+    axes.text(
+        0.5,
+        0.9,
+        f"predictions hardly differ\n({predicted.min():.2f} to {predicted.max():.2f})",
+        ha="center",
+        va="center",
+        fontsize=SMALL,
+        color=DIM,
+    )
+
+
+def frame(axes: Axes) -> None:
+    """Draw a square from 0 to 1 with room for the subjects' ticks, and its diagonal."""
+    axes.plot([0, 1], [0, 1], color=RULE, linewidth=0.6, zorder=0)
     axes.set_xlim(-0.02, 1.02)
     axes.set_ylim(-0.08, 1.08)
-    axes.set_xticks([0, 0.25, 0.5, 0.75, 1], ["0", "0.25", "0.5", "0.75", "1"])
-    axes.set_yticks([0, 0.25, 0.5, 0.75, 1], ["0", "0.25", "0.5", "0.75", "1"])
+    ticks = ([0, 0.25, 0.5, 0.75, 1], ["0", "0.25", "0.5", "0.75", "1"])
+    axes.set_xticks(*ticks)
+    axes.set_yticks(*ticks)
     axes.set_aspect("equal")
-    return rows
 
 
 def lowess(x: np.ndarray, y: np.ndarray, at: np.ndarray, window: float = WINDOW) -> np.ndarray:

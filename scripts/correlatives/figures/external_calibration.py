@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from correlatives.figures.calibration import GROUP, GROUPS, hardly_differ, lowess
+from correlatives.figures.calibration import (
+    draw_groups,
+    frame,
+    hardly_differ,
+    lowess,
+    say_alike,
+)
 from correlatives.figures.style import (
     DIM,
     GREEN,
-    RULE,
     SINGLE,
-    SMALL,
     Drawn,
     caption,
     constrain,
@@ -24,9 +28,7 @@ from correlatives.figures.style import (
     rst_escape,
     styled,
 )
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
+from correlatives.response.performance import GROUP, GROUPS
 
 COLUMNS = ("panel", "predicted", "observed", "low", "high", "n", "events")
 
@@ -66,7 +68,7 @@ def draw(
     Returns
     -------
     Drawn
-        Source: panel (group, smooth), predicted, observed with 95 % limits, n, events (or responders).
+        Source: panel (group, smooth), predicted, observed with 95 % limits, n, events (by the horizon; or responders).
     """
     survival = model["type"] == "time_to_event"
     endpoint = str(model["endpoint"])
@@ -77,21 +79,12 @@ def draw(
     ordered = predictions.sort_values("predicted", kind="stable")
     figure, top = new_figure(SINGLE, 3.4, simulated=simulated)
     axes = figure.add_subplot()
-    axes.plot([0, 1], [0, 1], color=RULE, linewidth=0.6, zorder=0)
-    rows = _groups(axes, ordered, model.get("horizon_months"))
-    p = ordered["predicted"].to_numpy(dtype=float)
+    p, y = (ordered[name].to_numpy(dtype=float) for name in ("predicted", "outcome"))
+    time = ordered["time_months"].to_numpy(dtype=float) if survival else None
+    rows = draw_groups(axes, p, y, time, model.get("horizon_months", np.nan), colour=GREEN)
     if hardly_differ(p):
-        axes.text(
-            0.5,
-            0.9,
-            f"predictions hardly differ\n({p[0]:.2f} to {p[-1]:.2f})",
-            ha="center",
-            va="center",
-            fontsize=SMALL,
-            color=DIM,
-        )
+        say_alike(axes, p)
     elif not survival:
-        y = ordered["outcome"].to_numpy(dtype=float)
         grid = np.linspace(p[0], p[-1], 41)
         smooth = np.clip(lowess(p, y, grid), 0, 1)
         axes.plot(grid, smooth, color=GREEN, linewidth=1.0, zorder=1)
@@ -100,12 +93,7 @@ def draw(
             for at, seen in zip(grid, smooth, strict=True)
         ]
     axes.vlines(p, -0.07, -0.03, color=DIM, linewidth=0.3)
-    axes.set_xlim(-0.02, 1.02)
-    axes.set_ylim(-0.08, 1.08)
-    ticks = ([0, 0.25, 0.5, 0.75, 1], ["0", "0.25", "0.5", "0.75", "1"])
-    axes.set_xticks(*ticks)
-    axes.set_yticks(*ticks)
-    axes.set_aspect("equal")
+    frame(axes)
     what = _what(model)
     printed = [
         f"{PRINTED[name]} {format_interval(estimate, low, high)}"
@@ -148,40 +136,3 @@ def _what(model: Mapping[str, Any]) -> str:
     if model["type"] == "time_to_event":
         return f"risk until {model['horizon_months']:g} months"
     return "probability of response"
-
-
-def _groups(axes: Axes, ordered: pd.DataFrame, horizon: float | None) -> list[dict[str, object]]:
-    """Draw groups of equal size by prediction, and return what was drawn."""
-    from statsmodels.stats.proportion import proportion_confint
-
-    from correlatives.survival.kaplan_meier import KaplanMeier
-
-    p = ordered["predicted"].to_numpy(dtype=float)
-    y = ordered["outcome"].to_numpy(dtype=float)
-    time = ordered["time_months"].to_numpy(dtype=float)
-    groups = 1 if hardly_differ(p) else int(np.clip(len(p) // GROUP, 1, GROUPS))
-    rows: list[dict[str, object]] = []
-    for part in np.array_split(np.arange(len(p)), groups):
-        events = int(y[part].sum())
-        if horizon is None:
-            observed = events / len(part)
-            low, high = proportion_confint(events, len(part), method="wilson")
-        else:
-            survival = KaplanMeier(time[part], y[part]).at(horizon)
-            observed, low, high = 1 - survival.estimate, 1 - survival.high, 1 - survival.low
-        centre = float(p[part].mean())
-        if np.isfinite([low, high]).all():
-            axes.plot([centre, centre], [low, high], color=GREEN, linewidth=0.8)
-        axes.plot(centre, observed, marker="o", markersize=4, color=GREEN, gid="group")
-        rows.append(
-            {
-                "panel": "group",
-                "predicted": centre,
-                "observed": observed,
-                "low": float(low),
-                "high": float(high),
-                "n": len(part),
-                "events": events,
-            }
-        )
-    return rows

@@ -1,11 +1,11 @@
-"""How well predictions tell responders from others: receiver operating characteristic."""
+"""How well predictions tell responders, or those with an event by the horizon, from others."""
 
 from __future__ import annotations
 
 import numpy as np
 import pandas as pd
 
-from correlatives.figures.predictions import counts, metric, model_styles, of_response
+from correlatives.figures.predictions import Known, known_outcomes, metric, model_styles
 from correlatives.figures.style import (
     RULE,
     SINGLE,
@@ -42,36 +42,40 @@ def draw(
     Parameters
     ----------
     predictions : pd.DataFrame
-        Out-of-fold predictions of the endpoint: subject (order number), repeat, model, outcome 0/1, probability.
+        Out-of-fold predictions of the endpoint: subject (order number), repeat, model, outcome 0/1, probability, and
+        of a time to event time_months and horizon_months.
     endpoint : str
     performance : pd.DataFrame, optional
-        ``response/performance.tsv``: the AUC printed (metric ``auc``). It is not computed here.
+        ``response/performance.tsv``: the AUC printed (metric ``auc``, ``auc_at_{months}_months``). It is not computed
+        here.
     simulated : bool
 
     Returns
     -------
     Drawn
         Source: model, repeat (empty: the mean), false_positive_rate, true_positive_rate.
+
+    References
+    ----------
+    Uno H et al. JASA 2007;102:527-537 (cumulative/dynamic curve of a time to event, weighted for censoring).
     """
     title = f"{rst_escape(endpoint)}: discrimination of the response models."
-    known = of_response(predictions)
-    if not len(known) or known["outcome"].nunique() < 2:
-        why = (
-            f"{endpoint} has no predicted probabilities"
-            if not len(known)
-            else f"all predicted subjects have the same outcome of {endpoint}"
-        )
-        return no_data(why, title=title, columns=COLUMNS, simulated=simulated)
+    known = known_outcomes(predictions)
+    # those censored before the horizon are neither: the others stand for them
+    rows = known.rows[known.rows["weight"] > 0]
+    if rows["status"].nunique() < 2:
+        return no_data(_why(known, endpoint), title=title, columns=COLUMNS, simulated=simulated)
+    styles = model_styles(rows)
+    at = f" at {known.months:g} months" if known.survival else ""
     figure, top = new_figure(SINGLE, 3.3, simulated=simulated)
     axes = figure.add_subplot()
     axes.plot([0, 1], [0, 1], color=RULE, linewidth=0.6, zorder=0)
     sources = []
-    for model, (colour, line, _) in model_styles(known).items():
+    for model, (colour, line, _) in styles.items():
         curves = []
-        part = known[known["model"] == model]
-        for repeat, rows in part.groupby("repeat", sort=True):
+        for repeat, part in rows[rows["model"] == model].groupby("repeat", sort=True):
             false_positive, true_positive = roc_curve(
-                rows["outcome"].to_numpy(dtype=float), rows["probability"].to_numpy(dtype=float)
+                *(part[name].to_numpy(dtype=float) for name in ("status", "probability", "weight"))
             )
             axes.plot(
                 false_positive, true_positive, color=colour, linewidth=0.4, alpha=0.35, zorder=1
@@ -80,7 +84,7 @@ def draw(
             sources.append(_source(model, repeat, false_positive, true_positive))
         mean = np.mean(curves, axis=0)
         sources.append(_source(model, "", np.r_[0.0, GRID], np.r_[0.0, mean]))
-        auc = metric(performance, endpoint, model, ("auc", "roc_auc"))
+        auc = metric(performance, endpoint, model, f"auc{known.behind}")
         name = shorten(model, 1.9, SMALL)
         axes.plot(
             np.r_[0.0, GRID],
@@ -93,8 +97,8 @@ def draw(
     axes.set_xlim(-0.01, 1.01)
     axes.set_ylim(-0.01, 1.01)
     axes.set_aspect("equal")
-    axes.set_xlabel("1 − specificity")
-    axes.set_ylabel("Sensitivity")
+    axes.set_xlabel(f"1 − specificity{at}")
+    axes.set_ylabel(f"Sensitivity{at}")
     figure.legend(loc="outside lower center", fontsize=SMALL)
     constrain(figure, top)
     return Drawn(
@@ -102,12 +106,17 @@ def draw(
         pd.concat(sources, ignore_index=True),
         caption(
             title,
-            f"{counts(known)}.",
+            f"{known.counted()}.",
             "Every prediction is of a subject whom the model had not seen. Thin lines: one repeat, all folds pooled; "
             "thick lines: their mean at equal false positive rates. AUC with 95 % limits as in the performance "
             "table, which is not the area under a line of folds pooled. The limits allow for what refitting on other "
             "subjects would change (Nadeau & Bengio 2003).",
-            below_chance(performance, endpoint, list(model_styles(known))),
+            f"Sensitivity is of those with the event by {known.months:g} months, specificity of those followed for longer "
+            "without it (cumulative/dynamic, Uno 2007), every subject weighted by the inverse probability of being "
+            "uncensored, as for the AUC: those censored before are on neither side, and the others stand for them."
+            if known.survival
+            else "",
+            below_chance(performance, endpoint, list(styles), f"auc{known.behind}"),
             "The figure does not show whether the probabilities are right (calibration does), nor performance in "
             "another hospital's patients.",
             simulated=simulated,
@@ -115,14 +124,25 @@ def draw(
     )
 
 
-def below_chance(performance: pd.DataFrame | None, endpoint: str, models: list[str]) -> str:
+def _why(known: Known, endpoint: str) -> str:
+    """Return why there is no curve."""
+    if not len(known.rows):
+        return f"{endpoint} has no predicted probabilities"
+    if known.survival:
+        return f"all subjects whose status at {known.months:g} months is known have the same status of {endpoint}"
+    return f"all predicted subjects have the same outcome of {endpoint}"
+
+
+def below_chance(
+    performance: pd.DataFrame | None, endpoint: str, models: list[str], name: str
+) -> str:
     """Say what an AUC below 0.5 with all its limits means; empty where there is none."""
     if performance is None or not len(performance):
         return ""
     rows = performance[
         (performance["endpoint"] == endpoint)
         & performance["model"].isin(models)
-        & performance["metric"].astype(str).str.lower().isin(("auc", "roc_auc"))
+        & (performance["metric"] == name)
         & (performance["high"].astype(float) < CHANCE)
     ]
     if not len(rows):
@@ -135,7 +155,9 @@ def below_chance(performance: pd.DataFrame | None, endpoint: str, models: list[s
     )
 
 
-def roc_curve(outcome: np.ndarray, probability: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def roc_curve(
+    outcome: np.ndarray, probability: np.ndarray, weight: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
     """Return false and true positive rates at every threshold, from (0, 0) to (1, 1); ties are one step.
 
     Parameters
@@ -143,14 +165,14 @@ def roc_curve(outcome: np.ndarray, probability: np.ndarray) -> tuple[np.ndarray,
     outcome : np.ndarray of 0 and 1, shape (n,)
         Both present.
     probability : np.ndarray, shape (n,)
+    weight : np.ndarray, shape (n,), optional
+        How many subjects each stands for.
     """
     order = np.argsort(-probability, kind="stable")
-    positive = np.cumsum(outcome[order])
+    weight = np.ones(len(outcome)) if weight is None else weight
     last = np.r_[np.diff(probability[order]) != 0, True]
-    true_positive = np.r_[0.0, positive[last] / positive[-1]]
-    number = np.arange(1, len(outcome) + 1)
-    false_positive = np.r_[0.0, (number - positive)[last] / (len(outcome) - positive[-1])]
-    return false_positive, true_positive
+    negative, positive = (np.cumsum((weight * (outcome == status))[order]) for status in (0, 1))
+    return np.r_[0.0, negative[last] / negative[-1]], np.r_[0.0, positive[last] / positive[-1]]
 
 
 def at_grid(false_positive: np.ndarray, true_positive: np.ndarray) -> np.ndarray:

@@ -29,10 +29,12 @@ from correlatives.response.elastic_net import Outcome
 from correlatives.response.models import CLINICAL, FOREST, Model, models_of
 from correlatives.response.nested_cv import permuted_within, resample
 from correlatives.response.performance import (
+    groups_by_prediction,
     horizon_pairs,
     horizon_weights,
     logit,
     net_benefit,
+    observed_risk,
     response_pairs,
     survival_pairs,
 )
@@ -142,9 +144,6 @@ PERMUTED = 0x9E27
 
 #: Thresholds of the decision curve.
 THRESHOLDS = np.arange(1, 100) / 100
-
-#: Subjects in a group of the calibration curve at least, and groups at most.
-GROUP, GROUPS = 12, 5
 
 
 @dataclass(frozen=True)
@@ -504,6 +503,13 @@ class _Judged:
             return None
         return horizon_weights(self.outcome.time, self.outcome.event, self.months)
 
+    def observed(self, part: np.ndarray) -> Interval:
+        """Share of responders, or risk at the horizon, in some subjects (places or a mask)."""
+        time = self.outcome.time
+        return observed_risk(
+            self.outcome.event[part], None if time is None else time[part], self.months
+        )
+
 
 def judge(
     endpoint: str, models: pd.DataFrame, share: Share, *, notes: Sequence[str] = ()
@@ -665,7 +671,7 @@ def _calibration_by_arm(
         for arm, inside in groups.items():
             if not inside.any():
                 continue
-            observed = _observed(known, inside)
+            observed = known.observed(inside)
             head = (endpoint, m, arm, known.months)
             counted = (int(inside.sum()), int(status[inside].sum()))
             intercept, slope, why = calibration(
@@ -678,17 +684,15 @@ def _calibration_by_arm(
             rows.append(
                 (*head, *counted, mean[inside].mean(), observed.estimate, *intercept, *slope, why)
             )
-            order = np.flatnonzero(inside)[np.argsort(mean[inside], kind="stable")]
-            number = int(np.clip(len(order) // GROUP, 1, GROUPS))
-            for place, part in enumerate(np.array_split(order, number), start=1):
-                here = np.zeros(len(mean), dtype=bool)
-                here[part] = True
+            members = np.flatnonzero(inside)
+            for place, group in enumerate(groups_by_prediction(mean[inside]), start=1):
+                part = members[group]
                 curve.append(
                     (
                         *head,
                         place,
                         mean[part].mean(),
-                        *_observed(known, here),
+                        *known.observed(part),
                         len(part),
                         int(status[part].sum()),
                     )
@@ -697,21 +701,6 @@ def _calibration_by_arm(
         pd.DataFrame(rows, columns=CALIBRATION_BY_ARM),
         pd.DataFrame(curve, columns=CALIBRATION_CURVE),
     )
-
-
-def _observed(known: _Judged, inside: np.ndarray) -> Interval:
-    """Share of responders with Wilson limits, or Kaplan–Meier risk at the horizon with log-log limits."""
-    if known.outcome.time is None:
-        from statsmodels.stats.proportion import proportion_confint
-
-        positive, n = known.outcome.event[inside].sum(), int(inside.sum())
-        low, high = proportion_confint(positive, n, method="wilson")
-        return Interval(float(positive / n), float(low), float(high))
-    from correlatives.survival.kaplan_meier import KaplanMeier
-
-    curve = KaplanMeier(known.outcome.time[inside], known.outcome.event[inside])
-    survival, low, high = curve.at(known.months)
-    return Interval(1.0 - survival, 1.0 - high, 1.0 - low)
 
 
 def _decision_curve(endpoint: str, names: Sequence[str], known: _Judged) -> pd.DataFrame:

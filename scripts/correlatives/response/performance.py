@@ -1,4 +1,4 @@
-"""How good predictions are: pairs, weights and metrics, and intervals of a model that is fixed.
+"""How good predictions are: pairs, weights, groups and metrics, and intervals of a model that is fixed.
 
 Discrimination compares two subjects only where one model predicted both. The intervals here resample subjects and hold the
 model fixed, which is right for a model that was fitted on other subjects. For out-of-fold predictions, whose models
@@ -18,6 +18,9 @@ BOOTSTRAPS = 2000
 
 #: Spread of the averaged log odds below which a calibration slope means nothing.
 LEAST_SPREAD = 0.05
+
+#: Subjects in a group of a calibration curve at least, and groups at most.
+GROUP, GROUPS = 12, 5
 
 
 def bootstrap_counts(groups: np.ndarray, seed: int, samples: int = BOOTSTRAPS) -> np.ndarray:
@@ -136,6 +139,47 @@ def horizon_pairs(time: np.ndarray, event: np.ndarray, months: float) -> np.ndar
     weight = horizon_weights(time, event, months)
     had = (time <= months) & (event == 1)
     return np.outer(weight * had, weight * (time > months))
+
+
+def groups_by_prediction(predicted: np.ndarray) -> list[np.ndarray]:
+    """Return the places of the subjects of each group of a calibration curve, from the lowest predictions up.
+
+    Groups of equal size: at most ``GROUPS``, of at least ``GROUP`` subjects where there are as many.
+    """
+    number = int(np.clip(len(predicted) // GROUP, 1, GROUPS))
+    return np.array_split(np.argsort(predicted, kind="stable"), number)
+
+
+def observed_risk(
+    event: np.ndarray, time: np.ndarray | None = None, months: float = float("nan")
+) -> Interval:
+    """Return what a predicted probability is set against.
+
+    Parameters
+    ----------
+    event : np.ndarray of 0 and 1, shape (n,)
+        Response, or event.
+    time : np.ndarray, shape (n,), optional
+        Months to event or censoring.
+    months : float
+        Time at which the risk of an event is asked for.
+
+    Returns
+    -------
+    Interval
+        Share of responders with Wilson limits; or one minus the Kaplan–Meier estimate with log-log limits, NaN where
+        nobody was followed until then.
+    """
+    if time is None:
+        from statsmodels.stats.proportion import proportion_confint
+
+        positive, n = event.sum(), len(event)
+        low, high = proportion_confint(positive, n, method="wilson")
+        return Interval(float(positive / n), float(low), float(high))
+    from correlatives.survival.kaplan_meier import KaplanMeier
+
+    survival, low, high = KaplanMeier(time, event).at(months)
+    return Interval(1.0 - survival, 1.0 - high, 1.0 - low)
 
 
 def concordance_parts(
