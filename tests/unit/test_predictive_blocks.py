@@ -19,6 +19,7 @@ from correlatives.predictive.randomisation import (
     draw_arms,
     randomisation_test,
 )
+from correlatives.predictive.screened import shared_words
 
 
 def wide_trial(n=60, markers=45):
@@ -198,3 +199,11 @@ def test_draws_of_the_tail_are_those_of_the_trial():
     long = draw_arms(*arms, names, 500, 7)
     pieces = np.vstack(list(ArmDraws(*arms, names, 7).pieces(200, 500)))
     assert np.array_equal(long[200:], pieces)
+
+
+@pytest.mark.parametrize("words", [[], [None, None], ["a", None, "a"], ["", "b"]])
+def test_words_are_shared_as_they_were(words):
+    column = pd.Series(words, dtype=object, name="note")
+    shared = shared_words(column)
+    assert list(shared) == words
+    assert shared.name == "note"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from correlatives.markers import KEY
@@ -45,6 +46,6 @@ def shared_words(column: pd.Series) -> pd.Series:
     coded = column.astype("category").cat
     words = coded.categories.to_numpy(dtype=object)
     missing = coded.codes.to_numpy() < 0
-    shared = words[coded.codes.to_numpy()] if len(words) else column.to_numpy(dtype=object)
-    shared[missing] = None
+    shared = np.full(len(column), None, dtype=object)
+    shared[~missing] = words[coded.codes.to_numpy()[~missing]]
     return pd.Series(shared, index=column.index, dtype=object, name=column.name)
