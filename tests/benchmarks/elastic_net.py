@@ -24,6 +24,7 @@ import os
 for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(_variable, "1")
 
+import argparse
 import importlib.util
 import shutil
 import subprocess
@@ -123,9 +124,12 @@ def _best(penalty: np.ndarray, deviance: np.ndarray) -> str:
 
 def main() -> None:
     """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("markers", nargs="*", type=int, default=[2_000, 20_000])
+    asked = parser.parse_args()
     small, outcome, fold = trial(50)
     cross_validated(small, outcome, fold, alpha=1.0)
-    for markers in [int(word) for word in sys.argv[1:]] or [2_000, 20_000]:
+    for markers in asked.markers:
         x, outcome, fold = trial(markers)
         ours = np.inf
         for _ in range(2):

@@ -6,7 +6,7 @@ is printed. CPU time a thread is steadier than wall time where others use the ma
 be absent: `make bench-peers` installs lifelines and the PyPI package survival in an environment of their own, Debian has
 R as r-base-core and r-cran-survival. Prints; asserts nothing but that R finds the same interactions.
 
-python tests/benchmarks/engine.py (BENCH_SHARE=0.1: a tenth of the markers; `ours` as argument: no other software)
+python tests/benchmarks/engine.py [ours]                                   BENCH_SHARE=0.1: a tenth of the markers
 """
 
 # ruff: noqa: E402 (the number of threads is set before NumPy reads it)
@@ -18,6 +18,7 @@ import os
 for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(_variable, "1")
 
+import argparse
 import shutil
 import subprocess
 import sys
@@ -224,8 +225,10 @@ def peak_memory(n: int, p: int) -> float:
 
 def main() -> None:
     """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("programs", nargs="?", choices=["ours"], help="no other software")
+    alone = parser.parse_args().programs == "ours"
     warnings.simplefilter("ignore")
-    alone = "ours" in sys.argv[1:]
     start = time.perf_counter()
     fit_interactions(**trial(46, 32))
     fit_logistic_interactions(**as_response(trial(46, 32)))

@@ -7,6 +7,7 @@ python tests/benchmarks/peers.py PROGRAM data.npz MARKERS      prints microsecon
 
 from __future__ import annotations
 
+import argparse
 import sys
 import time
 import warnings
@@ -71,16 +72,16 @@ def lifelines(data: dict[str, np.ndarray]) -> Fit:
 PROGRAMS = {part.__name__: part for part in (survival, statsmodels, lifelines)}
 
 
-def main(program: str, path: str, markers: int) -> None:
+def main(program: str, data: str, markers: int) -> None:
     """Time a program, after one fit that is not counted."""
     warnings.simplefilter("ignore")
-    with np.load(path) as stored:
-        data = dict(stored)
+    with np.load(data) as stored:
+        trial = dict(stored)
     try:
-        fit = PROGRAMS[program](data)
+        fit = PROGRAMS[program](trial)
     except ImportError:
         sys.exit(ABSENT)
-    few = data["markers"][: markers + 1]
+    few = trial["markers"][: markers + 1]
     fit(few[0])
     wall, cpu = time.perf_counter(), time.process_time()
     for marker in few[1:]:
@@ -93,4 +94,8 @@ def main(program: str, path: str, markers: int) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2], int(sys.argv[3]))
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("program", choices=PROGRAMS)
+    parser.add_argument("data")
+    parser.add_argument("markers", type=int)
+    main(**vars(parser.parse_args()))

@@ -15,6 +15,7 @@ import os
 for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(_variable, "1")
 
+import argparse
 import subprocess
 import sys
 import time
@@ -109,6 +110,7 @@ def peak_memory(n: int, p: int, draws: int) -> float:
 
 def main() -> None:
     """Measure and print."""
+    argparse.ArgumentParser(description=__doc__.splitlines()[0]).parse_args()
     size = float(os.environ.get("BENCH_SHARE", "1"))  # of the markers, on a busy machine
     randomisation_test(*trial(46, 64, 300), logistic=False)
     randomisation_test(*trial(46, 64, 300), logistic=True)

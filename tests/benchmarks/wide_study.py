@@ -9,6 +9,7 @@ missing. The probe `PLANTED` follows progression-free survival in the experiment
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -17,9 +18,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import yaml
 
-from correlatives.simulate import simulate_trial
-
 ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "scripts"))
+
+from correlatives.simulate import simulate_trial  # noqa: E402 (found by the line above)
 
 PLANTED = "cg00000042"
 

@@ -5,6 +5,7 @@ make bench
 
 from __future__ import annotations
 
+import argparse
 import ast
 import os
 import shutil
@@ -74,6 +75,7 @@ def job_seconds(results: Path) -> dict[str, float]:
 
 def main() -> None:
     """Measure and print."""
+    argparse.ArgumentParser(description=__doc__.splitlines()[0]).parse_args()
     # what a user's shell does not have: without compiled files every start is twice as long
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     snakemake = [sys.executable, "-m", "snakemake"]
