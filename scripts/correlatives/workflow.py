@@ -22,8 +22,6 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-
     import pandas as pd
 
 SCRIPTS = Path(__file__).resolve().parents[1]
@@ -43,20 +41,26 @@ def digest(path: Path) -> str:
     return sha.hexdigest()[:12]
 
 
+#: A statement that imports, which begins a line.
+_IMPORT = re.compile(
+    r"^[ \t]*(from[ \t]+\S+[ \t]+import\b[ \t]*(?:\([^)]*\)|.+)|import[ \t].+)", re.MULTILINE
+)
+
+
 @cache
 def _import_statements(path: Path) -> tuple[ast.Import | ast.ImportFrom, ...]:
-    """Return every import of a file, inside functions too."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    found = _statements(tree.body)
+    """Return every import of a file, inside functions too.
+
+    Every start of the workflow waits for it, so only the lines that import are parsed; a text that looks like them is
+    taken for one.
+    """
+    text = path.read_text(encoding="utf-8")
+    try:
+        found = ast.parse("\n".join(_IMPORT.findall(text))).body
+    except SyntaxError:
+        # prose, or a statement that goes on in another way
+        found = ast.walk(ast.parse(text))
     return tuple(node for node in found if isinstance(node, (ast.Import, ast.ImportFrom)))
-
-
-def _statements(body: Iterable[ast.AST]) -> Iterator[ast.AST]:
-    """Return statements and those within them, without their expressions: every start of the workflow waits for it."""
-    for node in body:
-        yield node
-        for part in ("body", "orelse", "finalbody", "handlers", "cases"):
-            yield from _statements(getattr(node, part, ()))
 
 
 @cache
@@ -158,7 +162,9 @@ def _installed(name: str) -> tuple[str, tuple[str, ...]] | None:
         found = metadata.distribution(name)
     except metadata.PackageNotFoundError:
         return None
-    needs = (Requirement(text) for text in found.requires or ())
+    # what only an extra needs is not needed, and taking requirements apart is slow
+    texts = (text for text in found.requires or () if "extra ==" not in text or " or " in text)
+    needs = map(Requirement, texts)
     return found.version, tuple(
         need.name for need in needs if need.marker is None or need.marker.evaluate({"extra": ""})
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import dataclasses
 import re
 import sys
@@ -9,6 +10,7 @@ from importlib import metadata
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 from small_runs import ROOT, write_small_study
 
 from correlatives import workflow
@@ -113,6 +115,13 @@ def test_libraries_are_those_used_at_first_and_second_hand():
     assert "matplotlib" in workflow.libraries("draw_efficacy")
 
 
+def test_what_a_library_requires_is_what_its_metadata_say_without_extras():
+    for name in workflow.libraries("check_tables").keys() - {"python"}:
+        needs = map(Requirement, metadata.requires(name) or ())
+        here = [one.name for one in needs if not one.marker or one.marker.evaluate({"extra": ""})]
+        assert workflow._installed(name) == (metadata.version(name), tuple(here)), name
+
+
 def test_compiled_code_is_part_of_what_a_job_is_made_of():
     """A module that is imported by its name in a string would be edited without any job running again."""
     library = workflow.SCRIPTS / "correlatives"
@@ -121,6 +130,39 @@ def test_compiled_code_is_part_of_what_a_job_is_made_of():
     jobs = [workflow.sources(script.stem) for script in workflow.SCRIPTS.glob("*.py")]
     assert compiled <= set().union(*jobs)
     assert not [path for path in library.rglob("*.py") if "import_module" in path.read_text()]
+
+
+def imports_of(tree: ast.AST) -> set[str]:
+    return {
+        ast.dump(node) for node in ast.walk(tree) if isinstance(node, (ast.Import, ast.ImportFrom))
+    }
+
+
+def test_every_import_is_found_though_only_lines_that_import_are_parsed():
+    for path in sorted(workflow.SCRIPTS.rglob("*.py")):
+        found = {ast.dump(node) for node in workflow._import_statements(path)}
+        assert found == imports_of(ast.parse(path.read_text())), path
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "from a import b  # (c\nimport d.e as f, g\n",
+        "from .a import (\n    b,  # why (c)\n    d as e,\n)\n",
+        "from a import (b)\nfrom c import(\n    d\n)\nfrom e import *\n",
+        "def f():\n\tfrom .. import a\n\n    # import b\n",
+        "if True:\n    import a; import b\nelse:\n    x = 1\n",
+        "from a import b, \\\n    c\nimport \\\n    d\n",
+        '"""Prose that says\nfrom where import is done, and\nimport what it may."""\nimport a\n',
+        "from_a = 1\nimports = 2\nimport a\n",
+        "",
+    ],
+)
+def test_imports_are_found_however_they_are_written(tmp_path: Path, text: str):
+    path = tmp_path / "module.py"
+    path.write_text(text)
+    found = {ast.dump(node) for node in workflow._import_statements(path)}
+    assert found == imports_of(ast.parse(text))
 
 
 def test_every_library_that_a_script_imports_is_found_under_its_distribution():

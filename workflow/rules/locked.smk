@@ -22,7 +22,7 @@ rule lock_response_models:
     params:
         **digests("lock_response_models"),
         endpoints=LEARNED,
-        clinical=lookup(dpath="response/clinical", within=config),
+        clinical=lookup(dpath="clinical", within=config["response"]),
         seed=config["seed"],
         version=VERSION,
         tables={f"{name_in_freeze(path)}": digest(path) for path in RAW_GIVEN},

@@ -78,11 +78,11 @@ rule fit_biomarker_models:
     params:
         **digests("fit_biomarker_models"),
         endpoints=SCREENED,
-        covariates=lookup(dpath="predictive/covariates", within=config),
-        alpha=lookup(dpath="predictive/alpha", within=config),
-        randomisations=lookup(dpath="predictive/randomisations", within=config),
+        covariates=lookup(dpath="covariates", within=config["predictive"]),
+        alpha=lookup(dpath="alpha", within=config["predictive"]),
+        randomisations=lookup(dpath="randomisations", within=config["predictive"]),
         family_over_endpoints=lookup(
-            dpath="predictive/family_over_endpoints", within=config
+            dpath="family_over_endpoints", within=config["predictive"]
         ),
         clinical_markers=lambda wildcards: (
             config["predictive"]["clinical_markers"]
@@ -127,9 +127,9 @@ rule screen_biomarkers:
     params:
         **digests("screen_biomarkers"),
         endpoints=SCREENED,
-        alpha=lookup(dpath="predictive/alpha", within=config),
+        alpha=lookup(dpath="alpha", within=config["predictive"]),
         family_over_endpoints=lookup(
-            dpath="predictive/family_over_endpoints", within=config
+            dpath="family_over_endpoints", within=config["predictive"]
         ),
         randomised=RANDOMISED,
     message:
@@ -163,7 +163,7 @@ rule draw_biomarkers:
         **digests("draw_biomarkers"),
         endpoints=SCREENED,
         figures=list(SCREEN_FIGURES),
-        clinical_markers=lookup(dpath="predictive/clinical_markers", within=config),
+        clinical_markers=lookup(dpath="clinical_markers", within=config["predictive"]),
     message:
         "Drawing the biomarkers"
     script:
@@ -198,8 +198,8 @@ rule impute_missing_markers:
     params:
         **digests("impute_missing_markers"),
         endpoints=SCREENED,
-        covariates=lookup(dpath="predictive/covariates", within=config),
-        clinical_markers=lookup(dpath="predictive/clinical_markers", within=config),
+        covariates=lookup(dpath="covariates", within=config["predictive"]),
+        clinical_markers=lookup(dpath="clinical_markers", within=config["predictive"]),
         seed=config["seed"],
     message:
         "Imputing missing markers to see whether they matter"
@@ -243,9 +243,11 @@ for endpoint in SCREENED if RANDOMISED else []:
         params:
             **digests("explore_continuous_markers"),
             endpoint=endpoint,
-            covariates=lookup(dpath="predictive/covariates", within=config),
-            clinical_markers=lookup(dpath="predictive/clinical_markers", within=config),
-            randomisations=lookup(dpath="predictive/randomisations", within=config),
+            covariates=lookup(dpath="covariates", within=config["predictive"]),
+            clinical_markers=lookup(
+                dpath="clinical_markers", within=config["predictive"]
+            ),
+            randomisations=lookup(dpath="randomisations", within=config["predictive"]),
             seed=config["seed"],
         message:
             f"Looking closely at the continuous markers on {endpoint}"

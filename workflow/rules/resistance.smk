@@ -67,7 +67,9 @@ rule analyse_resistance:
         predictive=lookup(dpath="predictive", within=config),
         seed=config["seed"],
         timepoints=config["timepoints"],
-        min_tumour_fraction=lookup(dpath="evaluable/min_tumour_fraction", within=config),
+        min_tumour_fraction=lookup(
+            dpath="min_tumour_fraction", within=config["evaluable"]
+        ),
     message:
         "Comparing baseline, on-treatment and progression samples"
     script:

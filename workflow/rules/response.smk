@@ -57,11 +57,11 @@ rule evaluate_response_model:
         runtime=lambda wildcards, attempt: 60 * attempt,
     params:
         **digests("evaluate_response_model"),
-        clinical=lookup(dpath="response/clinical", within=config),
-        repeats=lookup(dpath="response/repeats", within=config),
-        folds=lookup(dpath="response/folds", within=config),
-        permutations=lookup(dpath="response/permutations", within=config),
-        forest_permuted=lookup(dpath="response/permute_forest", within=config),
+        clinical=lookup(dpath="clinical", within=config["response"]),
+        repeats=lookup(dpath="repeats", within=config["response"]),
+        folds=lookup(dpath="folds", within=config["response"]),
+        permutations=lookup(dpath="permutations", within=config["response"]),
+        forest_permuted=lookup(dpath="permute_forest", within=config["response"]),
         parts=len(SHARES),
         seed=config["seed"],
     message:
@@ -147,10 +147,10 @@ if RANDOMISED:
         params:
             **digests("evaluate_treatment_benefit"),
             endpoints=LEARNED,
-            clinical=lookup(dpath="response/clinical", within=config),
-            repeats=lookup(dpath="response/repeats", within=config),
-            folds=lookup(dpath="response/folds", within=config),
-            permutations=lookup(dpath="response/permutations", within=config),
+            clinical=lookup(dpath="clinical", within=config["response"]),
+            repeats=lookup(dpath="repeats", within=config["response"]),
+            folds=lookup(dpath="folds", within=config["response"]),
+            permutations=lookup(dpath="permutations", within=config["response"]),
             seed=config["seed"],
         message:
             "Predicting who benefits from the experimental arm"
