@@ -494,7 +494,7 @@ def make_predictions(n=60, repeats=3, models=("clinical", "clinical + biomarkers
     for i, model in enumerate(models):
         score = r.normal(-0.4 + 0.6 * (i + 1) * outcome, 1)
         for repeat in range(1, repeats + 1):
-            probability = 1 / (1 + np.exp(-(score + r.normal(0, 0.3, n))))
+            predictor = score + r.normal(0, 0.3, n)
             frames.append(
                 pd.DataFrame(
                     {
@@ -503,7 +503,8 @@ def make_predictions(n=60, repeats=3, models=("clinical", "clinical + biomarkers
                         "fold": 1,
                         "model": model,
                         "outcome": outcome,
-                        "probability": probability,
+                        "predictor": predictor,
+                        "probability": 1 / (1 + np.exp(-predictor)),
                     }
                 )
             )

@@ -74,10 +74,8 @@ from correlatives.figures.style import format_interval
 from correlatives.pairing import not_at_progression, sample_months
 from correlatives.resistance.change import paired_change
 from correlatives.resistance.dynamics import dynamics
-from correlatives.response.blocks import Blocks
-from correlatives.response.blocks import concordance as ratio_of
 from correlatives.response.evaluation import COEFFICIENTS, PERMUTATIONS, Share, judge
-from correlatives.response.performance import horizon_pairs, horizon_weights
+from correlatives.response.performance import horizon_weights
 from correlatives.survival.kaplan_meier import KaplanMeier
 from correlatives.time_units import DAYS_A_MONTH
 
@@ -807,27 +805,43 @@ def test_the_area_under_a_curve_of_risks_is_the_auc_of_the_table():
     time, event = one["time_months"].to_numpy(), one["outcome"].to_numpy()
     surv = Surv.from_arrays(event == 1, time)
     drawn = roc.draw(predictions, "PFS")
-    for (model, repeat), part in predictions.groupby(["model", "repeat"]):
-        curve = drawn.source[(drawn.source["model"] == model) & (drawn.source["repeat"] == repeat)]
+    performance = judged_risks(predictions).performance.set_index(["model", "metric"])
+    for model, curve in drawn.source.groupby("model"):
         area = np.trapezoid(curve["true_positive_rate"], curve["false_positive_rate"])
-        risk = part["probability"].to_numpy()
-        ratio = ratio_of(
-            horizon_pairs(time, event, 6.0), Blocks(np.zeros((1, 120), int)), risk[None]
-        )
-        assert area == pytest.approx(ratio.estimate, abs=1e-12)
-        [theirs], _ = cumulative_dynamic_auc(surv, surv, risk, [6.0])
-        assert area == pytest.approx(theirs, abs=1e-12)
+        expected = performance.loc[(model, "auc_at_6_months"), "estimate"]
+        assert area == pytest.approx(expected, abs=1e-12)
+        assert curve["false_positive_rate"].is_monotonic_increasing
+        assert curve["true_positive_rate"].is_monotonic_increasing
+    # held out all together, it is that of others
+    for (model, repeat), part in predictions.groupby(["model", "repeat"]):
+        together = roc.draw(part.assign(fold=1, repeat=1), "PFS").source
+        area = np.trapezoid(together["true_positive_rate"], together["false_positive_rate"])
+        [theirs], _ = cumulative_dynamic_auc(surv, surv, part["predictor"].to_numpy(), [6.0])
+        assert area == pytest.approx(theirs, abs=1e-12), (model, repeat)
     # without its weights the area is another
+    risk = part["predictor"].to_numpy()
     known_then = (time > 6) | (event == 1)
     plain = roc.roc_curve(((time <= 6) & (event == 1))[known_then].astype(float), risk[known_then])
     assert abs(np.trapezoid(plain[1], plain[0]) - area) > 0.001
-    # the table compares subjects of one fold only, averaged over repeats
+
+
+def test_a_crowd_of_repeats_is_one_line_a_model_with_ties_as_slopes():
+    predictions = make_risks(90, repeats=20).assign(time_months=np.nan, horizon_months=np.nan)
+    predictions["predictor"] = predictions["predictor"].round(1)
+    drawn = roc.draw(predictions, "ORR")
+    assert len(drawn.figure.axes[0].lines) == 1 + predictions["model"].nunique()
     performance = judged_risks(predictions).performance.set_index(["model", "metric"])
-    for model, curve in drawn.source[drawn.source["repeat"] == ""].groupby("model"):
+    for model, curve in drawn.source.groupby("model"):
         area = np.trapezoid(curve["true_positive_rate"], curve["false_positive_rate"])
-        assert area == pytest.approx(
-            performance.loc[(model, "auc_at_6_months"), "estimate"], abs=0.03
-        )
+        assert area == pytest.approx(performance.loc[(model, "auc"), "estimate"], abs=1e-12)
+
+
+def test_a_fold_without_one_of_the_outcomes_adds_no_curve():
+    predictions = make_predictions(40, repeats=1, models=("m",))
+    first = predictions["outcome"].eq(1).idxmax()
+    alone = predictions.assign(fold=np.where(predictions.index == first, 2, 1))
+    left = roc.draw(predictions.drop(index=first), "ORR").source
+    pd.testing.assert_frame_equal(roc.draw(alone, "ORR").source, left)
 
 
 @pytest.mark.parametrize("model", ["m3", "m1"])

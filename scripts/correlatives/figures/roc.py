@@ -20,13 +20,13 @@ from correlatives.figures.style import (
     styled,
 )
 
-COLUMNS = ("model", "repeat", "false_positive_rate", "true_positive_rate")
+COLUMNS = ("model", "false_positive_rate", "true_positive_rate")
 
 #: The AUC of predictions that say nothing.
 CHANCE = 0.5
 
-#: False positive rates at which the repeats' curves are averaged.
-GRID = np.linspace(0, 1, 101)
+#: Predictors that differ by less, relatively, are ties, as for the AUC.
+ROUNDING = 1e-12
 
 
 @styled
@@ -37,13 +37,13 @@ def draw(
     performance: pd.DataFrame | None = None,
     simulated: bool = False,
 ) -> Drawn:
-    """Draw the curve of each model, averaged over repeats.
+    """Draw one curve a model: the mean over all that was held out together, with the AUC of the table as its area.
 
     Parameters
     ----------
     predictions : pd.DataFrame
-        Out-of-fold predictions of the endpoint: subject (order number), repeat, model, outcome 0/1, probability, and
-        of a time to event time_months and horizon_months.
+        Out-of-fold predictions of the endpoint: subject (order number), repeat, fold, model, outcome 0/1, predictor,
+        probability, and of a time to event time_months and horizon_months.
     endpoint : str
     performance : pd.DataFrame, optional
         ``response/performance.tsv``: the AUC printed (metric ``auc``, ``auc_at_{months}_months``). It is not computed
@@ -53,7 +53,7 @@ def draw(
     Returns
     -------
     Drawn
-        Source: model, repeat (empty: the mean), false_positive_rate, true_positive_rate.
+        Source: model, false_positive_rate, true_positive_rate.
 
     References
     ----------
@@ -72,26 +72,23 @@ def draw(
     axes.plot([0, 1], [0, 1], color=RULE, linewidth=0.6, zorder=0)
     sources = []
     for model, (colour, line, _) in styles.items():
-        curves = []
-        for repeat, part in rows[rows["model"] == model].groupby("repeat", sort=True):
-            false_positive, true_positive = roc_curve(
-                *(part[name].to_numpy(dtype=float) for name in ("status", "probability", "weight"))
+        false_positive, true_positive = mean_curve(rows[rows["model"] == model])
+        sources.append(
+            pd.DataFrame(
+                {
+                    "model": model,
+                    "false_positive_rate": false_positive,
+                    "true_positive_rate": true_positive,
+                }
             )
-            axes.plot(
-                false_positive, true_positive, color=colour, linewidth=0.4, alpha=0.35, zorder=1
-            )
-            curves.append(at_grid(false_positive, true_positive))
-            sources.append(_source(model, repeat, false_positive, true_positive))
-        mean = np.mean(curves, axis=0)
-        sources.append(_source(model, "", np.r_[0.0, GRID], np.r_[0.0, mean]))
+        )
         auc = metric(performance, endpoint, model, f"auc{known.behind}")
         name = shorten(model, 1.9, SMALL)
         axes.plot(
-            np.r_[0.0, GRID],
-            np.r_[0.0, mean],
+            false_positive,
+            true_positive,
             color=colour,
             linestyle=line,
-            zorder=2,
             label=f"{name}: AUC {auc}" if auc else name,
         )
     axes.set_xlim(-0.01, 1.01)
@@ -107,10 +104,10 @@ def draw(
         caption(
             title,
             f"{known.counted()}.",
-            "Every prediction is of a subject whom the model had not seen. Thin lines: one repeat, all folds pooled; "
-            "thick lines: their mean at equal false positive rates. AUC with 95 % limits as in the performance "
-            "table, which is not the area under a line of folds pooled. The limits allow for what refitting on other "
-            "subjects would change (Nadeau & Bengio 2003).",
+            "Every prediction is of a subject whom the model had not seen. Lines: mean, at equal false positive rates, of "
+            "the curves of the folds of all repeats, each weighted by its pairs to compare, so that the area "
+            "under a line is the AUC of the performance table; grey: chance. AUC with 95 % limits, which allow for what "
+            "refitting on other subjects would change (Nadeau & Bengio 2003).",
             f"Sensitivity is of those with the event by {known.months:g} months, specificity of those followed for longer "
             "without it (cumulative/dynamic, Uno 2007), every subject weighted by the inverse probability of being "
             "uncensored, as for the AUC: those censored before are on neither side, and the others stand for them."
@@ -156,7 +153,7 @@ def below_chance(
 
 
 def roc_curve(
-    outcome: np.ndarray, probability: np.ndarray, weight: np.ndarray | None = None
+    outcome: np.ndarray, predictor: np.ndarray, weight: np.ndarray | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return false and true positive rates at every threshold, from (0, 0) to (1, 1); ties are one step.
 
@@ -164,32 +161,58 @@ def roc_curve(
     ----------
     outcome : np.ndarray of 0 and 1, shape (n,)
         Both present.
-    probability : np.ndarray, shape (n,)
+    predictor : np.ndarray, shape (n,)
+        Larger: the outcome is more probable. Those that differ by rounding only are ties.
     weight : np.ndarray, shape (n,), optional
         How many subjects each stands for.
     """
-    order = np.argsort(-probability, kind="stable")
+    order = np.argsort(-predictor, kind="stable")
     weight = np.ones(len(outcome)) if weight is None else weight
-    last = np.r_[np.diff(probability[order]) != 0, True]
+    falling = predictor[order]
+    last = np.r_[-np.diff(falling) > ROUNDING * (1.0 + np.abs(falling[:-1])), True]
     negative, positive = (np.cumsum((weight * (outcome == status))[order]) for status in (0, 1))
     return np.r_[0.0, negative[last] / negative[-1]], np.r_[0.0, positive[last] / positive[-1]]
 
 
-def at_grid(false_positive: np.ndarray, true_positive: np.ndarray) -> np.ndarray:
-    """Return the curve's height at ``GRID``; on a vertical stretch, its upper end."""
-    last = np.r_[np.diff(false_positive) > 0, True]
-    return np.interp(GRID, false_positive[last], true_positive[last])
+def mean_curve(rows: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+    """Return the mean curve of what was held out together, whose area is the AUC of the performance table.
+
+    The AUC compares subjects of one fold only, since models of different folds are not on one scale. It is the mean of the
+    folds' areas, weighted by their pairs; so is this curve of the folds' curves, exactly, steps included.
+
+    Parameters
+    ----------
+    rows : pd.DataFrame
+        Predictions of one model: repeat, fold, status, weight, predictor.
+
+    Returns
+    -------
+    false_positive, true_positive : np.ndarray
+        Every place where a fold's curve bends, twice: just before it and at it.
+    """
+    curves, pairs = [], []
+    for _, block in rows.groupby(["repeat", "fold"], sort=True):
+        status, predictor, weight = (
+            block[name].to_numpy(dtype=float) for name in ("status", "predictor", "weight")
+        )
+        compared = weight[status == 1].sum() * weight[status == 0].sum()
+        if compared > 0:
+            curves.append(roc_curve(status, predictor, weight))
+            pairs.append(compared)
+    places = np.unique(np.concatenate([false_positive for false_positive, _ in curves]))
+    heights = np.average([_heights(*curve, places) for curve in curves], axis=0, weights=pairs)
+    return np.repeat(places, 2), heights.ravel()
 
 
-def _source(
-    model: str, repeat: object, false_positive: np.ndarray, true_positive: np.ndarray
-) -> pd.DataFrame:
-    """Return a curve as rows of the source table."""
-    return pd.DataFrame(
-        {
-            "model": model,
-            "repeat": repeat,
-            "false_positive_rate": false_positive,
-            "true_positive_rate": true_positive,
-        }
-    )
+def _heights(
+    false_positive: np.ndarray, true_positive: np.ndarray, places: np.ndarray
+) -> np.ndarray:
+    """Return a curve's height just before, and at, false positive rates, shape (places, 2)."""
+    before = np.searchsorted(false_positive, places, side="left")
+    at = np.searchsorted(false_positive, places, side="right") - 1
+    # between two points of the curve: on the line that joins them
+    span = false_positive[before] - false_positive[at]
+    inside = before > at
+    share = np.where(inside, places - false_positive[at], 0.0) / np.where(inside, span, 1.0)
+    between = true_positive[at] + share * (true_positive[before] - true_positive[at])
+    return np.column_stack([np.where(inside, between, true_positive[end]) for end in (before, at)])
