@@ -250,7 +250,7 @@ def test_a_table_of_several_endpoints_is_filtered():
     drawn = forest_subgroups.draw(both, "ORR", arms=ARMS)
     assert set(drawn.source["endpoint"]) == {"ORR"}
     assert "Odds ratio, 95 % limits" in " ".join(words(drawn))
-    assert "OR (95 %)" in words(drawn)
+    assert "OR (95 % CI)" in words(drawn)
 
 
 def test_confirmatory_markers_come_first_then_the_smallest_p():
@@ -314,6 +314,59 @@ def test_what_two_carriers_give_is_counted_and_not_drawn():
         other = module.draw(table, "PFS")
         assert "marker 3" not in set(other.source["biomarker"])
         assert "1 test is not drawn: fewer than 5 subjects" in other.caption
+
+
+def test_an_exploratory_marker_of_two_carriers_takes_no_results_place():
+    table = make_screen(12)
+    rare = table["biomarker"] == "marker 3"
+    table.loc[rare, ["q_value", "p_fwer"]] = np.nan
+    table.loc[rare, ["p_randomisation", "note"]] = [1e-4, FEW]
+    shown = forest_predictive.draw(table, "PFS", arms=ARMS).source["biomarker"].tolist()
+    assert shown[-1] == "marker 3"
+    assert sorted(shown) == sorted(table["biomarker"])
+    assert "marker 3" not in set(
+        forest_predictive.draw(table, "PFS", arms=ARMS, top=11).source["biomarker"]
+    )
+    # of a confirmatory family every member is told
+    confirmed = table.assign(family=np.where(rare, "confirmatory", table["family"]))
+    shown = forest_predictive.draw(confirmed, "PFS", arms=ARMS, top=3).source["biomarker"]
+    assert "marker 3" in set(shown)
+
+
+def test_names_of_usual_length_are_not_cut_beside_wide_limits():
+    table = make_screen(20).assign(specimen="archival_tissue", contrast="positive v negative")
+    table["interaction_ratio"] = 1.36
+    table["interaction_ratio_low"], table["interaction_ratio_high"] = 0.11, 932.14
+    table["treatment_effect_at_high"], table["treatment_effect_at_high_high"] = 25.0, 437.76
+    labels = dict.fromkeys(table["biomarker"], "Neutrophil to lymphocyte ratio")
+    drawn = forest_predictive.draw(table, "PFS", arms=ARMS, labels=labels)
+    shown = words(drawn)
+    assert "Neutrophil to lymphocyte ratio" in shown
+    assert "positive v negative; archival tissue" in shown
+    assert not [text for text in shown if text.endswith("…")]
+
+
+def test_responses_are_not_called_events():
+    screen = make_screen(6).assign(effect_measure="odds_ratio")
+    drawn = forest_predictive.draw(screen, "ORR", arms=ARMS)
+    assert "Resp. /" in words(drawn)
+    assert "Responders (resp.) and subjects" in drawn.caption
+    assert "vents" not in drawn.caption
+    response = make_subgroups(effect="odds_ratio").assign(endpoint="ORR")
+    drawn = forest_subgroups.draw(response, "ORR", arms=ARMS)
+    assert "30 subjects, 20 responders" in drawn.caption
+    assert "responders/n" in words(drawn)
+    assert not [text for text in [*words(drawn), drawn.caption] if "vents" in text]
+
+
+def test_texts_on_either_side_of_one_stand_on_one_line():
+    drawn = forest_subgroups.draw(
+        make_subgroups(levels=4), "PFS", arms={"control": "nap", "experimental": "axe"}
+    )
+    sides = [t for t in drawn.figure.axes[0].texts if t.get_text().endswith(" better")]
+    assert len(sides) == 2
+    assert {t.get_va() for t in sides} == {"baseline"}
+    assert len({t.get_position()[1] for t in sides}) == 1
 
 
 def test_a_limit_beyond_the_axis_ends_in_an_arrow():
@@ -390,7 +443,7 @@ def test_rates_are_those_of_the_table():
 def test_the_odds_ratio_is_called_what_it_is():
     pooled = response_rates.draw(make_rates(), RATES, arms=ARMS)
     assert "Mantel–Haenszel over the randomisation strata" in pooled.caption
-    assert "CMH p" in " ".join(words(pooled))
+    assert "CMH" in " ".join(words(pooled))
     plain = response_rates.draw(make_rates(), RATES.assign(p_cmh=np.nan), arms=ARMS)
     assert "conditional maximum likelihood with exact limits, not stratified" in plain.caption
     assert "CMH" not in plain.caption + " ".join(words(plain))

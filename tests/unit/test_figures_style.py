@@ -269,3 +269,35 @@ def test_names_beside_points_hide_neither_points_nor_names():
     assert len(texts) >= 9
     assert not any(box.contains(*point) for box in boxes for point in at)
     assert not defects(figure)
+
+
+def test_names_lie_over_a_crowd_rather_than_far_away_but_never_over_a_point_that_matters():
+    r = np.random.default_rng(4)
+    points = np.r_[r.normal(0, 0.3, (12, 2)), r.normal(0, 0.5, (3000, 2))]
+    crowd = np.arange(len(points)) >= 12
+    names = [f"a marker, number {i}" for i in range(8)]
+    reach = {}
+    for given in (None, crowd):
+        with style.drawing():
+            figure, top = style.new_figure(style.SINGLE, 3, simulated=False)
+            axes = figure.add_subplot()
+            axes.plot(*points.T, "o", markersize=2)
+            axes.set(xlim=(-2.2, 2.2), ylim=(-2.2, 2.2))
+            style.constrain(figure, top)
+            texts = write_beside(axes, names, points[:8], points, crowd=given)
+            renderer = figure.canvas.get_renderer()
+            boxes = [text.get_window_extent(renderer) for text in texts]
+            at = axes.transData.transform(points[:12])
+        assert not any(box.contains(*point) for box in boxes for point in at)
+        leaders = [line.get_xydata() for line in axes.lines[1:]]
+        reach[given is not None] = sum(np.hypot(*(end - start)) for start, end in leaders)
+    assert len(texts) == 8
+    assert not defects(figure)
+    # lines to names do not cross, and are short
+    for i, (a, b) in enumerate(leaders):
+        for c, d in leaders[:i]:
+            one, two = b - a, d - c
+            across = one[0] * two[1] - one[1] * two[0]
+            s, t = np.linalg.solve(np.column_stack([one, -two]), c - a) if across else (-1, -1)
+            assert not (0 < s < 1 and 0 < t < 1)
+    assert reach[True] < 0.7 * reach[False]

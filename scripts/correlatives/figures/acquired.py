@@ -157,11 +157,11 @@ def draw(
             cells += _comparison(between)
         rows.append(Row(cells, [marks], indent=True))
     columns: list[Column | Plot] = [Column("Gained", "left", 1.6)]
-    columns += [Column(f"{shorten(label, 1.2)} gained / n", room=1.0) for label in styles]
+    columns += [Column(f"{shorten(label, 1.2)} gained/n", room=1.0) for label in styles]
     columns += [Plot("Rate gained (%)", reference=None, logarithmic=False, percent=True)]
     if two:
         columns += [
-            Column("Difference, % (95 %)", room=1.15),
+            Column("Difference, % (95 % CI)", room=1.15),
             Column("Fisher p", room=0.45),
             Column("Adjusted p", room=0.55),
             Column("q", room=0.45),

@@ -137,7 +137,7 @@ def draw(
                 limits=(-0.04, 1.04),
                 percent=True,
             ),
-            Column("Kappa (95 %)", room=1.1),
+            Column("Kappa (95 % CI)", room=1.1),
         ],
         rows,
         simulated=simulated,
@@ -157,7 +157,7 @@ def draw(
             "each row says its own pairs.",
             "The four cells hold the pairs by result, the darker the larger their share of the row: grey where tissue and plasma "
             "agree, orange where they do not. Percent agreement with Clopper–Pearson 95 % limits: tissue is the "
-            "reference, not the truth. Kappa with large-sample limits (none where agreement is perfect). Rows of all genes count "
+            "reference, not the truth. Kappa with large-sample limits (none where agreement is perfect, nor for all genes together). Rows of all genes count "
             "gene × subject, their limits take the subject as the unit; below the limit of the tumour fraction only positive "
             "calls in plasma can be read, so that no agreement is stated.",
             "Shown are genes altered in tissue or plasma of at least one pair"

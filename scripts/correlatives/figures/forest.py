@@ -14,6 +14,7 @@ from correlatives.figures.style import (
     DIM,
     DOUBLE,
     NORMAL,
+    POINT,
     RULE,
     SHADE,
     SMALL,
@@ -35,13 +36,13 @@ if TYPE_CHECKING:
 
 #: Inches: margin of the figure, space between columns, a line of text, air above and below a row's text.
 MARGIN = 0.06
-GAP = 0.10
+GAP = 0.09
 LINE = 0.125
 AIR = 0.045
 INDENT = 0.10
 
 #: The narrowest a drawing may become before text gives way, in inches.
-NARROWEST = 1.05
+NARROWEST = 0.9
 
 #: Behind every second row.
 ZEBRA = "#F4F4F4"
@@ -163,9 +164,9 @@ def lay_out(
         )
         for column, w in zip(columns, widths, strict=True)
     ]
-    # Long names take two lines where the page has room for them.
-    for most, air in ((2, AIR), (1, AIR), (1, 0.005)):
-        texts = [_broken(row, columns, widths, most) for row in rows]
+    # Long names take two lines where the page has room for them, and two more for their detail.
+    for most, names, air in ((2, 2, AIR), (2, 1, AIR), (1, 1, AIR), (1, 1, 0.005)):
+        texts = [_broken(row, columns, widths, most, names) for row in rows]
         heights = [max(map(len, cells), default=1) * LINE + 2 * air for cells in texts]
         if sum(heights) < TALLEST - 1.25:
             break
@@ -300,9 +301,9 @@ def _anchor(column: Column | Plot, left: float, width: float) -> tuple[float, st
 
 
 def _broken(
-    row: Row, columns: Sequence[Column | Plot], widths: Sequence[float], most: int
+    row: Row, columns: Sequence[Column | Plot], widths: Sequence[float], most: int, names: int
 ) -> list[list[tuple[str, float, str]]]:
-    """Every cell's lines: text, size, colour."""
+    """Every cell's lines (text, size, colour): at most `most` of a text, `names` of a row's name and its detail each."""
     if row.heading:
         room = sum(widths) + GAP * (len(widths) - 1)
         return [[(shorten(str(row.cells[0]), room, NORMAL, "bold"), NORMAL, BLACK)]]
@@ -324,11 +325,11 @@ def _broken(
             lines = wrap(cell, room + 0.01, NORMAL, lines=most, weight=weight)
             out.append([(line, NORMAL, BLACK) for line in lines])
         else:
+            each = names if order == 0 else 1
+            main = wrap(cell[0], room + 0.01, NORMAL, lines=each, weight=weight)
+            detail = wrap(cell[1], room + 0.01, SMALL, lines=each)
             out.append(
-                [
-                    (shorten(cell[0], room + 0.01, NORMAL, weight), NORMAL, BLACK),
-                    (shorten(cell[1], room + 0.01, SMALL), SMALL, DIM),
-                ]
+                [(line, NORMAL, BLACK) for line in main] + [(line, SMALL, DIM) for line in detail]
             )
     return out
 
@@ -432,16 +433,17 @@ def _draw_plot(
         for lines, sign, align in zip(
             _fitting((plot.left, plot.right), rooms), (-1, 1), ("right", "left"), strict=True
         ):
-            page.text(
-                x + sign * 0.05,
-                below + 0.10,
-                "\n".join(lines),
-                ha=align,
-                va="top",
-                fontsize=SMALL,
-                linespacing=1.0,
-                color=DIM,
-            )
+            # On one baseline, whatever the letters: two texts side by side.
+            for i, line in enumerate(lines):
+                page.text(
+                    x + sign * 0.05,
+                    below + 0.035 - i * 1.16 * SMALL * POINT,
+                    line,
+                    ha=align,
+                    va="baseline",
+                    fontsize=SMALL,
+                    color=DIM,
+                )
     return axes
 
 

@@ -18,7 +18,15 @@ from correlatives.figures.forest import (
     draw_reference,
     lay_out,
 )
-from correlatives.figures.markers import MEASURES, Labels, families, named, rank, too_few
+from correlatives.figures.markers import (
+    MEASURES,
+    Labels,
+    families,
+    is_confirmatory,
+    named,
+    rank,
+    too_few,
+)
 from correlatives.figures.style import (
     BLACK,
     DIM,
@@ -91,7 +99,9 @@ def draw(
             simulated=simulated,
         )
     ordered, ranked_by = rank(table, ("p_randomisation", "p_interaction_lrt"))
-    shown = ordered.iloc[:top]
+    # A confirmatory marker that too few carry is told with its family; an exploratory one takes no result's place.
+    last = too_few(ordered) & ~is_confirmatory(ordered)
+    shown = pd.concat([ordered[~last], ordered[last]]).iloc[:top]
     words, short, model = MEASURES.get(
         str(shown["effect_measure"].dropna().iloc[0])
         if shown["effect_measure"].notna().any()
@@ -108,18 +118,19 @@ def draw(
             for few, (_, line) in zip(too_few(part), part.iterrows(), strict=True)
         ]
     good_left = short == "HR"
+    counted = "events" if good_left else "responders"
     laid = lay_out(
         [
             Column("Biomarker", "left", 2.2),
-            Column("Events / n", room=0.5),
+            Column("Events / n" if good_left else "Resp. / n", room=0.5),
             Plot(
                 f"Treatment effect ({short})",
                 left=better(arms, "experimental" if good_left else "control"),
                 right=better(arms, "control" if good_left else "experimental"),
             ),
-            Column(f"{short} (95 %) at low, high", room=0.95),
+            Column(f"{short} (95 % CI) at low, high", room=0.95),
             Plot(f"Interaction: ratio of {words}s"),
-            Column("Ratio (95 %); detectable", room=1.05),
+            Column("Ratio (95 % CI); detectable", room=1.05),
             Column("p", room=0.4),
             Column("Adjusted p", room=0.5),
         ],
@@ -149,18 +160,18 @@ def draw(
         caption(
             title,
             f"{len(shown)} of {len(table)} tests, each of at most {_largest(table)} subjects. "
-            f"{ranked_by} Markers at {rst_escape(', '.join(shown['timepoint'].astype(str).unique()))}. Events and subjects are those with a value of the marker.",
+            f"{ranked_by} Markers at {rst_escape(', '.join(shown['timepoint'].astype(str).unique()))}. {counted.capitalize()}{'' if good_left else ' (resp.)'} and subjects are those with a value of the marker.",
             f"Left: {words} ({'below' if good_left else 'above'} 1 the experimental arm does better) of {rst_escape(arms['experimental'])} over {rst_escape(arms['control'])}, at a low "
             "marker (open) and a high one (filled): within the levels of a binary marker, at the 25th and 75th "
             "percentile of a continuous one. Right: their ratio per unit under the marker's name "
             f"({model}, arm + marker + arm × marker) with 95 % limits; grey, and under the ratio as a number: the smallest "
             "ratio (or its inverse) that this study had 80 % power to see, for a confirmatory marker at its family's critical value, "
             "else at the level of the marker alone. Arrows mark limits beyond the axis; – is not estimable. Of markers in "
-            f"which fewer than {LEAST_CARRIERS} subjects differ from the most common value nothing is estimated here, and they are in no family.",
+            f"which fewer than {LEAST_CARRIERS} subjects differ from the most common value nothing is estimated here, and they are in no family; exploratory ones come last.",
             ""
             if overall is None
             else f"Large diamond and dotted line: all {format_number(overall.n, 0)} subjects with the endpoint "
-            f"({format_number(overall.events, 0)} events), as in the efficacy tables.",
+            f"({format_number(overall.events, 0)} {counted}), as in the efficacy tables.",
             (
                 "p by the randomisation test" + floor
                 if p_column == "p_randomisation"

@@ -98,15 +98,16 @@ def draw(
                     indent=True,
                 )
             )
+    counted = "responders" if short == "OR" else "events"
     sides = ("longer survival", "better"), ("shorter survival", "worse")
     if short == "OR":
         sides = ("fewer responses", "fewer"), ("more responses", "more")
     laid = lay_out(
         [
             Column("Biomarker", "left", 2.4),
-            Column("Events / n", room=0.6),
+            Column("Events / n" if counted == "events" else "Resp. / n", room=0.6),
             Plot(f"{words.capitalize()}, 95 % limits", left=sides[0], right=sides[1]),
-            Column(f"{short} (95 %)", room=1.15),
+            Column(f"{short} (95 % CI)", room=1.15),
             Column("p", room=0.5),
             Column("Adjusted p", room=0.55),
         ],
@@ -119,7 +120,7 @@ def draw(
         shown.reset_index(drop=True),
         caption(
             title,
-            f"{len(shown)} of {len(table)} tests, each of at most {largest} subjects. {ranked_by} Events and "
+            f"{len(shown)} of {len(table)} tests, each of at most {largest} subjects. {ranked_by} {counted.capitalize()}{' (resp.)' if short == 'OR' else ''} and "
             "subjects are those with a value of the marker.",
             f"{words.capitalize()} per unit under the marker's name ({model}) with 95 % limits; arrows mark limits "
             "beyond the axis, – is not estimable. p by the likelihood-ratio test of the marker; adjusted within the "

@@ -123,17 +123,18 @@ def draw(
             )
         )
     good_left = effect == "hr"
+    counted = "events" if good_left else "responders"
     laid = lay_out(
         [
             Column("Subgroup", "left", 2.5),
-            Column(f"{shorten(arms['control'], 1.3)} events / n", room=0.95),
-            Column(f"{shorten(arms['experimental'], 1.3)} events / n", room=0.95),
+            Column(f"{shorten(arms['control'], 1.3)} {counted}/n", room=0.95),
+            Column(f"{shorten(arms['experimental'], 1.3)} {counted}/n", room=0.95),
             Plot(
                 f"{words.capitalize()}, 95 % limits",
                 left=better(arms, "experimental" if good_left else "control"),
                 right=better(arms, "control" if good_left else "experimental"),
             ),
-            Column(f"{short} (95 %)", room=1.2),
+            Column(f"{short} (95 % CI)", room=1.2),
             Column("Interaction p", room=0.75),
         ],
         rows,
@@ -156,7 +157,7 @@ def draw(
         line = whole_rows.iloc[0]
         counts = "; ".join(
             f"{rst_escape(arms[role])}: {format_number(line[f'n_{role}'], 0)} subjects, "
-            f"{format_number(line[f'events_{role}'], 0)} events"
+            f"{format_number(line[f'events_{role}'], 0)} {counted}"
             for role in ("control", "experimental")
         )
     return Drawn(
@@ -165,14 +166,14 @@ def draw(
         caption(
             title,
             f"{counts}." if counts else "",
-            f"Events over subjects in each arm; {words} of the experimental over the control arm "
+            f"{counted.capitalize()} over subjects in each arm; {words} of the experimental over the control arm "
             f"({'below' if good_left else 'above'} 1 the experimental arm does better; {model} within "
-            "the subgroup, stratified as randomised where the study names strata) with 95 % limits; squares grow with the number of events, arrows mark limits beyond the "
+            "the subgroup, stratified as randomised where the study names strata) with 95 % limits; squares grow with the number of {counted}, arrows mark limits beyond the "
             "axis, – is not estimable. Dotted line: all subjects. p interaction: likelihood-ratio test of arm × "
             "factor, not adjusted for the number of factors.",
             "With strata, the logistic model has a term for each; the response table pools the same subjects by "
             "Mantel and Haenszel (without strata, by the exact conditional odds ratio), so that its odds ratio of all "
-            "subjects differs from the one here; in a small study by much, since the models with few events have Firth's penalty "
+            "subjects differs from the one here; in a small study by much, since the models with few responders have Firth's penalty "
             "(column method of the table)."
             if effect == "odds_ratio"
             else "",

@@ -177,7 +177,8 @@ def draw(
                 alpha=0.5 if name == "neither" and not flag and len(source) > 200 else 1.0,
                 rasterized=len(source) > MANY and name == "neither" and not flag,
                 zorder=2 + rank_ * 0.2 + flag,
-                label=f"{name} ({int(here.sum())})" if not flag else None,
+                clip_on=False,  # at the edge, whole
+                label=f"{name} ({int(here.sum()):,})" if not flag else None,
             )
     for axis, scale, end in (
         (axes.xaxis, axes.set_xscale, ends[0]),
@@ -200,8 +201,9 @@ def draw(
     constrain(figure, top)
     mask = source["named"].to_numpy()
     at = np.column_stack([x, y])
-    names = ["\n".join(wrap(n, 1.1, SMALL)) for n in distinct_names(source[mask], labels)]
-    write_beside(axes, names, at[mask], at)
+    names = ["\n".join(wrap(n, 1.1, SMALL, lines=3)) for n in distinct_names(source[mask], labels)]
+    crowd = (source["called"] == "neither").to_numpy() & ~confirmed & ~mask
+    write_beside(axes, names, at[mask], at, crowd=crowd if len(source) > 200 else None)
     counts = source["called"].value_counts()
     test = "randomisation test" if p_column == "p_randomisation" else "likelihood-ratio test"
     return Drawn(
@@ -219,7 +221,8 @@ def draw(
             f"that in the control arm. Colour and form: what the marker's own tests say at an adjusted p of at most "
             f"{THRESHOLD}. Predictive: {test} of the interaction, family-wise for confirmatory markers, false "
             "discovery rate for exploratory ones. Prognostic: likelihood-ratio test of the marker beside the arm, both "
-            "arms together, false discovery rate within the family. Large, black edge: confirmatory.",
+            "arms together, false discovery rate within the family. Large, black edge: confirmatory. Names: "
+            f"{int(mask.sum())} at most {named}, those with a call first, then confirmatory markers by p; a name is no claim.",
             f"{beyond} {'marker is' if beyond == 1 else 'markers are'} beyond an axis and drawn at its edge."
             if beyond
             else "",

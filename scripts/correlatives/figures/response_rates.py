@@ -96,14 +96,14 @@ def draw(
             cells += _comparison(found.iloc[0] if len(found) else None)[: 4 if stratified else 3]
         rows.append(Row(cells, [marks]))
     columns: list[Column | Plot] = [Column("Endpoint", "left", 1.2)]
-    columns += [Column(f"{shorten(label, 1.2)} responders / n", room=1.05) for label in styles]
+    columns += [Column(f"{shorten(label, 1.2)} responders/n", room=1.05) for label in styles]
     columns += [
         Plot("Rate (%)", reference=None, logarithmic=False, percent=True, limits=(0.0, 1.0))
     ]
     if two:
         columns += [
-            Column("Difference, % (95 %)", room=1.15),
-            Column("OR, stratified (95 %)" if stratified else "OR, exact (95 %)", room=1.2),
+            Column("Difference, % (95 % CI)", room=1.15),
+            Column("OR, stratified (95 % CI)" if stratified else "OR, exact (95 % CI)", room=1.2),
             Column("Fisher p", room=0.45),
         ]
     if stratified:

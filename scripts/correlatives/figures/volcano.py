@@ -149,10 +149,9 @@ def draw(
     constrain(figure, top)
     mask = source["named"].to_numpy()
     points = np.column_stack([inside, y])
-    names = ["\n".join(wrap(n, 1.05, SMALL)) for n in distinct_names(source[mask], labels)]
-    for text in write_beside(axes, names, points[mask], points):
-        # The line at 1 does not run through a name.
-        text.set_bbox({"facecolor": "white", "edgecolor": "none", "pad": 0.4})
+    names = ["\n".join(wrap(n, 1.1, SMALL, lines=3)) for n in distinct_names(source[mask], labels)]
+    crowd = ~is_confirmatory(source).to_numpy() & ~mask if len(source) > MANY else None
+    write_beside(axes, names, points[mask], points, crowd=crowd)
     beyond = int((x != inside).sum())
     floor = (
         f" Points at the top edge share the smallest p that the number of draws allows ({source['p'].min():.2g})."
@@ -219,6 +218,7 @@ def _draw_points(
                     alpha=0.5 if many and not filled and not flag else 1.0,
                     rasterized=many and not flag,
                     zorder=3 if flag else 2 + filled * 0.5,
+                    clip_on=False,  # at the edge, whole
                 )
             sample = _sample(marker, "white", BLACK if flag else DIM, 4.5 if flag else 3.5)
             groups.append((sample, f"{family}, {kind}"))
