@@ -143,20 +143,24 @@ def signature_markers(
     signatures = signatures_of(table, problems)
     info = markers.info
     quantity = info["kind"].isin(QUANTITIES).to_numpy(bool)
-    gene = words(info["biomarker"])
-    of_specimen, of_assay = (words(info[column]) for column in ("specimen", "assay"))
-    places = sorted(set(zip(of_specimen, of_assay, strict=True)))
-    related_to = pd.Series(of_specimen).map(lambda name: DOMAIN_OF.get(name, name)).to_numpy()
+    gene, of_specimen, of_assay, of_timepoint = (
+        words(info[column]) for column in ("biomarker", "specimen", "assay", "timepoint")
+    )
     of_wide_table = pd.Index(gene).isin(wide)
+    # Only where a gene of a signature was measured is there anything to score.
+    every = {name for signature in signatures for name in signature.genes}
+    of_genes = np.flatnonzero(quantity & pd.Index(gene).isin(every))
+    places = sorted(set(zip(of_specimen[of_genes], of_assay[of_genes], strict=True)))
     blocks, account = [], []
     for signature in signatures:
         most, told = 0, set()
         for specimen, assay in places:
-            here = quantity & (of_specimen == specimen) & (of_assay == assay)
-            measured = set(gene[here]) & set(signature.genes)
+            there = of_genes[(of_specimen[of_genes] == specimen) & (of_assay[of_genes] == assay)]
+            measured = set(gene[there]) & set(signature.genes)
             most = max(most, len(measured))
             if len(measured) < signature.needed:
                 continue  # an assay of other things that shares a name or two
+            here = quantity & (of_specimen == specimen) & (of_assay == assay)
             of_list = pd.Index(gene).isin(measured)
             members = here & (of_wide_table | of_list) if measured & wide else here
             missing = [name for name in signature.genes if name not in measured]
@@ -172,9 +176,16 @@ def signature_markers(
             centre = {}
             if signature.score == "correlation":
                 of_kind = DOMAIN_OF.get(specimen, specimen)
-                related = (related_to == of_kind) & (of_assay == assay)
-                at_baseline = quantity & related & of_list
-                at_baseline &= words(info["timepoint"]) == baseline
+                at_baseline = np.zeros(len(info), dtype=bool)
+                at_baseline[of_genes] = [
+                    name in measured
+                    and DOMAIN_OF.get(place, place) == of_kind
+                    and (by, when) == (assay, baseline)
+                    for name, place, by, when in zip(
+                        *(of[of_genes] for of in (gene, of_specimen, of_assay, of_timepoint)),
+                        strict=True,
+                    )
+                ]
                 centre = _medians(markers.where(at_baseline))
             scored = _scored(markers.where(members), signature, centre)
             rows, values, states = [], [], []

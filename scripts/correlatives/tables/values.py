@@ -455,7 +455,8 @@ def from_matrix(
     kind = str(matrix.defaults.get("kind") or "continuous")
     worded = pd.Index(features).isin(matrix.text["biomarker"].dropna().unique())
     listed = np.isin(features, sorted(dictionary.biomarkers))
-    kinds = np.full(len(features), kind, dtype=object)
+    kinds = np.empty(len(features), dtype=object)
+    kinds.fill(kind)
     for index in np.flatnonzero(listed):
         said = [
             dictionary.entry(features[index], where, by, defaults=matrix.defaults)["kind"]
@@ -639,10 +640,11 @@ def _info(
     """Return an info row a feature; only features of the dictionary are looked up."""
     said = (place.specimen, place.assay)
     common = dictionary.entry("", *said, defaults=matrix.defaults) | {"timepoint": place.timepoint}
-    columns = {
-        column: np.full(len(features), common[column], dtype=float if column in NUMBERS else object)
-        for column in INFO
-    }
+    columns: dict[str, np.ndarray] = {}
+    for column in INFO:
+        columns[column] = np.empty(len(features), dtype=float if column in NUMBERS else object)
+        # not np.full, which makes a text of its own for every row: of a wide assay, hundreds of megabytes
+        columns[column].fill(common[column])
     columns |= {"biomarker": features.copy(), "label": features.copy()}
     for index in np.flatnonzero(listed):
         entry = dictionary.entry(features[index], *said, defaults=matrix.defaults)
@@ -651,7 +653,7 @@ def _info(
                 columns[column][index] = entry[column]
     columns["kind"] = kinds.copy()
     columns["positive"][(kinds == "binary") & (columns["positive"] == "")] = "1"
-    # as objects: a word that stands in every row of a wide assay is in memory once
+    # as objects, for the same reason
     return pd.DataFrame(
         {
             name: pd.Series(column) if column.dtype == float else pd.Series(column, dtype=object)
