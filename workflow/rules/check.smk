@@ -35,6 +35,9 @@ if RAW_MADE:
             "../../scripts/simulate_trial.py"
 
 
+GIVEN_MB = sum(path.stat().st_size for path in RAW_GIVEN if path.exists()) // 10**6
+
+
 rule check_tables:
     input:
         tables=[ancient(shown(path)) for path in RAW_GIVEN if path.exists()],
@@ -58,7 +61,8 @@ rule check_tables:
     conda:
         "../../envs/statistics.yaml"
     resources:
-        mem_mb=lambda wildcards, attempt: 2000 * attempt,
+        # A wide table is in memory once; in its file it may be compressed.
+        mem_mb=lambda wildcards, attempt: (1000 + 3 * GIVEN_MB) * attempt,
         runtime=lambda wildcards, attempt: 30 * attempt,
     params:
         **digests("check_tables"),
