@@ -16,6 +16,7 @@ from correlatives.response.evaluation import LEAST_EVENTS
 from correlatives.response.forest import TREES
 from correlatives.response.nested_cv import CLINICAL_PENALTY
 from correlatives.response.preparation import SELECTED
+from correlatives.wide import WIDE
 
 TRIPOD = ["item", "section", "topic", "asks_for", "reported", "by"]
 
@@ -166,7 +167,8 @@ def _facts(
         "7": "All tables are checked before anything is fitted (check/problems.tsv); limits of detection, repeated results and "
         "conversions are handled the same way in all subjects, and every row left out is counted (check/flow.tsv).",
         "8a": "; ".join(_defined(name, endpoints[name]) for name in response["endpoints"]) + ".",
-        "9a": f"Clinical columns named in advance: {clinical or 'none'}. All biomarkers of baseline samples.",
+        "9a": f"Clinical columns named in advance: {clinical or 'none'}. All biomarkers of baseline samples; of an assay of more than "
+        f"{WIDE:,}, those named beforehand and the {WIDE:,} of the largest variance over all subjects, blind to outcome and arm.",
         "9b": "Unit, transform, assay and limits of every biomarker are in the dictionary (tables: biomarkers).",
         "10": (f"{sizes}. Riley's criteria. " if sizes else "No model was fitted. ")
         + (
