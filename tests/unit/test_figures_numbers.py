@@ -377,6 +377,27 @@ def test_a_limit_beyond_the_axis_ends_in_an_arrow():
     assert any("∞" in text for text in words(drawn))
 
 
+def test_a_ratio_with_one_limit_is_open_at_the_other_end():
+    """A table leaves a limit beyond every ratio empty; a line that ends at the estimate would look like a narrow interval."""
+    table = make_screen(3).iloc[[0, 1]].assign(p_randomisation=[0.01, 0.02])
+    names = ["interaction_ratio", "interaction_ratio_low", "interaction_ratio_high"]
+    table[names] = [[1.5, 0.7, np.nan], [0.8, np.nan, 1.6]]
+    drawn = forest_predictive.draw(table, "PFS", arms=ARMS)
+    assert {"1.50 (0.70–∞)", "0.80 (0.00–1.60)"} <= set(words(drawn))
+    arrows = [line.get_marker() for line in drawn.figure.axes[2].lines if line.get_marker() in "<>"]
+    assert sorted(arrows) == ["<", ">"]
+
+
+def test_a_detectable_ratio_beyond_every_effect_is_said_to_be_that():
+    table = make_screen(3)
+    table["minimum_detectable_ratio"] = [99.5, 543.77, 1 / 543.77]
+    drawn = forest_predictive.draw(table, "PFS", arms=ARMS)
+    assert words(drawn).count("detectable >100") == 2
+    assert "detectable 99.50" in words(drawn)
+    # the numbers themselves are in the file beside the figure
+    assert sorted(drawn.source["minimum_detectable_ratio"])[1:] == [99.5, 543.77]
+
+
 def test_labels_of_the_dictionary_are_used():
     drawn = forest_predictive.draw(make_screen(2), "PFS", arms=ARMS, labels={"marker 0": "TK1 *x*"})
     assert "TK1 *x*" in words(drawn)

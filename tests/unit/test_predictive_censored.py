@@ -9,6 +9,7 @@ from scipy.stats import norm
 
 from correlatives.imputation import IMPUTATIONS
 from correlatives.markers import ABOVE, BELOW, Markers
+from correlatives.predictive import small_samples
 from correlatives.predictive.censored import METHOD, imputation_columns, impute_beyond
 from correlatives.predictive.continuous import explore
 from correlatives.predictive.model import fit_domain, fit_models, fit_prognostic_models, outcome_of
@@ -123,6 +124,20 @@ def test_the_table_says_what_was_done_and_pools(endpoint):
     assert table["score_z"].iloc[0] == approx(alone["score_z"], rel=1e-9)
     # in the units of the contrast: the imputed values vary more than the expected ones
     assert table["minimum_detectable_ratio"].iloc[0] > alone["minimum_detectable_ratio"]
+
+
+def test_a_pooled_limit_beyond_every_ratio_is_refused(monkeypatch: pytest.MonkeyPatch):
+    cohort = trial(n=80, markers=2, seed=4)
+    censor(cohort, 1, 0.3)
+    before = fit_models(cohort, "PFS", cohort.markers).iloc[1]
+    assert METHOD in before["method"]
+    high = before["interaction_ratio_high"]
+    monkeypatch.setattr(small_samples, "LARGEST_RATIO", high * 0.99)
+    line = fit_models(cohort, "PFS", cohort.markers).iloc[1]
+    assert METHOD in line["method"]
+    assert line[["interaction_ratio_low", "interaction_ratio_high"]].isna().all()
+    assert line["note"].endswith("; interaction: no finite lower or upper limit")
+    assert line["interaction_ratio"] == before["interaction_ratio"]
 
 
 def test_a_markers_imputations_do_not_depend_on_its_company():

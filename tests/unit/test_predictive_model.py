@@ -10,6 +10,7 @@ from pytest import approx
 from scipy.special import chdtrc
 
 from correlatives.binary.logistic import fit_logistic
+from correlatives.cohort import Cohort
 from correlatives.markers import ABOVE, BELOW, Markers
 from correlatives.predictive import screen
 from correlatives.predictive.model import (
@@ -293,6 +294,67 @@ def test_what_cannot_be_estimated_is_empty_and_says_why():
     assert "no evaluable subject" in table.loc["absent", "note"]
     assert np.isfinite(table.loc["only_new", "marker_effect_experimental"])
     assert not table["in_family"][["constant", "absent", "one"]].any()
+
+
+def one_carrier() -> tuple[Cohort, np.ndarray]:
+    """A trial, and a marker of the first control subject with an event, and of eight subjects of the other arm."""
+    cohort = trial(n=60, markers=1, seed=4)
+    s = cohort.subjects
+    carrier = np.zeros(len(s))
+    carrier[s["PFS_months"].where((s["arm_code"] == 0) & (s["PFS_event"] == 1)).argmin()] = 1
+    carrier[np.flatnonzero(s["arm_code"] == 1)[:8]] = 1
+    return cohort, carrier
+
+
+def test_a_limit_beyond_every_ratio_is_refused_and_says_so():
+    """Of one carrier the penalty alone ends the interval: at a ratio of ten to the sixteenth."""
+    cohort, carrier = one_carrier()
+    s = cohort.subjects
+    row = fit_models(cohort, "PFS", markers_of(cohort.markers.subjects, {"rare": carrier})).iloc[0]
+    for arm, name in enumerate(("control", "experimental")):
+        within = (s["arm_code"] == arm).to_numpy()
+        fit = fit_cox(
+            s["PFS_months"][within], s["PFS_event"][within], carrier[within, None], firth=True
+        )
+        expected = with_limits(fit, s["PFS_event"][within].sum(), 1, carrier[within].sum())
+        found = [row[f"marker_effect_{name}{end}"] for end in ("", "_low", "_high")]
+        if name == "control":
+            assert expected[2] > np.log(1e15)
+            assert found[0] == approx(np.exp(expected[0]), rel=1e-5)
+            assert np.isnan(found[2])
+            assert "marker effect, control arm: no finite upper limit" in row["note"]
+        else:
+            assert np.log(found) == approx(expected, rel=1e-5)
+            assert "experimental arm" not in row["note"]
+
+
+def test_a_limit_below_every_ratio_is_refused_too():
+    """The same marker turned round: its carriers are the others."""
+    cohort, carrier = one_carrier()
+    both = {"rare": carrier, "others": 1 - carrier}
+    table = fit_models(cohort, "PFS", markers_of(cohort.markers.subjects, both))
+    rare, others = (table[table["biomarker"].eq(name)].iloc[0] for name in both)
+    assert others["marker_effect_control"] == approx(1 / rare["marker_effect_control"], rel=1e-5)
+    assert np.isnan(others["marker_effect_control_low"])
+    assert others["marker_effect_control_high"] == approx(
+        1 / rare["marker_effect_control_low"], rel=1e-4
+    )
+    assert "marker effect, control arm: no finite lower limit" in others["note"]
+
+
+def test_a_single_arm_refuses_such_limits_too():
+    cohort, carrier = one_carrier()
+    keep = (cohort.subjects["arm_code"] == 0).to_numpy()
+    s = cohort.subjects[keep]
+    alone = cohort_of(
+        markers_of(s["subject_id"].to_numpy(), {"rare": carrier[keep]}),
+        arm=None,
+        endpoints={"PFS": (s["PFS_months"].to_numpy(), s["PFS_event"].to_numpy())},
+    )
+    row = fit_prognostic_models(alone, "PFS", alone.markers).iloc[0]
+    assert np.isfinite(row["marker_effect"])
+    assert np.isnan(row["marker_effect_high"])
+    assert "marker effect: no finite upper limit" in row["note"]
 
 
 def test_awkward_markers_agree_with_r_or_are_refused():

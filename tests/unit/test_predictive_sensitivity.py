@@ -8,6 +8,7 @@ from pytest import approx
 
 from correlatives.efficacy import EVALUABLE, evaluable, subgroups
 from correlatives.markers import MISSING, Markers
+from correlatives.predictive import small_samples
 from correlatives.predictive.model import fit_domain, fit_prognostic_models, outcome_of
 from correlatives.predictive.multiplicity import adjust
 from correlatives.predictive.rows import marker_rows
@@ -74,6 +75,24 @@ def test_a_binary_marker_with_few_events_keeps_its_penalty():
         assert 0 < imputed["p_interaction_lrt"] <= 1
         again = sensitivity(cohort, endpoint, cohort.markers, table, seed=1)
         pd.testing.assert_frame_equal(found, again)
+
+
+def test_a_limit_beyond_every_ratio_is_refused_of_imputed_values_too(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    cohort = trial(n=80, markers=2, seed=4)
+    lose(cohort, 0, np.arange(20))
+    table = screened(cohort, "PFS")
+    before = sensitivity(cohort, "PFS", cohort.markers, table, seed=1).iloc[1]
+    assert before["note"] == ""
+    monkeypatch.setattr(small_samples, "LARGEST_RATIO", before["interaction_ratio_high"] * 0.99)
+    row = sensitivity(cohort, "PFS", cohort.markers, table, seed=1).iloc[1]
+    assert row["analysis"] == "multiple_imputation"
+    assert row[["interaction_ratio_low", "interaction_ratio_high"]].isna().all()
+    assert row["note"].endswith("; interaction: no finite lower or upper limit")
+    # what the table does not have is not spoken of
+    assert "treatment effect" not in row["note"]
+    assert row["interaction_ratio"] == before["interaction_ratio"]
 
 
 def test_few_values_are_not_imputed_and_nothing_missing_has_no_row():

@@ -30,6 +30,7 @@ from correlatives.figures.style import (
     format_percent,
     new_figure,
     no_data,
+    open_ended,
     place,
     ratio_axis,
     ratio_limits,
@@ -504,7 +505,11 @@ def _draw_forest(
     axes = place(page.figure, left, page.y - height, width, height)
     axes.set_facecolor("none")
     axes.set_ylim(0, height)
-    values = [shown[f"estimate{end}"].to_numpy(dtype=float) for end in ("", "_low", "_high")]
+    columns = ["estimate", "estimate_low", "estimate_high"]
+    if measure == RATIO:
+        shown = shown.copy()
+        shown[columns] = [open_ended(*ratio) for ratio in shown[columns].to_numpy(dtype=float)]
+    values = [shown[column].to_numpy(dtype=float) for column in columns]
     if measure == RATIO:
         ends = ratio_limits(*map(list, values))
         axes.set_xscale("log")

@@ -37,6 +37,7 @@ from correlatives.figures.style import (
     format_number,
     format_p,
     no_data,
+    open_ended,
     rst_escape,
     styled,
 )
@@ -44,6 +45,9 @@ from correlatives.multiplicity import LEAST_CARRIERS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+#: A detectable ratio beyond this is written as that: no treatment does as much.
+MOST_SHOWN = 100
 
 
 class Overall(NamedTuple):
@@ -166,7 +170,7 @@ def draw(
             "percentile of a continuous one. Right: their ratio per unit under the marker's name "
             f"({model}, arm + marker + arm × marker) with 95 % limits; grey, and under the ratio as a number: the smallest "
             "ratio (or its inverse) that this study had 80 % power to see, for a confirmatory marker at its family's critical value, "
-            "else at the level of the marker alone. Arrows mark limits beyond the axis; – is not estimable. Of markers in "
+            "else at the level of the marker alone. Arrows mark limits beyond the axis (0 or ∞: there is none); – is not estimable. Of markers in "
             f"which fewer than {LEAST_CARRIERS} subjects differ from the most common value nothing is estimated here, and they are in no family; exploratory ones come last.",
             ""
             if overall is None
@@ -215,9 +219,7 @@ def _row(
         )
     levels = [
         Mark(
-            line[f"treatment_effect_at_{level}"],
-            line[f"treatment_effect_at_{level}_low"],
-            line[f"treatment_effect_at_{level}_high"],
+            *_ratio(line, f"treatment_effect_at_{level}"),
             colour,
             "o",
             filled=filled,
@@ -229,16 +231,8 @@ def _row(
             ("high", BLACK, True, 0.42),
         )
     ]
-    interaction: list[Mark | Band] = [
-        Mark(
-            line["interaction_ratio"],
-            line["interaction_ratio_low"],
-            line["interaction_ratio_high"],
-            BLACK,
-            "D",
-            size=3.4,
-        )
-    ]
+    ratio = _ratio(line, "interaction_ratio")
+    interaction: list[Mark | Band] = [Mark(*ratio, BLACK, "D", size=3.4)]
     detectable = line["minimum_detectable_ratio"]
     if finite(detectable) and detectable > 0:
         detectable = max(detectable, 1 / detectable)
@@ -250,12 +244,7 @@ def _row(
             measured,
             Pair(
                 *(
-                    format_interval(
-                        *(
-                            line[f"treatment_effect_at_{level}{end}"]
-                            for end in ("", "_low", "_high")
-                        )
-                    )
+                    format_interval(*_ratio(line, f"treatment_effect_at_{level}"))
                     for level in ("low", "high")
                 ),
                 ", ".join(
@@ -263,12 +252,8 @@ def _row(
                 ),
             ),
             (
-                format_interval(
-                    line["interaction_ratio"],
-                    line["interaction_ratio_low"],
-                    line["interaction_ratio_high"],
-                ),
-                f"detectable {format_number(detectable)}" if finite(detectable) else "",
+                format_interval(*ratio),
+                _detectable(detectable),
             ),
             format_p(line[p_column]),
             format_p(adjusted),
@@ -276,6 +261,18 @@ def _row(
         [levels, interaction],
         indent=True,
     )
+
+
+def _ratio(line: pd.Series, name: str) -> tuple[float, float, float]:
+    """Return a ratio of the table with its limits."""
+    return open_ended(line[name], line[f"{name}_low"], line[f"{name}_high"])
+
+
+def _detectable(ratio: float) -> str:
+    """Say what ratio could have been detected; no effect is as large as some that could not."""
+    if not finite(ratio):
+        return ""
+    return f"detectable {format_number(ratio) if ratio <= MOST_SHOWN else f'>{MOST_SHOWN}'}"
 
 
 def _overall_row(overall: Overall) -> Row:

@@ -17,6 +17,7 @@ from correlatives.figures.style import (
     format_number,
     format_p,
     no_data,
+    open_ended,
     rst_escape,
     styled,
 )
@@ -77,7 +78,7 @@ def draw(
     for heading, confirmatory, part in families(table, shown):
         rows.append(Row([heading], heading=True))
         for few, (_, line) in zip(too_few(part), part.iterrows(), strict=True):
-            interval = (line[effect], line[f"{effect}_low"], line[f"{effect}_high"])
+            interval = open_ended(*(line[f"{effect}{end}"] for end in ("", "_low", "_high")))
             adjusted = line.get("p_fwer" if confirmatory else "q_value", np.nan)
             rows.append(
                 Row(
@@ -123,7 +124,7 @@ def draw(
             f"{len(shown)} of {len(table)} tests, each of at most {largest} subjects. {ranked_by} {counted.capitalize()}{' (resp.)' if short == 'OR' else ''} and "
             "subjects are those with a value of the marker.",
             f"{words.capitalize()} per unit under the marker's name ({model}) with 95 % limits; arrows mark limits "
-            "beyond the axis, – is not estimable. p by the likelihood-ratio test of the marker; adjusted within the "
+            "beyond the axis (0 or ∞: there is none), – is not estimable. p by the likelihood-ratio test of the marker; adjusted within the "
             "family (family-wise for confirmatory, false discovery rate for exploratory markers). Markers in which fewer than "
             f"{LEAST_CARRIERS} subjects differ from the most common value are in no family, and nothing is estimated here.",
             "All subjects had the same treatment: the figure does not show whether a marker tells who benefits "

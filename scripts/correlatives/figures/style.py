@@ -470,6 +470,13 @@ def format_interval(
     return f"{format_number(estimate, digits, missing=missing)} ({dash.join(ends)})"
 
 
+def open_ended(estimate: float, low: float, high: float) -> tuple[float, float, float]:
+    """Return a ratio with its limits, 0 or ∞ for one that there is not beside one that there is."""
+    if pd.isna(low) == pd.isna(high):
+        return estimate, low, high
+    return estimate, 0.0 if pd.isna(low) else low, np.inf if pd.isna(high) else high
+
+
 def format_percent(value: object, digits: int = 0) -> str:
     """Return a share in per cent, e.g. ``37 %``."""
     return "–" if not finite(value) else f"{format_number(100 * float(value), digits)} %"  # type: ignore[arg-type]

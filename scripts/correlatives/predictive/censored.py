@@ -32,7 +32,7 @@ from correlatives.predictive.model import (
     stacked_designs,
 )
 from correlatives.predictive.rows import EXPECTED, LONG_TAIL, Rows
-from correlatives.predictive.small_samples import degrees_of_freedom
+from correlatives.predictive.small_samples import degrees_of_freedom, limits_that_exist
 from correlatives.survival.engine import fit_interactions, fit_markers
 from correlatives.survival.kaplan_meier import nelson_aalen
 
@@ -491,6 +491,8 @@ def pool_beyond_limits(
     penalised = table["method"].astype(str).str.startswith("Firth").to_numpy()[at]
     pooled = pool_as_fitted(outcome, scaled, penalised, arms=arms, threads=threads)
     done = np.isfinite(pooled["missing_information"].to_numpy(dtype=float))
+    limits, without = limits_that_exist(pooled)
+    pooled = pooled.assign(**limits)
     value = np.where(scaled.include, rows.value[at][:, outcome.kept], np.nan)
     unit = np.where(rows.per_deviation[at], np.nanstd(value, axis=1, ddof=1), 1.0)
     with np.errstate(over="ignore"):
@@ -509,7 +511,7 @@ def pool_beyond_limits(
                 for part in note.split("; ")
                 if part.startswith("randomisation test:") or part == LONG_TAIL
             ]
-            table.loc[row, "note"] = "; ".join([said, *kept])
+            table.loc[row, "note"] = "; ".join([said, *without[i], *kept])
             method = str(table.loc[row, "method"])
             limits = "profile penalised limits" if penalised[i] else "profile limits"
             table.loc[row, "method"] = method.replace(limits, METHOD)

@@ -39,7 +39,13 @@ from correlatives.predictive.randomisation import (
 )
 from correlatives.predictive.rows import LONG_TAIL, Rows, marker_rows
 from correlatives.predictive.screened import FEW_WORDS, shared_words
-from correlatives.predictive.small_samples import LEVEL, deviance_at_limits, needs_penalty
+from correlatives.predictive.small_samples import (
+    LEVEL,
+    RATIOS,
+    deviance_at_limits,
+    limits_that_exist,
+    needs_penalty,
+)
 from correlatives.survival import engine as survival_times
 from correlatives.survival.cox import fit_cox_many
 
@@ -906,24 +912,15 @@ def _interactions(
     )
     notes = [[text] if text else [] for text in rows.note]
 
-    def record(name: str, effect: Effects, what: str, *, reason: np.ndarray | None = None) -> None:
+    def record(name: str, effect: Effects, reason: np.ndarray) -> None:
         # a percentile or a level so far out that its ratio overflows is not a number to print
         with np.errstate(over="ignore"):
             table[name] = np.exp(effect.estimate)
             table[f"{name}_low"] = np.exp(effect.low)
             table[f"{name}_high"] = np.exp(effect.high)
-        why = effect.reason if reason is None else np.where(reason != "", reason, effect.reason)
-        for row in range(p):
-            if not np.isfinite(effect.estimate[row]):
-                notes[row].append(f"{what}: {why[row] or 'not estimable'}")
-            else:
-                limits = [
-                    side
-                    for side, limit in (("lower", effect.low[row]), ("upper", effect.high[row]))
-                    if not np.isfinite(limit)
-                ]
-                if limits:
-                    notes[row].append(f"{what}: no finite {' or '.join(limits)} limit")
+        why = np.where(reason != "", reason, effect.reason)
+        for row in np.flatnonzero(~np.isfinite(effect.estimate)):
+            notes[row].append(f"{RATIOS[name]}: {why[row] or 'not estimable'}")
 
     used_firth = penalised.copy()
 
@@ -968,15 +965,10 @@ def _interactions(
             deviance=own,
             threads=threads,
         )
-        record(
-            f"marker_effect_{name}",
-            effect,
-            f"marker effect, {name} arm",
-            reason=_why_no_effect(mask, value, happened),
-        )
-        partly = effect.firth & ~used_firth
-        for row in np.flatnonzero(partly):
-            notes[row].append(f"marker effect, {name} arm: Firth's penalty, no finite maximum")
+        name = f"marker_effect_{name}"
+        record(name, effect, _why_no_effect(mask, value, happened))
+        for row in np.flatnonzero(effect.firth & ~used_firth):
+            notes[row].append(f"{RATIOS[name]}: Firth's penalty, no finite maximum")
     # within the levels of a binary marker it is the effect that a forest plot of subgroups prints
     subgroup_firth = np.full(p, not outcome.survival)
     as_in_forest = np.where(rows.binary, subgroup_firth, used_firth)
@@ -1005,18 +997,14 @@ def _interactions(
         )
         effect = _merge(rows.binary, of_binary, of_continuous)
         reason = np.where(rows.binary, _why_no_treatment_effect(at_level, arm, happened), "")
-        record(
-            f"treatment_effect_at_{name}",
-            effect,
-            f"treatment effect at {name} marker",
-            reason=reason,
-        )
-        partly = effect.firth & ~as_in_forest
-        for row in np.flatnonzero(partly):
-            notes[row].append(
-                f"treatment effect at {name} marker: Firth's penalty, no finite maximum"
-            )
-    record("interaction_ratio", interaction, "interaction", reason=empty_cell)
+        name = f"treatment_effect_at_{name}"
+        record(name, effect, reason)
+        for row in np.flatnonzero(effect.firth & ~as_in_forest):
+            notes[row].append(f"{RATIOS[name]}: Firth's penalty, no finite maximum")
+    record("interaction_ratio", interaction, empty_cell)
+    limits, without = limits_that_exist(table)
+    table |= limits
+    notes = [said + more for said, more in zip(notes, without, strict=True)]
     table["p_interaction_lrt"] = interaction.p
     table["p_ph"] = interaction.p_ph
     prognostic = effects_of(
@@ -1302,6 +1290,8 @@ def _main_effects(outcome: Outcome, rows: Rows, alpha: float, threads: int = 1) 
         table["marker_effect"] = np.exp(effect.estimate)
         table["marker_effect_low"] = np.exp(effect.low)
         table["marker_effect_high"] = np.exp(effect.high)
+    limits, without = limits_that_exist(table)
+    table |= limits
     table["p_prognostic"] = effect.p
     table["p_ph"] = effect.p_ph
     information = _marker_information(outcome, designs, include)
@@ -1320,6 +1310,7 @@ def _main_effects(outcome: Outcome, rows: Rows, alpha: float, threads: int = 1) 
             )
         elif effect.firth[row] and outcome.survival and not np.isfinite(effect.p_ph[row]):
             reasons.append(NO_PH)
+        reasons += without[row]
         if tailed[row]:
             reasons.append(LONG_TAIL)
         notes.append("; ".join(reasons))

@@ -30,6 +30,7 @@ from correlatives.predictive.model import (
     outcome_of,
 )
 from correlatives.predictive.rows import LEAST_MEASURED, Rows, marker_rows
+from correlatives.predictive.small_samples import limits_that_exist
 
 #: Markers looked at: confirmatory first, then exploratory, by p.
 MOST = 20
@@ -215,7 +216,10 @@ def _imputed(
     penalised = chosen["method"].astype(str).str.startswith("Firth").to_numpy()[enough]
     at = np.flatnonzero(enough)
     pooled = pool_as_fitted(outcome, scaled, penalised, arms=arms)
-    out.loc[at, numbers] = pooled[numbers].to_numpy()
+    pooled = pooled[numbers]
+    limits, without = limits_that_exist(pooled)
+    out.loc[at, numbers] = pooled.assign(**limits).to_numpy()
+    out.loc[at, "note"] = ["; ".join(said) for said in without]
     lacking = ~np.isfinite(pooled["missing_information"].to_numpy(dtype=float))
     out.loc[at[lacking], "note"] = "no finite maximum in some imputation"
     out.loc[at[penalised], "method"] = "Firth, " + METHODS["multiple_imputation"]

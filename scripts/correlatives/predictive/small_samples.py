@@ -1,4 +1,4 @@
-"""What small samples need of the interaction model: where it carries Firth's penalty, and how far its limits reach.
+"""What small samples need of the interaction model: where it carries Firth's penalty, how far its limits reach, and when they are none.
 
 Profile limits with the chi-square quantile cover too seldom in trials of this size (0.90 to 0.93 at 46 subjects). Which
 remedy covers 0.95 was found by simulation (docs/calibration.md): Firth's penalty alone in logistic models; in Cox
@@ -7,6 +7,8 @@ carry the marker.
 """
 
 from __future__ import annotations
+
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -21,6 +23,20 @@ FREEDOM_A_CARRIER = 1.5
 
 #: Level of all limits.
 LEVEL = 0.95
+
+#: A limit beyond this ratio, or its inverse, is none: a trial's likelihood does not change any more between it and
+#: infinity, so that where a limit falls there the penalty alone decides.
+LARGEST_RATIO = 1e6
+
+#: The ratios of a row, and what notes call them.
+RATIOS = {
+    "marker_effect": "marker effect",
+    "marker_effect_control": "marker effect, control arm",
+    "marker_effect_experimental": "marker effect, experimental arm",
+    "treatment_effect_at_low": "treatment effect at low marker",
+    "treatment_effect_at_high": "treatment effect at high marker",
+    "interaction_ratio": "interaction",
+}
 
 
 def needs_penalty(
@@ -89,3 +105,40 @@ def deviance_at_limits(
     return (
         stdtrit(degrees_of_freedom(survival, events, coefficients, differing), 0.5 + LEVEL / 2) ** 2
     )
+
+
+def limits_that_exist(
+    table: Mapping[str, np.ndarray],
+) -> tuple[dict[str, np.ndarray], list[list[str]]]:
+    """Return the limits of a table's ratios, NaN where they are none, and what the notes of its rows say of these.
+
+    Parameters
+    ----------
+    table : mapping of str to array-like, shape (p,) each
+        Those of `RATIOS` that there are, each with ``_low`` and ``_high``; other columns do not matter.
+
+    Returns
+    -------
+    limits : dict of str to np.ndarray
+        The columns of the limits.
+    notes : list of list of str
+        Of each row; of ratios without an estimate nothing is said.
+    """
+    limits = {}
+    notes: list[list[str]] = []
+    for name, words in RATIOS.items():
+        if name not in table:
+            continue
+        estimate = np.asarray(table[name], dtype=float)
+        notes = notes or [[] for _ in estimate]
+        sides = {}
+        for side, end in (("lower", "_low"), ("upper", "_high")):
+            limit = np.asarray(table[name + end], dtype=float)
+            near = (limit >= 1 / LARGEST_RATIO) & (limit <= LARGEST_RATIO)
+            limits[name + end] = np.where(near, limit, np.nan)
+            sides[side] = near
+        for row in np.flatnonzero(np.isfinite(estimate)):
+            gone = [side for side, near in sides.items() if not near[row]]
+            if gone:
+                notes[row].append(f"{words}: no finite {' or '.join(gone)} limit")
+    return limits, notes
