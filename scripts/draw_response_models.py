@@ -37,6 +37,7 @@ with job(snakemake) as step:  # noqa: F821
                 chosen,
                 endpoint,
                 str(model.get("model", "")),
+                survival=model["type"] == "time_to_event",
                 labels=labels,
                 simulated=simulated,
             ),

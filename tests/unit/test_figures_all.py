@@ -378,6 +378,12 @@ def make_benefit(groups, *, survival, seed=4):
     return by_quantile, pd.DataFrame(metrics, columns=columns).assign(endpoint="PFS")
 
 
+def near_benefit(groups):
+    """Groups whose predicted benefit hardly differs."""
+    by_quantile, metrics = make_benefit(groups, survival=True)
+    return by_quantile.assign(predicted=0.15 + 0.002 * np.arange(groups)), metrics
+
+
 def make_stability(p, name="serum:marker {}"):
     return pd.DataFrame(
         {
@@ -627,17 +633,20 @@ CASES = {
     "benefit, response": lambda s: benefit.draw(
         *make_benefit(4, survival=False), "PFS", simulated=s
     ),
+    "benefit, groups as near as can be": lambda s: benefit.draw(
+        *near_benefit(4), "PFS", simulated=s
+    ),
     "benefit, one group": lambda s: benefit.draw(
         *make_benefit(1, survival=True), "PFS", simulated=s
     ),
     "stability": lambda s: stability.draw(
-        make_stability(12), "PFS", "clinical + biomarkers", simulated=s
+        make_stability(12), "PFS", "clinical + biomarkers", survival=True, simulated=s
     ),
     "stability, many": lambda s: stability.draw(
-        make_stability(400, LONG), "PFS", "clinical + biomarkers", simulated=s
+        make_stability(400, LONG), "PFS", "clinical + biomarkers", survival=True, simulated=s
     ),
     "stability, one": lambda s: stability.draw(
-        make_stability(1), "PFS", "clinical + biomarkers", simulated=s
+        make_stability(1), "PFS", "clinical + biomarkers", survival=True, simulated=s
     ),
     "nomogram": lambda s: nomogram.draw(make_locked(6, survival=True), simulated=s),
     "nomogram, many": lambda s: nomogram.draw(
@@ -749,7 +758,7 @@ EMPTIES = {
     "benefit": lambda: benefit.draw(
         *(table.iloc[:0] for table in make_benefit(1, survival=True)), "PFS"
     ),
-    "stability": lambda: stability.draw(make_stability(3), "PFS", "clinical"),
+    "stability": lambda: stability.draw(make_stability(3), "PFS", "clinical", survival=True),
     "nomogram": lambda: nomogram.draw({"endpoint": "PFS", "refused": "PFS: 3 events are few."}),
     "nomogram, no input": lambda: nomogram.draw({**make_locked(0, survival=True), "inputs": []}),
     "waterfall": lambda: waterfall.draw(EMPTY_COHORT),

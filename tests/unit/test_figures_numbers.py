@@ -25,6 +25,7 @@ from sksurv.util import Surv
 from test_figures_all import (
     CONTRAST,
     GENES,
+    JUDGED,
     RATES,
     changed,
     compared,
@@ -32,13 +33,17 @@ from test_figures_all import (
     followed,
     known,
     make_acquired,
+    make_benefit,
+    make_curves_of_decisions,
     make_flow,
     make_inventory,
     make_pairs,
     make_rates,
+    make_stability,
     make_subgroups,
     measured,
 )
+from test_figures_all import make_performance as make_judged
 
 from correlatives.binary.rates import clopper_pearson
 from correlatives.cohort import BELOW, MEASURED, MISSING, Markers
@@ -46,8 +51,10 @@ from correlatives.figures import (
     acquired,
     agreement,
     alluvial,
+    benefit,
     calibration,
     concordance,
+    decision_curve,
     dossier,
     evidence,
     flow,
@@ -58,6 +65,7 @@ from correlatives.figures import (
     km_landmark,
     oncoprint,
     pairs_flow,
+    performance_models,
     prognostic_predictive,
     response_rates,
     roc,
@@ -681,6 +689,21 @@ def test_no_name_of_the_inventory_is_cut():
     assert "archival tissue, tissue panel" in words(inventory.draw(table, arms=ARMS))
 
 
+def test_assays_have_their_names_of_print():
+    table = make_inventory().replace({"panel": "ctdna_panel", "immunohistochemistry": "rnaseq"})
+    shown = " ".join(words(inventory.draw(table, arms=ARMS)))
+    assert "ctDNA panel" in shown
+    assert "RNA-seq" in shown
+
+
+def test_reasons_beyond_the_room_are_counted_in_words():
+    step = flow.Step("analysis: PFS")
+    step.left_out |= {f"reason {i}": {"A": i + 1} for i in range(4)}
+    lines = flow._reasons(step, ["A", "B"], 2, 3.0)
+    assert lines == ["reason 3: 4 (A 4)", "reason 2: 3 (A 3)", "2 other reasons: 3"]
+    assert flow._reasons(step, ["A", "B"], 3, 3.0)[-1] == "another reason: 1"
+
+
 def test_the_inventory_prints_numbers_and_shares():
     table = make_inventory().astype(dict.fromkeys(inventory.COUNTS, str))
     table.loc[0, "usable"] = ""
@@ -755,6 +778,70 @@ def test_predictions_that_hardly_differ_are_one_group():
     assert any("predictions hardly differ" in text for text in words(drawn))
     assert "hardly differ for: n." in drawn.caption
     assert "hardly differ for" not in calibration.draw(predictions[~flat], "ORR").caption
+
+
+def test_what_is_said_of_predictions_that_hardly_differ_is_the_rule_they_meet():
+    """Two subjects far from all others do not stretch the limits that are printed."""
+    predictions = make_predictions(100, models=("n",))
+    predictions["probability"] = 0.44 + predictions["probability"] / 50
+    predictions.loc[predictions["subject"].isin([1, 2]), "probability"] = [0.1, 0.9] * 3
+    (said,) = [t for t in words(calibration.draw(predictions, "ORR")) if "hardly differ" in t]
+    low, high = map(float, re.search(r"95 % in ([\d.]+) to ([\d.]+)", said).groups())
+    assert high - low <= calibration.NARROW
+    assert 0.44 <= low <= high <= 0.46
+
+
+def test_decimals_of_a_metric_are_those_of_all_models():
+    performance = make_performance(
+        [
+            ("clinical", "brier", 0.2494, 0.2212, 0.2776),
+            ("clinical + biomarkers", "brier", 0.2491, 0.2249, 0.2723),
+        ]
+    )
+    text = " ".join(words(calibration.draw(make_predictions(), "ORR", performance=performance)))
+    assert "Brier 0.249 (0.221–0.278)" in text
+    assert "Brier 0.249 (0.225–0.272)" in text
+
+
+def test_counts_of_groups_are_said_in_words():
+    by_quantile, metrics = make_benefit(1, survival=False)
+    caption = benefit.draw(by_quantile, metrics, "PFS").caption
+    assert "in one group" in caption
+    assert "1 groups" not in caption
+    one = stability.draw(make_stability(1), "PFS", "clinical + biomarkers", survival=True)
+    assert "1 predictor was chosen" in one.caption
+    assert "goes with earlier events" in one.caption
+    other = stability.draw(make_stability(2), "PFS", "clinical + biomarkers", survival=False)
+    assert "goes with more responses" in other.caption
+
+
+def test_predictors_names_of_usual_length_are_whole():
+    table = make_stability(3, "archival_tissue:x")
+    labels = {("x", "archival_tissue"): "PI3K pathway altered, tumour"}
+    drawn = stability.draw(table, "PFS", "clinical + biomarkers", survival=True, labels=labels)
+    assert "PI3K pathway altered, tumour (archival tissue)" in words(drawn)
+
+
+def test_curves_that_leave_the_figure_are_told():
+    curves = make_curves_of_decisions(JUDGED, survival=True)
+    assert "Curves are cut at a net benefit of" in decision_curve.draw(curves, "PFS").caption
+    above = curves.assign(net_benefit_all=curves["net_benefit_all"].clip(lower=0))
+    assert "are cut" not in decision_curve.draw(above, "PFS").caption
+
+
+def test_titles_of_panels_have_one_size():
+    performance = make_judged(JUDGED, survival=True)
+    drawn = performance_models.draw(performance, "PFS")
+    assert len({axes.title.get_fontsize() for axes in drawn.figure.axes}) == 1
+    assert "smaller is better" in drawn.caption
+
+
+def test_a_waterfall_with_everybody_leaves_nobody_out():
+    cohort = make_cohort(30)
+    complete = cohort.subjects.assign(best_change_pct=cohort.subjects["best_change_pct"].fillna(5))
+    drawn = waterfall.draw(dataclasses.replace(cohort, subjects=complete))
+    assert "without a measurement" not in drawn.caption
+    assert "CR, complete response" in drawn.caption
 
 
 def test_estimate_and_limits_have_the_same_decimals():
@@ -1193,7 +1280,7 @@ def test_the_flow_into_pairs_counts_everybody():
     text = words(drawn)
     assert text.count("60") == 4
     # Nine reasons do not fit: what has no room is added up, and none is lost.
-    assert any(re.fullmatch(r"4 for other reasons", line) for line in text)
+    assert any(line == "other reasons: 4" for line in text)
 
 
 def test_cells_of_evidence_say_what_the_tables_say():

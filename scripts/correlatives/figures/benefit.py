@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 
 from correlatives.figures.style import (
     BLUE,
@@ -22,6 +23,7 @@ from correlatives.figures.style import (
     p_equals,
     rst_escape,
     styled,
+    text_width,
 )
 
 COLUMNS = (
@@ -89,19 +91,10 @@ def draw(
     bottom = float(ends.min()) - 0.2 * spread
     axes.set_xlim(left, right)
     axes.set_ylim(bottom, float(ends.max()) + 0.06 * spread)
-    for line in known.itertuples(index=False):
-        axes.text(
-            line.predicted,
-            bottom + 0.03 * spread,
-            f"{int(line.n_control)} + {int(line.n_experimental)}",
-            ha="center",
-            va="bottom",
-            fontsize=SMALL,
-            color=DIM,
-        )
     axes.set_xlabel(f"Predicted difference, {what}\n{_printed(benefit, endpoint)}".rstrip())
     axes.set_ylabel("Observed difference\n(experimental − control)")
     constrain(figure, top)
+    _count(axes, known, bottom, spread)
     n = int(own[["n_control", "n_experimental"]].to_numpy().sum())
     events = int(own[["events_control", "events_experimental"]].to_numpy().sum())
     left_out = len(own) - len(known)
@@ -110,14 +103,14 @@ def draw(
         own[list(COLUMNS)].reset_index(drop=True),
         caption(
             title,
-            f"{n} subjects, {events} {'events' if survival else 'responders'}, in {len(own)} groups of equal size by "
+            f"{n} subjects, {events} {'events' if survival else 'responders'}, {_grouped(len(own))} "
             "predicted benefit: the predicted difference between the arms, by models fitted on other subjects. Points: "
             + (
                 f"difference of the Kaplan–Meier estimates at {months:g} months with Greenwood's 95 % limits"
                 if survival
                 else "difference of the response rates with Miettinen–Nurminen 95 % limits"
             )
-            + ", in red where the experimental arm did better; numbers: subjects, control + experimental; oblique line: benefit as "
+            + ", in the colour of the arm that did better (red: experimental, blue: control); numbers: subjects, control + experimental; oblique line: benefit as "
             "predicted; level line: no difference.",
             f"{left_out} of the groups could not be estimated: the table says why."
             if left_out
@@ -128,6 +121,34 @@ def draw(
             simulated=simulated,
         ),
     )
+
+
+def _grouped(groups: int) -> str:
+    """Return into what subjects were put."""
+    if groups == 1:
+        return "in one group, their number or the spread of the predictions being too small for more, by"
+    return f"in {groups} groups of equal size by"
+
+
+def _count(axes: Axes, known: pd.DataFrame, bottom: float, spread: float) -> None:
+    """Write the subjects of each group at the bottom, one step higher where the number before is too near."""
+    inch = axes.figure.dpi
+    ends = [-np.inf] * 3
+    for line in known.sort_values("predicted").itertuples(index=False):
+        text = f"{int(line.n_control)} + {int(line.n_experimental)}"
+        half = text_width(text, SMALL) * inch / 2 + 0.02 * inch
+        x = axes.transData.transform((line.predicted, bottom))[0]
+        free = [step for step, end in enumerate(ends) if x - half > end] or [2]
+        ends[free[0]] = x + half
+        axes.text(
+            line.predicted,
+            bottom + (0.02 + 0.055 * free[0]) * spread,
+            text,
+            ha="center",
+            va="bottom",
+            fontsize=SMALL,
+            color=DIM,
+        )
 
 
 def _printed(benefit: pd.DataFrame, endpoint: str) -> str:

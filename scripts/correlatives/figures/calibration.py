@@ -35,6 +35,7 @@ COLUMNS = ("panel", "model", "predicted", "observed", "low", "high", "n")
 
 #: Probabilities of which the central 95 % differ by less have no shape: they are one group, and nothing is smoothed.
 NARROW = 0.1
+CENTRAL = (0.025, 0.975)
 
 #: Share of the subjects in each window of the smooth line.
 WINDOW = 0.75
@@ -104,7 +105,11 @@ def draw(
         printed = [
             f"{name} {value if value != '–' else 'not estimable'}"
             for metric, name in PRINTED.items()
-            if (value := _metric(performance, endpoint, model, f"{metric}{known.behind}"))
+            if (
+                value := _metric(
+                    performance, endpoint, model, f"{metric}{known.behind}", list(styles)
+                )
+            )
         ]
         axes.set_xlabel(
             (f"Predicted risk{by}" if known.survival else "Predicted probability")
@@ -154,7 +159,7 @@ def draw(
 
 def hardly_differ(probability: np.ndarray) -> bool:
     """Whether the central 95 % of the predictions are too close for a shape."""
-    low, high = np.quantile(probability, [0.025, 0.975])
+    low, high = np.quantile(probability, CENTRAL)
     return bool(high - low <= NARROW)
 
 
@@ -197,14 +202,18 @@ def _not_drawn(source: pd.DataFrame, known: Known) -> str:
     )
 
 
-def _metric(performance: pd.DataFrame | None, endpoint: str, model: str, name: str) -> str:
-    """Return a metric with its limits, all with the same decimals: two, or as many as tell the limits apart."""
+def _metric(
+    performance: pd.DataFrame | None, endpoint: str, model: str, name: str, models: list[str]
+) -> str:
+    """Return a metric with its limits, all models' with the same decimals: two, or as many as tell limits apart."""
     values = measured(performance, endpoint, model, name)
     if values is None:
         return ""
     if not all(finite(value) for value in values) or max(map(abs, values)) >= 1000:
         return format_interval(*values)
-    gap = values[2] - values[1]
+    every = [measured(performance, endpoint, other, name) for other in models]
+    gaps = [high - low for _, low, high in filter(None, every) if finite(low) and finite(high)]
+    gap = min(gaps)
     digits = next((d for d in (2, 3) if gap >= 5 * 10.0**-d), 4)
     estimate, low, high = (
         # Adding 0 makes a rounded −0 a 0.
@@ -306,11 +315,12 @@ def draw_groups(
 
 
 def say_alike(axes: Axes, predicted: np.ndarray) -> None:
-    """Write between what limits predictions lie that hardly differ."""
+    """Write where the central 95 % of predictions lie that hardly differ."""
+    low, high = np.quantile(predicted, CENTRAL)
     axes.text(
         0.5,
         0.9,
-        f"predictions hardly differ\n({predicted.min():.2f} to {predicted.max():.2f})",
+        f"predictions hardly differ\n(95 % in {low:.2f} to {high:.2f})",
         ha="center",
         va="center",
         fontsize=SMALL,

@@ -14,6 +14,7 @@ from correlatives.figures.style import (
     Drawn,
     caption,
     constrain,
+    format_number,
     new_figure,
     no_data,
     rst_escape,
@@ -90,7 +91,8 @@ def draw(
         )
     highest = max(float(own["net_benefit"].max()), float(first["net_benefit_all"].max()), 0.02)
     axes.set_xlim(0, last)
-    axes.set_ylim(-0.25 * highest, 1.06 * highest)
+    lowest = -0.25 * highest
+    axes.set_ylim(lowest, 1.06 * highest)
     what = f"risk of the event until {months:g} months" if survival else "probability of response"
     axes.set_xlabel(f"Threshold: {what}")
     axes.set_ylabel("Net benefit")
@@ -109,6 +111,9 @@ def draw(
             "the model had not seen"
             + ("; those censored before are weighted for." if survival else ".")
             + " Thresholds beyond which no model acts on anybody are left out.",
+            f"Curves are cut at a net benefit of {format_number(lowest)}."
+            if (own[["net_benefit", "net_benefit_all"]] < lowest).to_numpy().any()
+            else "",
             "The figure does not show how sure the curves are: where they run close together, none is better.",
             simulated=simulated,
         ),

@@ -274,10 +274,11 @@ def _reasons(step: Step, order: Sequence[str], most: int, room: float) -> list[s
     lines = []
     for total, reason, counts in totals[:most]:
         by_arm = _by_arm(counts, order)
-        lines += wrap(f"{total}  {reason}" + (f" ({by_arm})" if by_arm else ""), room, SMALL)
+        lines += wrap(f"{reason}: {total}" + (f" ({by_arm})" if by_arm else ""), room, SMALL)
     rest = totals[most:]
     if rest and most:
-        lines.append(f"{sum(item[0] for item in rest)}  {len(rest)} other reasons")
+        others = f"{len(rest)} other reasons" if len(rest) > 1 else "another reason"
+        lines.append(f"{others}: {sum(item[0] for item in rest)}")
     return lines
 
 

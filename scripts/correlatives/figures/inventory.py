@@ -27,6 +27,7 @@ from correlatives.figures.style import (
     styled,
     text_width,
 )
+from correlatives.tables.dictionary import in_words
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -76,7 +77,7 @@ def draw(inventory: pd.DataFrame, *, arms: Mapping[str, str], simulated: bool = 
             for time in times
             if any((specimen, assay, time, label) in counts.index for label in labels)
         ]
-        lines.append((", ".join(w.replace("_", " ") for w in (specimen, assay) if w), None))
+        lines.append((", ".join(in_words(name) for name in (specimen, assay) if name), None))
         lines += rows
     most = int((TALLEST - 1.0) / ROW)
     cut = lines[:most]
@@ -128,7 +129,7 @@ def draw(inventory: pd.DataFrame, *, arms: Mapping[str, str], simulated: bool = 
         caption(
             title,
             f"{totals}, summed over the rows.",
-            "Expected: subjects of the arm who should have had the sample; received: a sample is recorded (at progression: of who "
+            "Expected: subjects of the arm who should have had the sample; received: a sample is recorded (at progression: of those who "
             "progressed); assayed: with a result, or failed quality control; usable: with a result that passed it. Percentages and shades are of the number expected.",
             f"{len(lines) - len(cut)} further rows are in the table only."
             if len(lines) > len(cut)

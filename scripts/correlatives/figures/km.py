@@ -65,6 +65,9 @@ NAMES = {
     "DFS": "Disease-free survival",
 }
 
+#: Endpoint -> the title of its figure, where that is not what the axis counts.
+TITLES = {"DOR": "Duration of response"}
+
 #: A line of the risk table, in inches.
 LINE = 0.125
 
@@ -105,7 +108,8 @@ def draw(
         risk table before it, as at_risk, so that the three sum to n.
     """
     name = NAMES.get(endpoint, f"{endpoint}: event-free")
-    title = f"{rst_escape(name)} by arm." if cohort.randomised else f"{rst_escape(name)}."
+    whole = TITLES.get(endpoint, name)
+    title = f"{rst_escape(whole)} by arm." if cohort.randomised else f"{rst_escape(whole)}."
     part = cohort.analysed()
     time = part.subjects[f"{endpoint}_months"].to_numpy(dtype=float)
     event = part.subjects[f"{endpoint}_event"].to_numpy(dtype=float)
@@ -534,7 +538,7 @@ def _caption(
                     else ", not stratified"
                 )
                 + f", Efron's ties, "
-                f"profile-likelihood limits; n = {format_number(row['n'], 0)}, "
+                f"95 % profile-likelihood limits; n = {format_number(row['n'], 0)}, "
                 f"{format_number(row['events'], 0)} events. Two-sided log-rank p {p_equals(row['p_logrank'])}"
                 + (
                     f", stratified {p_equals(row['p_logrank_stratified'])}."
@@ -564,7 +568,7 @@ def _caption(
         shown,
         "Kaplan–Meier estimates with pointwise 95 % log-log bands; ticks are censored subjects. Below: subjects "
         "at risk just before the time (who had neither an event nor were censored earlier) and, in brackets, events "
-        "before it; the rest were censored before it. Medians with Brookmeyer–Crowley limits (NR, not reached).",
+        "before it; the rest were censored before it. Medians with Brookmeyer–Crowley 95 % limits (NR, not reached).",
         compared,
         stated,
         "The figure does not show why subjects were censored"

@@ -140,7 +140,7 @@ def draw(model: Mapping[str, Any], *, simulated: bool = False) -> Drawn:
         caption(
             title,
             f"{freeze['subjects']} subjects, {freeze['events']} {'events' if survival else 'responders'}; "
-            f"{len(made.scales)} inputs. Every value has its points on the scale at the top; their sum is read at total "
+            f"{len(made.scales)} {'input' if len(made.scales) == 1 else 'inputs'}. Every value has its points on the scale at the top; their sum is read at total "
             "points, and the prediction below it. Scales end where the training subjects' values did; circles are the "
             "points of a missing value; scales too short for their values have "
             "points in words.",

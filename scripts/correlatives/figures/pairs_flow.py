@@ -168,11 +168,11 @@ def _named(step: str) -> str:
 def _reasons(here: pd.DataFrame, step: str, room: float, most: int) -> list[str]:
     """Return the lines beside the line into a step."""
     left = here[(here["step"] == step) & (here["reason"] != "") & (here["n"] > 0)]
-    texts = [f"{int(n)} {reason}" for reason, n in zip(left["reason"], left["n"], strict=True)]
+    texts = [f"{reason}: {int(n)}" for reason, n in zip(left["reason"], left["n"], strict=True)]
     if len(texts) > most:
         rest = int(left["n"].iloc[most - 1 :].sum())
         kind = "other" if most > 1 else "several"
-        texts = [*texts[: most - 1], f"{rest} for {kind} reasons"]
+        texts = [*texts[: most - 1], f"{kind} reasons: {rest}"]
     return [line for text in texts for line in wrap(text, room, SMALL, lines=2)]
 
 

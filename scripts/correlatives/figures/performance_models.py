@@ -9,7 +9,6 @@ import pandas as pd
 from correlatives.figures.predictions import model_styles
 from correlatives.figures.style import (
     DOUBLE,
-    LARGE,
     NORMAL,
     RULE,
     SMALL,
@@ -99,7 +98,7 @@ def draw(performance: pd.DataFrame, endpoint: str, *, simulated: bool = False) -
         axes.spines["left"].set_visible(False)
         axes.set_title(
             f"{heading}\nat {months} months" if months else heading,
-            fontsize=LARGE if "\n" not in heading and not months else NORMAL,
+            fontsize=NORMAL,
             loc="left",
         )
         if nothing is not None:
@@ -137,7 +136,11 @@ def draw(performance: pd.DataFrame, endpoint: str, *, simulated: bool = False) -
             "Points: performance in subjects whom the model had not seen, with 95 % limits as in the performance table. "
             "Models differ in what they may use: clinical columns only, biomarkers of one kind of specimen besides, or "
             "all of them; the random forest is the flexible reference. Vertical lines: a model that knows nothing, or adds "
-            "nothing to the clinical one.",
+            "nothing to the clinical one; the Brier score has none (smaller is better, and what is small depends on how many "
+            f"{'have the event' if survival else 'respond'}).",
+            "C-index (IPCW): pairs are weighted by the inverse probability of being uncensored (Uno 2011)."
+            if survival
+            else "",
             "The figure does not show performance in another hospital's patients.",
             simulated=simulated,
         ),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 from matplotlib.patches import Patch
 
@@ -20,6 +21,7 @@ from correlatives.figures.style import (
     rst_escape,
     shorten,
     styled,
+    text_width,
 )
 from correlatives.tables.dictionary import column_label, marker_label
 
@@ -29,7 +31,10 @@ COLUMNS = ("model", "predictor", "selected", "positive", "coefficient", "fits")
 TOP = 20
 
 #: Inches: a row, names at the left, foot, head.
-ROW, LEFT, FOOT, HEAD, RIGHT = 0.17, 1.8, 0.62, 0.08, 0.12
+ROW, FOOT, HEAD, RIGHT = 0.17, 0.62, 0.08, 0.12
+
+#: Room of the names, in inches: as much as they need between these.
+LEAST, MOST = 1.0, 2.35
 
 
 @styled
@@ -38,6 +43,7 @@ def draw(
     endpoint: str,
     model: str,
     *,
+    survival: bool,
     labels: Labels | None = None,
     simulated: bool = False,
 ) -> Drawn:
@@ -51,6 +57,8 @@ def draw(
     endpoint : str
     model : str
         The model shown.
+    survival : bool
+        Whether a time to event is predicted: what a positive coefficient goes with.
     labels : mapping, optional
         (biomarker, specimen) -> the label of the dictionary; columns of the subjects table have specimen ``clinical``.
     simulated : bool
@@ -74,7 +82,9 @@ def draw(
         return no_data(why, title=title, columns=COLUMNS, simulated=simulated)
     shown = chosen.head(TOP)
     figure, _ = new_figure(SINGLE, HEAD + FOOT + ROW * len(shown), simulated=simulated)
-    axes = place(figure, LEFT, FOOT, SINGLE - LEFT - RIGHT, ROW * len(shown))
+    names = [named(str(name), labels or {}) for name in shown["predictor"]]
+    left = float(np.clip(max(text_width(name, SMALL) for name in names) + 0.12, LEAST, MOST))
+    axes = place(figure, left, FOOT, SINGLE - left - RIGHT, ROW * len(shown))
     for row, line in enumerate(shown.itertuples(index=False)):
         y = row + 0.5
         share, positive = float(line.selected), float(line.positive)
@@ -84,7 +94,7 @@ def draw(
         axes.text(
             -0.02,
             y,
-            shorten(named(str(line.predictor), labels or {}), LEFT - 0.08, SMALL),
+            shorten(names[row], left - 0.08, SMALL),
             ha="right",
             va="center",
             fontsize=SMALL,
@@ -94,7 +104,7 @@ def draw(
     axes.set_xlim(0, 1)
     axes.set_xticks([0, 0.25, 0.5, 0.75, 1], ["0", "0.25", "0.5", "0.75", "1"])
     axes.spines["left"].set_visible(False)
-    axes.set_xlabel("Share of fits with a coefficient")
+    axes.set_xlabel("Share of fits")
     words = {PURPLE: "with a positive coefficient", GREEN: "with a negative one"}
     figure.legend(
         handles=[Patch(color=colour, label=label) for colour, label in words.items()],
@@ -112,9 +122,9 @@ def draw(
         caption(
             title,
             f"{fits} fits: one each of repeated cross-validation's training sets, tuned and selected anew. Bars: share of the "
-            "fits in which a predictor has a coefficient, by its sign. A positive coefficient goes with more response, or "
-            "with earlier events. "
-            f"{len(chosen)} predictors were chosen at least once"
+            "fits in which a predictor has a coefficient, by its sign. A positive coefficient goes with "
+            f"{'earlier events' if survival else 'more responses'}. "
+            f"{len(chosen)} {'predictor was' if len(chosen) == 1 else 'predictors were'} chosen at least once"
             + (f"; the {TOP} chosen most often are shown." if left_out else "."),
             "A predictor that changes its sign, or comes and goes, stands for others that carry the same information. The "
             "figure does not show that a predictor causes anything, nor how much the model would lose without it.",

@@ -184,11 +184,16 @@ def draw(cohort: Cohort, *, subject_level: bool = False, simulated: bool = False
         pd.DataFrame(rows, columns=columns),
         caption(
             title,
-            f"{counts}. {missing} {'subject' if missing == 1 else 'subjects'} without a measurement after baseline "
-            f"{'is' if missing == 1 else 'are'} not shown"
-            + (", among them any who progressed or died before the first one." if missing else "."),
+            f"{counts}."
+            + (
+                f" {missing} {'subject' if missing == 1 else 'subjects'} without a measurement after baseline "
+                f"{'is' if missing == 1 else 'are'} not shown, among them any who progressed or died before the first one."
+                if missing
+                else ""
+            ),
             "A bar is a subject's best percentage change of the sum of target lesions; lines at −30 % and +20 %. "
-            "Colours: best overall response as recorded, which counts new and non-target lesions too."
+            "Colours: best overall response as recorded, which counts new and non-target lesions too: CR, complete response; PR, partial response; SD, stable disease; "
+            "PD, progressive disease; NE, not evaluable."
             + (f" {over} bars above {highest:g} % are cut (triangles)." if over else ""),
             "The figure does not compare the arms by a test, and does not show how long a change lasted.",
             simulated=simulated,

@@ -37,7 +37,7 @@ CLINICAL = (
     "direction",
 )
 
-#: Words of column names that are written otherwise.
+#: Words of columns' and assays' names that are written otherwise.
 _ABBREVIATIONS = dict(
     pair.split("=")
     for pair in [
@@ -50,8 +50,11 @@ _ABBREVIATIONS = dict(
         "cea=CEA",
         "cns=CNS",
         "crp=CRP",
+        "ctc=CTC",
         "ctdna=ctDNA",
+        "ddpcr=ddPCR",
         "dna=DNA",
+        "ecd=ECD",
         "ecog=ECOG",
         "er=ER",
         "fish=FISH",
@@ -60,10 +63,14 @@ _ABBREVIATIONS = dict(
         "ihc=IHC",
         "ldh=LDH",
         "lvef=LVEF",
+        "ngs=NGS",
+        "pcr=PCR",
         "pr=PR",
         "rna=RNA",
+        "rnaseq=RNA-seq",
         "til=TIL",
         "tils=TILs",
+        "tk1=TK1",
         "who=WHO",
         "pct=(%)",
         "hemoglobin=haemoglobin",
@@ -161,9 +168,15 @@ class Dictionary:
 
 def column_label(column: str) -> str:
     """Return a column's name as words: ``hr_status`` is HR status, ``prior_lines`` Prior lines."""
-    parts = column.replace("_", " ").split() or [column]
-    text = " ".join(_ABBREVIATIONS.get(part.casefold(), part) for part in parts)
-    return text if parts[0].casefold() in _ABBREVIATIONS else text[:1].upper() + text[1:]
+    text = in_words(column)
+    first = (column.replace("_", " ").split() or [column])[0]
+    return text if first.casefold() in _ABBREVIATIONS else text[:1].upper() + text[1:]
+
+
+def in_words(name: str) -> str:
+    """Return the name of a column or an assay as words: ``ctdna_panel`` is ctDNA panel."""
+    parts = name.replace("_", " ").split() or [name]
+    return " ".join(_ABBREVIATIONS.get(part.casefold(), part) for part in parts)
 
 
 #: What markers that the workflow derives are called without a row of the dictionary.
