@@ -78,6 +78,7 @@ with job(snakemake) as step:  # noqa: F821
     drawings["dossier"] = lambda: dossier.draw(
         dossier.Tables(lines=lines, **{name: tables[name] for name in told}),
         arms=cohort.arms,
+        labels=cohort.markers.labels(),
         drug=asked["drug"],
         early_months=asked["early_progression_months"],
         **simulated,

@@ -10,8 +10,10 @@ from figures_inputs import (
     ALONE,
     ARMS,
     make_cohort,
+    make_curves,
     make_predictions,
     make_risks,
+    make_rugs,
     make_screen,
     texts_drawn,
     with_genes,
@@ -54,6 +56,7 @@ from correlatives.figures import (
     benefit,
     calibration,
     concordance,
+    continuous,
     decision_curve,
     dossier,
     evidence,
@@ -82,6 +85,7 @@ from correlatives.figures.style import format_interval
 from correlatives.pairing import not_at_progression, sample_months
 from correlatives.resistance.change import paired_change
 from correlatives.resistance.dynamics import dynamics
+from correlatives.resistance.evidence_lines import BASELINE
 from correlatives.response.evaluation import COEFFICIENTS, PERMUTATIONS, Share, judge
 from correlatives.response.performance import horizon_weights
 from correlatives.survival.kaplan_meier import KaplanMeier
@@ -1224,6 +1228,13 @@ def test_a_level_too_small_in_one_arm_is_counted_and_not_drawn(monkeypatch):
     assert "fewer than 8 subjects of an arm: " in drawn.caption
     assert f"by C1D15, {ARMS['control']}: 7 cleared." in drawn.caption
     assert words(drawn).count("7 cleared (not drawn)") == 1
+    monkeypatch.setattr(km_landmark, "LEAST", 20)
+    drawn = km_landmark.draw(cohort, "PFS", table)
+    assert [
+        text for text in words(drawn) if re.fullmatch(r"\d+ (low|high) ratio \(not drawn\)", text)
+    ]
+    assert re.search(r": \d+ with a ratio below the arm's median", drawn.caption)
+    assert not [text for text in words(drawn) if text.endswith("…")]
     # Two levels of one arm are enough for the pair of panels, and none is drawn for less.
     monkeypatch.setattr(km_landmark, "LEAST", 22)
     assert km_landmark.draw(cohort, "PFS", table).source.empty
@@ -1269,6 +1280,25 @@ def test_agreement_is_that_of_the_table():
     )
     rho = format_interval(*(line[f"spearman{end}"] for end in ("", "_low", "_high")))
     assert f"n {int(line['pairs'])}, ρ {rho}" in words(drawn)
+
+
+def test_axes_of_continuous_markers_have_numbers_in_their_lower_half_and_a_word():
+    curves = make_curves(3)
+    root = curves["biomarker"].eq("marker 0") & curves["analysis"].ne("spline")
+    for column in ("value", "value_low", "value_high"):
+        curves.loc[curves["biomarker"].eq("marker 0"), column] = (
+            np.abs(curves.loc[curves["biomarker"].eq("marker 0"), column]) / 8
+        )
+    curves.loc[curves["biomarker"].eq("marker 0"), "transform"] = "sqrt"
+    assert root.any()
+    drawn = continuous.draw(curves, "PFS", arms=ARMS, values=make_rugs(3))
+    by_label = {axes.get_xlabel(): axes for axes in drawn.figure.axes}
+    axes = by_label["ng/mL"]
+    places = axes.get_xticks()
+    middle = np.mean(axes.get_xlim())
+    assert (places < middle).any()
+    assert (places > middle).any()
+    assert "value (its unit is not given)" in by_label
 
 
 def test_the_flow_into_pairs_counts_everybody():
@@ -1339,6 +1369,49 @@ def test_lines_of_evidence_count_who_had_and_who_lost():
     assert seen["n"].sum() == (gene.state == MEASURED).sum()
     assert (seen["estimate"] * seen["n"]).sum() == pytest.approx(np.nansum(gene.value))
     assert seen["of"].sum() == (gene.state != MISSING).sum()
+
+
+def test_the_dossier_calls_markers_by_their_labels():
+    _, _, tables = known(46, "two", tuple(GENES))
+    gene = GENES[0]
+    lines = tables.lines[tables.lines["name"].eq(gene) & tables.lines["line"].eq(BASELINE)].iloc[:1]
+    others = pd.concat(
+        [
+            lines.assign(own=False, marker="HER2_ECD", specimen="serum", per=per, timepoint="")
+            for per in ("1 SD", ">=15 v <15")
+        ]
+        + [
+            lines.assign(
+                own=False, marker="signature:RBsig", specimen="archival_tissue", per="1 SD"
+            ),
+            lines.assign(own=False, marker="TK1", specimen="tissue", per="1 SD"),
+        ]
+    )
+    words = f"At baseline (tissue), the limits of gene:{gene} × arm exclude 1: less benefit where it is present or higher."
+    tables = dataclasses.replace(
+        tables,
+        lines=pd.concat([tables.lines, others], ignore_index=True),
+        evidence=tables.evidence.assign(summary=words),
+    )
+    labels = {
+        ("HER2_ECD", "serum"): "Serum HER2 ectodomain",
+        ("signature:RBsig", "archival_tissue"): "RB loss, from " + "very " * 9 + "many genes",
+        ("TK1", "serum"): "Thymidine kinase 1 activity",
+    }
+    drawn = dossier.draw(tables, arms=ARMS, labels=labels)
+    number = drawn.source.query("name == @gene")["page"].iloc[0]
+    shown = [text.get_text() for text, _ in texts_drawn(drawn.pages[number - 2])]
+    said = " ".join(shown)
+    assert "Serum HER2 ectodomain, serum" in shown
+    assert "Serum HER2 ectodomain, serum, ≥15 v <15" in shown
+    # a label without room gives way to the name in words, and a protein's is no gene's
+    assert any(text.startswith("RBsig signature, tissue") for text in shown)
+    assert any(text.startswith("TK1, tissue") for text in shown)
+    assert f"the limits of {gene} altered × arm" in said
+    for raw in ("gene:", "signature:", "_", ">="):
+        assert raw not in said
+    # arms are named in full
+    assert "T-DM1 + palbociclib" in shown
 
 
 def test_the_dossier_has_a_page_for_each_and_every_number_in_its_table(tmp_path):

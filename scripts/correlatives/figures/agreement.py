@@ -243,4 +243,6 @@ def _draw_agreement(axes: Axes, x: np.ndarray, y: np.ndarray, line: pd.Series) -
                 va="bottom" if above else "top",
                 fontsize=SMALL,
                 annotation_clip=False,
+                # The line of no difference does not run through a number.
+                bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.2},
             )

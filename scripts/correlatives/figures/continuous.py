@@ -10,6 +10,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
+from correlatives.figures.courses import round_numbers
 from correlatives.figures.markers import MEASURES, Labels, label_of
 from correlatives.figures.style import (
     BLACK,
@@ -238,6 +239,8 @@ def _draw_row(
     margin = 0.04 * (last - first) or 0.5
     unit = part["unit"].iloc[0]
     unit = "" if pd.isna(unit) else str(unit)
+    # An axis without a word would be taken for an omission.
+    unit = unit or "value (its unit is not given)"
     panels = []
     for left in (SPLINE_LEFT, STEPP_LEFT):
         axes = place(figure, left, bottom, PANEL_WIDTH, PANEL)
@@ -328,6 +331,9 @@ def _own_ticks(axes: Axes, transform: str, first: float, last: float) -> None:
     if transform in ("log2", "log10"):
         low, high = own_scale(np.array([first, last]), transform)
         ticks = np.array(log_ticks(float(low), float(high), 6), dtype=float)
+    elif transform in ("sqrt", "logit"):
+        # Equal steps would leave the lower half without a number.
+        ticks = np.array(round_numbers(transform, first, last), dtype=float)
     else:
         low, high = own_scale(np.array([first, last]), transform)
         ticks = MaxNLocator(5, steps=[1, 2, 5, 10]).tick_values(low, high)

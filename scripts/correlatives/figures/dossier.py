@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,7 @@ import pandas as pd
 from correlatives.figures.alluvial import FATES
 from correlatives.figures.courses import change_in_words
 from correlatives.figures.evidence import choose
+from correlatives.figures.markers import Labels
 from correlatives.figures.style import (
     BLACK,
     DIM,
@@ -51,6 +53,7 @@ from correlatives.resistance.evidence_lines import (
     LATE_CHANGE,
     RATIO,
 )
+from correlatives.tables.dictionary import in_words, marker_label
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -69,6 +72,12 @@ MOST, FOREST, ALTERATIONS, WORDS = 60, 14, 9, 6
 
 #: Rows that each forest has in any case, and inches for its foot and what comes below.
 LEAST, REST = 3, 1.75
+
+#: Where the markers' names stand, in inches, and lines of the arms' names over the alterations.
+MARKER, HEAD = 1.12, 2
+
+#: A marker in the words of the evidence table.
+QUOTED = re.compile(r"\((?P<place>blood|tissue)\), the limits of (?P<name>.+?) × arm")
 
 #: Size of the title in points, and specimens shown at most.
 TITLE, SPECIMENS = 11.0, 5
@@ -136,6 +145,7 @@ def draw(
     tables: Tables,
     *,
     arms: Mapping[str, str],
+    labels: Labels | None = None,
     drug: str = "",
     early_months: float | None = None,
     simulated: bool = False,
@@ -147,6 +157,8 @@ def draw(
     tables : Tables
     arms : mapping
         ``{"control": label, "experimental": label}``, or ``{"all": label}``.
+    labels : mapping, optional
+        (biomarker, specimen) -> what it is called.
     drug : str
         The drug that resistance is asked about.
     early_months : float, optional
@@ -182,6 +194,7 @@ def draw(
             len(shown) + 1,
             styles,
             measures,
+            labels or {},
             early_months,
             simulated,
         )
@@ -307,6 +320,7 @@ def _draw_page(
     of: int,
     styles: Mapping[str, ArmStyle],
     measures: Sequence[str],
+    labels: Labels,
     early_months: float | None,
     simulated: bool,
 ) -> Figure:
@@ -325,18 +339,35 @@ def _draw_page(
     what = "Pathway" if level == "pathway" else f"Gene{f' of pathway {pathway}' if pathway else ''}"
     page.text(MARGIN, page.y - 0.31, shorten(what, 5.2, NORMAL), fontsize=NORMAL, color=DIM)
     page.y -= 0.42
-    _write_words(page, part)
+    _write_words(page, part, labels)
     _draw_pairs(page, part, styles)
     _write_visits(page, part.lines, styles)
     for measure in measures:
-        _draw_forest(page, part.lines, measure, styles)
+        _draw_forest(page, part.lines, measure, styles, labels)
     _write_rest(page, part, styles, early_months)
     return page.figure
 
 
-def _write_words(page: _Page, part: Tables) -> None:
-    """Write the summary of the evidence table."""
-    said = [str(text) for text in part.evidence["summary"] if isinstance(text, str) and text]
+def _write_words(page: _Page, part: Tables, labels: Labels) -> None:
+    """Write the summary of the evidence table, markers by their labels."""
+    specimens = dict(
+        zip(
+            zip(part.lines["marker"], part.lines["place"], strict=True),
+            part.lines["specimen"],
+            strict=True,
+        )
+    )
+
+    def called(quoted: re.Match[str]) -> str:
+        place_of, name = quoted.group("place"), quoted.group("name")
+        specimen = str(specimens.get((name, place_of), place_of))
+        return f"({place_of}), the limits of {marker_called(name, specimen, labels)} × arm"
+
+    said = [
+        QUOTED.sub(called, text)
+        for text in part.evidence["summary"]
+        if isinstance(text, str) and text
+    ]
     if said:
         page.line(" ".join(said), MARGIN, WIDTH - 2 * MARGIN, lines=WORDS)
         page.y -= 0.06
@@ -483,6 +514,7 @@ def _draw_forest(
     lines: pd.DataFrame,
     measure: str,
     styles: Mapping[str, ArmStyle],
+    labels: Labels,
 ) -> None:
     """Draw the estimates of one kind with their limits, on one axis."""
     page.heading(
@@ -492,7 +524,7 @@ def _draw_forest(
     )
     rows = lines[(lines["measure"] == measure) & np.isfinite(lines["estimate"].astype(float))]
     if not len(rows):
-        words = ["No estimates.", *_not_estimated(lines[lines["measure"] == measure])]
+        words = ["No estimates.", *_not_estimated(lines[lines["measure"] == measure], labels)]
         page.line(" ".join(words), MARGIN, WIDTH - 2 * MARGIN, lines=2, color=DIM)
         page.y -= 0.06
         return
@@ -501,7 +533,7 @@ def _draw_forest(
     below = REST + (HEADING + 0.45 + ROW * min(len(others), LEAST) if measure == RATIO else 0)
     shown = own.iloc[: min(FOREST, max(LEAST, int((page.y - below) / ROW)))]
     height = ROW * len(shown)
-    left, width = 3.98, 1.12
+    left, width = 4.22, 0.98
     axes = place(page.figure, left, page.y - height, width, height)
     axes.set_facecolor("none")
     axes.set_ylim(0, height)
@@ -546,13 +578,13 @@ def _draw_forest(
         middle = page.y - ROW * (i + 0.5)
         kind = str(line["line"])
         if kind != previous:
-            page.text(MARGIN, middle, shorten(SHORT.get(kind, kind), 1.3, SMALL), color=DIM)
+            page.text(MARGIN, middle, shorten(SHORT.get(kind, kind), 1.1, SMALL), color=DIM)
             previous = kind
-        page.text(MARGIN + 1.35, middle, shorten(_marker(line), 1.72, SMALL))
+        page.text(MARGIN + MARKER, middle, _marker(line, labels, 1.94))
         who = "both arms" if line["arm"] == "all" and len(styles) > 1 else str(line["arm"])
         if line["arm"] == "all" and len(styles) == 1:
             who = ""
-        page.text(MARGIN + 3.1, middle, shorten(who, 0.72, SMALL), color=colour)
+        page.text(MARGIN + 3.13, middle, shorten(who, 0.96, SMALL), color=colour)
         numbers = [float(line[f"estimate{end}"]) for end in ("", "_low", "_high")]
         written = (
             format_interval(*numbers)
@@ -565,34 +597,50 @@ def _draw_forest(
     page.y -= height + 0.2
     hidden = len(rows) - len(shown)
     words = [f"{hidden} more are in the table (dossier.csv)."] if hidden else []
-    words += _not_estimated(lines[lines["measure"] == measure])
+    words += _not_estimated(lines[lines["measure"] == measure], labels)
     if words:
         page.line(" ".join(words), MARGIN, WIDTH - 2 * MARGIN, lines=2, color=DIM)
     page.y -= 0.06
 
 
-def _not_estimated(lines: pd.DataFrame) -> list[str]:
+def _not_estimated(lines: pd.DataFrame, labels: Labels) -> list[str]:
     """Say which estimates of the alteration itself there are not, with the subjects looked at."""
     unknown = lines[lines["own"].astype(bool) & ~np.isfinite(lines["estimate"].astype(float))]
     texts = [
-        f"{SHORT.get(line.line, line.line)}, {_marker(pd.Series(line._asdict()))} (n {int(line.n)})"
+        f"{SHORT.get(line.line, line.line)}, {_marker(pd.Series(line._asdict()), labels)} (n {int(line.n)})"
         for line in unknown.itertuples()
         if line.arm == "all"
     ]
     return [f"Not estimated for want of subjects: {'; '.join(texts)}."] if texts else []
 
 
-def _marker(line: pd.Series) -> str:
-    """Return a marker, where and when it was measured."""
-    name = str(line["marker"])
-    name = "own alteration" if line["own"] else name
-    when = line["timepoint"] if isinstance(line["timepoint"], str) else ""
+def marker_called(name: str, specimen: str, labels: Labels) -> str:
+    """Return what a marker is called in a specimen; tissue is where the block or the biopsy has it."""
+    places = [specimen, *(("archival_tissue", "biopsy") if specimen == "tissue" else ())]
+    known = (labels.get((name, place_of)) for place_of in places)
+    return next(filter(None, known), "") or marker_label(name)
+
+
+def _marker(line: pd.Series, labels: Labels, room: float = np.inf) -> str:
+    """Return a marker, where and when it was measured.
+
+    Where that has no room the label without the specimen, else the marker's name in words.
+    """
+    name, specimen = str(line["marker"]), str(line["specimen"])
+    called = "own alteration" if line["own"] else marker_called(name, specimen, labels)
+    plain = in_words(name.removeprefix("signature:")) + " signature" * name.startswith("signature:")
     per = line["per"] if isinstance(line["per"], str) and " v " in line["per"] else ""
-    per = per.replace(CLEARED, "cleared")
-    place_of = str(line["specimen"]).replace("archival_tissue", "tissue")
-    return ", ".join(
-        part for part in (name, place_of, when, per if per != "positive v negative" else "") if part
+    per = per.replace(CLEARED, "cleared").replace(">=", "≥").replace("<=", "≤")
+    rest = (
+        line["timepoint"] if isinstance(line["timepoint"], str) else "",
+        per.replace("positive v negative", ""),
     )
+    place_of = specimen.replace("archival_tissue", "tissue")
+    names = (
+        [(called, place_of)] if line["own"] else [(called, place_of), (called,), (plain, place_of)]
+    )
+    texts = [", ".join(filter(None, (*first, *rest))) for first in names]
+    return next((t for t in texts if text_width(t, SMALL) <= room), shorten(texts[-1], room, SMALL))
 
 
 def _draw_interval(
@@ -631,13 +679,14 @@ def _write_rest(
         ["moved", "kept"], ascending=False, kind="stable"
     )
     by_arm = found.set_index([*key, "arm"])
-    room = max(1, min(ALTERATIONS, int((page.y - 0.25) / LINE)))
+    room = max(1, min(ALTERATIONS, int((page.y - 0.25) / LINE) - HEAD + 1))
     x = half
     for arm, style in reversed(styles.items() if len(order) else ()):
-        name = shorten(arm, 0.7, SMALL)
-        page.text(x, page.y - LINE / 2, name, ha="right", color=style.colour)
+        # A long name ends above its column's numbers.
+        for up, text in enumerate(reversed(wrap(arm, 0.72, SMALL))):
+            page.text(x, page.y - LINE * (HEAD - up - 0.5), text, ha="right", color=style.colour)
         x -= 0.78
-    page.y -= LINE if len(order) else 0
+    page.y -= LINE * HEAD if len(order) else 0
     if not len(order):
         page.line("None that counts.", MARGIN, half - MARGIN, color=DIM)
     for place_in in order.index[:room]:
@@ -737,7 +786,8 @@ def _draw_index(
     gained = pd.concat([part.lines[part.lines["line"] == GAINED] for part in parts])
     places = [p for p in ("blood", "tissue") if (gained["place"] == p).any()]
     columns = [(place, arm) for place in places for arm in styles]
-    left, width = 3.1, (WIDTH - MARGIN - 3.1 - 1.15) / max(len(columns), 1)
+    left = 2.6
+    width = (WIDTH - MARGIN - left - 0.95) / max(len(columns), 1)
     for k, (place_of, arm) in enumerate(columns):
         x = left + width * (k + 0.5)
         words = wrap(arm, width - 0.05, SMALL)
@@ -760,7 +810,7 @@ def _draw_index(
             style="italic" if level == "gene" else "normal",
         )
         pathway = str(part.lines["pathway"].iloc[0]) if level == "gene" and len(part.lines) else ""
-        write(1.95, y, shorten(pathway, 1.1, SMALL), color=DIM)
+        write(1.95, y, shorten(pathway, 0.65, SMALL), color=DIM)
         for k, (place_of, arm) in enumerate(columns):
             here = part.lines[
                 (part.lines["line"] == GAINED)

@@ -60,6 +60,9 @@ LINE, PANEL = 1.88, 0.86
 #: What the solid line is, by the kind of change.
 SOLID = {"clearance": "cleared", "change": "changed", "ratio": "low ratio"}
 
+#: The sides of a ratio to baseline, and what they are called where there is little room.
+BRIEF = {"ratio below the arm's median": "low ratio", "ratio at or above it": "high ratio"}
+
 #: Colour of a level of the change is the arm's, or black; its dashes and line width.
 LOW, HIGH = ("-", 1.1), ((0, (3, 1.2)), 0.9)
 
@@ -197,8 +200,10 @@ def draw(
                 member = here & (change.low == level)
                 colour = styles[label].colour if level else BLACK
                 if member.sum() < LEAST:
-                    said = f"{member.sum()} {change.words[1 - level]}"
-                    write_below(page, axes, i, shorten(f"{said} (not drawn)", WIDTH, SMALL), colour)
+                    word = change.words[1 - level]
+                    brief = f"{member.sum()} {BRIEF.get(word, word)} (not drawn)"
+                    write_below(page, axes, i, shorten(brief, WIDTH, SMALL), colour)
+                    said = f"{member.sum()} {'with a ' if word in BRIEF else ''}{word}"
                     few.append(f"{rst_escape(change.title)}, {rst_escape(label)}: {said}")
                     continue
                 curve = KaplanMeier(time[member] - change.landmark, event[member])
@@ -306,7 +311,7 @@ def _changes(cohort: Cohort, endpoint: str, table: pd.DataFrame) -> list[Change]
                         middle = float(np.median(value[here]))
                         low |= here & (value < middle)
                         cuts[arm] = float(np.exp(middle))
-                words = ("ratio below the arm's median", "ratio at or above it")
+                words = tuple(BRIEF)
                 title = f"{label}, {timepoint} over {baseline}"
             sides = [
                 min((include & mask & low).sum(), (include & mask & ~low).sum())
