@@ -24,6 +24,6 @@ with job(snakemake) as step:  # noqa: F821
     # The same samples serve every endpoint: the figure shows them for the first, the table for all.
     first = next(iter(cohort.study["endpoints"]))
     again = steps["step"].str.match(f"analysis: (?!{first},).*, ")
-    flow.draw(steps[~again], **shared).write(step.stem(step.output.flow))
+    flow.draw(steps[~again], **shared).write(step.stem(step.output.flow), step.params.long_names)
     counts = pd.read_csv(step.input.inventory, sep="\t", keep_default_na=False)
     inventory.draw(counts, **shared).write(step.stem(step.output.inventory))

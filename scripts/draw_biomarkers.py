@@ -81,4 +81,4 @@ with job(snakemake) as step:  # noqa: F821
                 rule=marker_correlation.RULE,
                 simulated=cohort.study["simulated"],
             )
-        drawn.write(step.stem(step.output[name]))
+        drawn.write(step.stem(step.output[name]), step.params.long_names)

@@ -44,4 +44,4 @@ with job(snakemake) as step:  # noqa: F821
         else:
             course = {"waterfall": waterfall, "swimmer": swimmer}[name]
             drawn = course.draw(cohort, subject_level=step.params.subject_level, **simulated)
-        drawn.write(step.stem(step.output[name]))
+        drawn.write(step.stem(step.output[name]), step.params.long_names)

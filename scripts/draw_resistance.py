@@ -84,4 +84,4 @@ with job(snakemake) as step:  # noqa: F821
         **simulated,
     )
     for name, draw in drawings.items():
-        draw().write(step.stem(step.output[name]))
+        draw().write(step.stem(step.output[name]), step.params.long_names)

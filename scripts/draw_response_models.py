@@ -48,4 +48,4 @@ with job(snakemake) as step:  # noqa: F821
                 read("benefit_by_quantile"), read("benefit"), endpoint, simulated=simulated
             )
         for name, figure in drawn.items():
-            figure.write(step.stem(step.output[f"{name}_{endpoint}"]))
+            figure.write(step.stem(step.output[f"{name}_{endpoint}"]), step.params.long_names)

@@ -32,4 +32,4 @@ with job(snakemake) as step:  # noqa: F821
         tested=int(table["kind"].isin(["continuous", "count"]).sum()),
         labels=markers.labels(),
         simulated=cohort.study["simulated"],
-    ).write(step.stem(step.output.figure[0]))
+    ).write(step.stem(step.output.figure[0]), step.params.long_names)

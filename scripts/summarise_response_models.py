@@ -56,8 +56,8 @@ with job(snakemake) as step:  # noqa: F821
     for endpoint, one in judged.items():
         shared = {"performance": tables["performance"], "simulated": simulated}
         roc.draw(one.predictions, endpoint, **shared).write(
-            step.stem(step.output[f"roc_{endpoint}"])
+            step.stem(step.output[f"roc_{endpoint}"]), step.params.long_names
         )
         calibration.draw(one.predictions, endpoint, **shared).write(
-            step.stem(step.output[f"calibration_{endpoint}"])
+            step.stem(step.output[f"calibration_{endpoint}"]), step.params.long_names
         )

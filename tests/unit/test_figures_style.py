@@ -122,6 +122,26 @@ def test_line_breaks_in_names_do_not_end_the_paragraph():
     assert style.rst_escape("a\n\n- b\t c") == "a - b c"
 
 
+def test_captions_give_the_long_names_of_their_endpoints(written, tmp_path):
+    names = {
+        "PFS": "Progression-free survival",
+        "PFS_2": "Second *PFS*",
+        "OS": "OS",
+        "ORR": "Response",
+    }
+    drawn = style.Drawn(
+        a_figure().figure,
+        pd.DataFrame(),
+        style.caption("PFS\\_2: all tests.", "Not of NORR, nor of OS.", simulated=True),
+    )
+    *_, rst = drawn.write(tmp_path / "one", names)
+    assert rst.read_text("utf-8").endswith("\n\nPFS\\_2: Second \\*PFS\\*.\n")
+    assert drawn.write(tmp_path / "two")[-1].read_text("utf-8") == drawn.caption
+    assert style.spelled_out("**PFS and ORR.**\n", names).splitlines()[-1] == (
+        "PFS: Progression-free survival; ORR: Response."
+    )
+
+
 def test_a_simulated_figure_says_so():
     drawn = a_figure(simulated=True)
     assert style.STAMP in [text.get_text() for text, _ in texts_drawn(drawn.figure)]

@@ -26,6 +26,7 @@ rule describe_cohort:
         runtime=lambda wildcards, attempt: 20 * attempt,
     params:
         **digests("describe_cohort"),
+        long_names=LONG_NAMES,
         columns=config["report"]["table_one"],
         named=config["study"]["strata"]
         + config["response"]["clinical"]

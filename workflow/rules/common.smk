@@ -94,6 +94,12 @@ def of_type(*types):
     ]
 
 
+# Endpoint -> what captions call it once.
+LONG_NAMES = {
+    name: endpoint["label"]
+    for name, endpoint in config["endpoints"].items()
+    if endpoint.get("label")
+}
 TIMES = of_type("time_to_event", "duration_of_response")
 RESPONSES = of_type("response")
 SCREENED = config["predictive"]["endpoints"]

@@ -83,6 +83,7 @@ rule draw_efficacy:
         runtime=lambda wildcards, attempt: 20 * attempt,
     params:
         **digests("draw_efficacy"),
+        long_names=LONG_NAMES,
         figures=list(EFFICACY_FIGURES),
         tables=list(EFFICACY_TABLES),
         subject_level=config["report"]["subject_level"],

@@ -89,6 +89,7 @@ rule draw_response_models:
         runtime=lambda wildcards, attempt: 20 * attempt,
     params:
         **digests("draw_response_models"),
+        long_names=LONG_NAMES,
         endpoints=LEARNED,
     message:
         "Drawing what the response models use, and what they are good for"

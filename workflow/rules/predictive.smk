@@ -161,6 +161,7 @@ rule draw_biomarkers:
         runtime=lambda wildcards, attempt: 20 * attempt,
     params:
         **digests("draw_biomarkers"),
+        long_names=LONG_NAMES,
         endpoints=SCREENED,
         figures=list(SCREEN_FIGURES),
         clinical_markers=lookup(dpath="clinical_markers", within=config["predictive"]),
@@ -242,6 +243,7 @@ for endpoint in SCREENED if RANDOMISED else []:
             runtime=lambda wildcards, attempt: 30 * attempt,
         params:
             **digests("explore_continuous_markers"),
+            long_names=LONG_NAMES,
             endpoint=endpoint,
             covariates=lookup(dpath="covariates", within=config["predictive"]),
             clinical_markers=lookup(

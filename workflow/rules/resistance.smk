@@ -97,6 +97,7 @@ rule draw_resistance:
         runtime=lambda wildcards, attempt: 20 * attempt,
     params:
         **digests("draw_resistance"),
+        long_names=LONG_NAMES,
         tables=DRAWN_TABLES,
         endpoints=of_type("time_to_event"),
         settings=lookup(dpath="resistance", within=config),

@@ -104,6 +104,7 @@ rule summarise_response_models:
         runtime=lambda wildcards, attempt: 20 * attempt,
     params:
         **digests("summarise_response_models"),
+        long_names=LONG_NAMES,
         endpoints=LEARNED,
         parts=len(SHARES),
         study=config["study"],

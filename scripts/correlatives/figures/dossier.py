@@ -533,7 +533,7 @@ def _draw_forest(
     below = REST + (HEADING + 0.45 + ROW * min(len(others), LEAST) if measure == RATIO else 0)
     shown = own.iloc[: min(FOREST, max(LEAST, int((page.y - below) / ROW)))]
     height = ROW * len(shown)
-    left, width = 4.22, 0.98
+    left, width = 4.14, 0.96
     axes = place(page.figure, left, page.y - height, width, height)
     axes.set_facecolor("none")
     axes.set_ylim(0, height)
@@ -584,7 +584,7 @@ def _draw_forest(
         who = "both arms" if line["arm"] == "all" and len(styles) > 1 else str(line["arm"])
         if line["arm"] == "all" and len(styles) == 1:
             who = ""
-        page.text(MARGIN + 3.13, middle, shorten(who, 0.96, SMALL), color=colour)
+        page.text(MARGIN + 3.13, middle, shorten(who, 0.88, SMALL), color=colour)
         numbers = [float(line[f"estimate{end}"]) for end in ("", "_low", "_high")]
         written = (
             format_interval(*numbers)

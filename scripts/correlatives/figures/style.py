@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import math
+import re
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -155,10 +156,16 @@ class Drawn:
     caption: str
     pages: tuple[Figure, ...] = ()
 
-    def write(self, stem: str | Path) -> list[Path]:
+    def write(self, stem: str | Path, names: Mapping[str, str] | None = None) -> list[Path]:
         """Write ``stem``.pdf, .svg, .png (300 dots an inch), .csv (source) and .rst (caption).
 
         The same figure gives the same bytes: no dates, no random identifiers.
+
+        Parameters
+        ----------
+        stem : str or Path
+        names : mapping, optional
+            Endpoint -> its long name, which the caption gives of those that it speaks of.
 
         Returns
         -------
@@ -181,7 +188,7 @@ class Drawn:
         csv.write_text(
             spreadsheet_safe(self.source).to_csv(index=False, lineterminator="\n"), "utf-8"
         )
-        rst.write_text(self.caption.rstrip("\n") + "\n", "utf-8")
+        rst.write_text(spelled_out(self.caption, names or {}), "utf-8")
         return [pdf, svg, png, csv, rst]
 
 
@@ -234,6 +241,16 @@ def caption(title: str, *sentences: str, simulated: bool) -> str:
     parts = ["**Simulated data.**"] if simulated else []
     parts += [f"**{title}**"] + [sentence for sentence in sentences if sentence]
     return "\n\n".join(parts) + "\n"
+
+
+def spelled_out(text: str, names: Mapping[str, str]) -> str:
+    """Return a caption with the long names of the endpoints that it speaks of, in a last paragraph."""
+    said = [
+        f"{rst_escape(name)}: {rst_escape(long)}"
+        for name, long in names.items()
+        if long != name and re.search(rf"(?<!\w){re.escape(rst_escape(name))}(?![\w\\])", text)
+    ]
+    return text.rstrip("\n") + "\n" + (f"\n{'; '.join(said)}.\n" if said else "")
 
 
 # --------------------------------------------------------------------------------------------- figures
