@@ -29,7 +29,7 @@ from __future__ import annotations
 import numba as nb
 import numpy as np
 
-from correlatives.lanes import FARTHEST, WIDTH, exponential, load, store
+from correlatives.lanes import FARTHEST, WIDTH, exponential, fma, load, splat, store
 from correlatives.likelihood import ALIASED_BELOW, CONSTANT_BELOW
 
 #: What `fit_marker` returns: every number asked for was found, or some were not and the careful code should look.
@@ -51,12 +51,12 @@ SMALLEST_PIVOT = 1e-11
 #: Steps on the way to a limit are at most this many standard errors long.
 LONGEST = 3.0
 
-#: Sums over subjects may be taken in any order, which lets the compiler use vector registers.
+#: The compiler may not reorder sums: how it would depends on what it compiled before, and so would the last bits of
+#: every answer. Those over subjects are taken in lanes.
 _INNER = {
     "nogil": True,
     "cache": True,
     "error_model": "numpy",
-    "fastmath": {"reassoc", "contract", "nsz"},
     "no_cpython_wrapper": True,
     "no_cfunc_wrapper": True,
 }
@@ -107,6 +107,28 @@ def risk_sets(order, include, time, event, codes, rows, died, first, size, dead,
     return m, groups
 
 
+@nb.njit(inline="always")
+def _in_lanes(total):
+    """Return the sum of the lanes."""
+    parts = np.empty(WIDTH)
+    store(parts, 0, total)
+    half = WIDTH // 2
+    while half:
+        for lane in range(half):
+            parts[lane] += parts[lane + half]
+        half //= 2
+    return parts[0]
+
+
+@nb.njit(**_INNER)
+def _product(a, b, m):
+    """Return Σ a b over m subjects, the rest of the last lanes being 0 in one of them."""
+    total = splat(0.0)
+    for row in range((m + WIDTH - 1) // WIDTH):
+        total = fma(load(a, row), load(b, row), total)
+    return _in_lanes(total)
+
+
 @nb.njit(**_INNER)
 def _centre(column, m, first, size, fresh):
     """Subtract the mean within strata, which a Cox model cannot see."""
@@ -128,10 +150,7 @@ def _centre(column, m, first, size, fresh):
 
 @nb.njit(**_INNER)
 def _mean_square_root(column, m):
-    total = 0.0
-    for i in range(m):
-        total += column[i] * column[i]
-    return np.sqrt(total / m)
+    return np.sqrt(_product(column, column, m) / m)
 
 
 @nb.njit(**_INNER)
@@ -158,10 +177,7 @@ def _orthogonalise(survival, X, m, first, size, fresh, r, kept):
         for again in range(2):
             for o in range(count):
                 q = X[kept[o]]
-                share = 0.0
-                for i in range(m):
-                    share += q[i] * v[i]
-                share /= m
+                share = _product(q, v, m) / m
                 for i in range(m):
                     v[i] -= q[i] * share
                 full[kept[o], j] += share * unit
@@ -311,10 +327,11 @@ def _weighted_squares(X, k, m, weight, information):
     """Add Σ weight x x' to a lower triangle, and copy it to the upper one."""
     for j in range(k):
         for o in range(j + 1):
-            total = 0.0
-            for i in range(m):
-                total += weight[i] * X[j, i] * X[o, i]
-            information[j, o] += total
+            one, other = X[j], X[o]
+            total = splat(0.0)
+            for row in range((m + WIDTH - 1) // WIDTH):
+                total = fma(load(weight, row) * load(one, row), load(other, row), total)
+            information[j, o] += _in_lanes(total)
             information[o, j] = information[j, o]
 
 
@@ -339,10 +356,7 @@ def _logistic(X, k, m, responded, score, information, W):
             product = 1.0
     loglik -= np.log(product)
     for j in range(k):
-        total = 0.0
-        for i in range(m):
-            total += residual[i] * X[j, i]
-        score[j] += total
+        score[j] += _product(residual, X[j], m)
     _weighted_squares(X, k, m, weight, information)
     return loglik
 
@@ -427,10 +441,7 @@ def _evaluate(
                 for i in range(m):
                     q[i] -= 2.0 * J[j, o] * X[j, i] * W[_MEANS + o, i]
         for j in range(k):
-            total = 0.0
-            for i in range(m):
-                total += q[i] * X[j, i] - u[i] * W[_MEANS + j, i]
-            pull[j] = 0.5 * total
+            pull[j] = 0.5 * (_product(q, X[j], m) - _product(u, W[_MEANS + j], m))
         passes = 0
         for g in range(dead.shape[0]):
             passes += dead[g]
@@ -441,11 +452,10 @@ def _evaluate(
             for j in range(k):
                 pull[j] += spread * M[e, j]
     else:
+        for i in range(m):
+            u[i] *= expected[i] * W[_MEANS, i]
         for j in range(k):
-            total = 0.0
-            for i in range(m):
-                total += expected[i] * u[i] * W[_MEANS, i] * X[j, i]
-            pull[j] = total
+            pull[j] = _product(u, X[j], m)
     for j in range(k):
         score[j] += pull[j]
     return loglik + half
@@ -541,7 +551,7 @@ def fit_marker(
     survival : bool
         Cox, Efron ties, stratified; else logistic, the intercept being the first column.
     X : np.ndarray, shape (k, m or more, rounded up to 16)
-        Columns of the model, subjects in the order of `risk_sets`. Overwritten.
+        Columns of the model, subjects in the order of `risk_sets`, 0 from the m-th on. Overwritten.
     m : int
         Subjects.
     died : np.ndarray of bool, shape (m,)
@@ -895,7 +905,7 @@ def fit_markers(
 ):
     """`fit_marker` of some rows of designs (p, n, k); see there and `risk_sets`. Results have a row a marker."""
     n, columns = designs.shape[1:]
-    X = np.empty((columns, n))
+    X = np.empty((columns, (n + WIDTH - 1) // WIDTH * WIDTH))
     rows, died = np.empty(n, np.int64), np.empty(n, np.bool_)
     first, size = np.empty(n, np.int64), np.empty(n, np.int64)
     dead, fresh = np.empty(n, np.int64), np.empty(n, np.bool_)
@@ -905,9 +915,10 @@ def fit_markers(
         )
         if not survival:
             groups = 0
-        for i in range(m):
-            for j in range(columns):
+        for j in range(columns):
+            for i in range(m):
                 X[j, i] = designs[marker, rows[i], j]
+            X[j, m:] = 0.0
         state[marker], loglik[marker] = fit_marker(
             survival,
             X,

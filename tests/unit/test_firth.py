@@ -2,11 +2,14 @@
 
 import numpy as np
 import pytest
+from numba.core.registry import CPUDispatcher
 from pytest import approx
 from reference_answers import answers, leukaemia, table, trial
 
+from correlatives import compiled_firth, lanes
 from correlatives.binary.logistic import fit_logistic_many
 from correlatives.firth import fit_firth_cox, fit_firth_logistic
+from correlatives.predictive import compiled_proportionality, compiled_scores
 from correlatives.survival.cox import fit_cox_many
 
 
@@ -216,3 +219,15 @@ def test_wrong_input_is_refused():
     wrong[1, 4, 0] = np.nan
     with pytest.raises(ValueError, match="design 1 has a missing or infinite value"):
         fit_firth_cox(data["time"], data["event"], wrong)
+
+
+@pytest.mark.parametrize(
+    "module", [compiled_firth, lanes, compiled_scores, compiled_proportionality]
+)
+def test_the_compiler_may_not_reorder_sums(module):
+    """Else the last bits of an answer depend on what was compiled before it: on the order of the jobs of a first run."""
+    compiled = {
+        name: part for name, part in vars(module).items() if isinstance(part, CPUDispatcher)
+    }
+    assert compiled
+    assert not [name for name, part in compiled.items() if part.targetoptions.get("fastmath")]
