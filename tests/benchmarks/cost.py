@@ -1,19 +1,19 @@
-"""What a study costs by its size: core time, memory and bytes, measured, fitted and checked on a size left out.
+"""What a study costs by its size: core time, memory and bytes, measured, fitted and checked on sizes left out.
 
-Runs the shipped study's screen at several sizes, a call of Snakemake a job, fits a model of a constant and of terms in
-subjects, markers, endpoints and draws, and compares its forecast for the largest size, which is not fitted, with what was
-measured. Core time is that of the job and of the Snakemake that starts it; CPU time is taken, not wall time, so that others on
-the machine matter less. Memory is that of the benchmark file which the rule writes.
+Runs what reads a wide table, a methylation array in Parquet, at several sizes, fits a model of a constant and of terms in
+subjects, markers, endpoints and draws, and compares its forecast with what was measured at sizes that are not fitted. Core
+seconds and memory are what each job's log says at its end; the Snakemake that starts a job comes on top.
 
 make cost                                                                  measures, goes on where it stopped
 python tests/benchmarks/cost.py --subjects 140 --markers 850000            forecasts
+python tests/benchmarks/cost.py --subjects 140 --markers 850000 --results FOLDER   adds a run of `wide_study.py` made elsewhere
 """
 
 from __future__ import annotations
 
 import argparse
 import os
-import resource
+import re
 import subprocess
 import sys
 import tempfile
@@ -22,18 +22,20 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 
-#: Subjects an arm, markers of the wide table, draws. The last is the check.
+#: Subjects, markers of the wide table and draws that the formulas are fitted on.
 SIZES = (
-    (66, 2_000, 10_000),
-    (66, 2_000, 1_000),
-    (66, 500, 10_000),
-    (132, 2_000, 10_000),
-    (70, 8_000, 10_000),
+    (132, 4_000, 10_000),
+    (132, 4_000, 1_000),
+    (132, 12_000, 10_000),
+    (264, 12_000, 1_000),
+    (132, 40_000, 1_000),
 )
+
+#: What they are checked on: a size that is measured here, and the largest, which is measured on a cluster.
+CHECKS = ((140, 20_000, 10_000), (140, 850_000, 10_000))
 
 ENDPOINTS = ("PFS", "OS", "ORR")
 
@@ -65,75 +67,74 @@ class Size:
 
 #: What a job's cost is made of beside a constant: (job, quantity) -> terms.
 TERMS = {
-    ("check_tables", "cpu_s"): ("cells",),
-    ("check_tables", "memory_mb"): ("cells",),
-    ("describe_cohort", "cpu_s"): ("cells",),
-    ("describe_cohort", "memory_mb"): ("cells",),
-    ("predictive/fit_tissue", "cpu_s"): ("tests", "drawn"),
-    ("predictive/fit_tissue", "memory_mb"): ("cells", "tests"),
-    ("predictive/screen", "cpu_s"): ("tests",),
-    ("predictive/screen", "memory_mb"): ("tests",),
+    ("check", "cpu_s"): ("cells",),
+    ("check", "memory_mib"): ("cells",),
+    ("join", "cpu_s"): ("cells",),
+    ("join", "memory_mib"): (),
+    ("fit", "cpu_s"): ("tests", "drawn"),
+    ("fit", "memory_mib"): ("tests",),
+    ("screen", "cpu_s"): ("tests",),
+    ("screen", "memory_mib"): ("tests",),
+    ("look", "cpu_s"): ("tests",),
+    ("look", "memory_mib"): ("tests",),
     ("results", "megabytes"): ("cells", "tests"),
 }
 
-#: A result of each job, in the order in which they are made: one call of Snakemake a job.
-TARGETS = {
-    "check_tables": "cohort/tissue.parquet",
-    "describe_cohort": "cohort/cohort.tsv",
-    "predictive/fit_tissue": f"predictive/fits/tissue/{ENDPOINTS[0]}.parquet",
-    "predictive/screen": f"predictive/{ENDPOINTS[0]}.tsv",
+#: Logs of the jobs that read the wide table or all of its tests. Memory is that of the one which held most.
+LOGS = {
+    "check": "check_tables.log",
+    "join": "describe_cohort.log",
+    "fit": "predictive/fit_blood*.log",
+    "screen": "predictive/screen.log",
+    "look": "predictive/[!fs]*.log",
 }
 
 UNITS = {"cells": "values", "tests": "tests", "drawn": "draws"}
 
 WORDS = {
-    "check_tables": "reading and checking",
-    "describe_cohort": "the joined table",
-    "predictive/fit_tissue": "models of the wide table",
-    "predictive/screen": "other models, multiplicity",
+    "check": "reading and checking",
+    "join": "the joined table",
+    "fit": "models of the wide table",
+    "screen": "multiplicity",
+    "look": "figures and closer looks",
     "results": "everything",
 }
 
-QUANTITIES = {"cpu_s": "core seconds", "memory_mb": "memory, MB", "megabytes": "disk, MB"}
+QUANTITIES = {"cpu_s": "core seconds", "memory_mib": "memory, MiB", "megabytes": "disk, MB"}
 
-
-def _children_s() -> float:
-    """Return the CPU time of all child processes that have ended."""
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime
+#: What a log says at its end.
+TAKEN = re.compile(r"Took (\S+) core seconds and at most (\d+) MiB of memory")
 
 
 def measured(size: Size, folder: Path) -> list[dict[str, object]]:
-    """Run the screen of a simulated study of this size and return what its jobs took."""
-    simulate = [sys.executable, str(ROOT / "scripts/simulate_trial.py"), str(folder / "data")]
-    arm = size.subjects // 2
-    simulate += [f"--control={arm}", f"--experimental={arm}", f"--genes={size.markers}"]
-    subprocess.run(simulate, check=True, capture_output=True)
-    study = yaml.safe_load((ROOT / "config/config.yaml").read_text(encoding="utf-8"))
-    study["data_dir"] = "data"
-    study["predictive"] |= {"endpoints": list(ENDPOINTS), "randomisations": size.draws}
-    (folder / "study.yaml").write_text(yaml.safe_dump(study), encoding="utf-8")
-    command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile")]
-    command += ["--cores", "1", "--configfile", "study.yaml", "--"]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+    """Run what reads the wide table of a study of this size, and return what the jobs took."""
+    make = [sys.executable, str(ROOT / "tests/benchmarks/wide_study.py"), str(folder)]
+    make += [f"--subjects={size.subjects}", f"--markers={size.markers}"]
+    subprocess.run([*make, f"--randomisations={size.draws}"], check=True, capture_output=True)
+    command = [sys.executable, "-m", "snakemake", "predictive", "results/cohort/cohort.tsv"]
+    subprocess.run(
+        [*command, "--snakefile", ROOT / "Snakefile", "--cores", "1", "--configfile", "study.yaml"],
+        cwd=folder,
+        check=True,
+        capture_output=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
+    )
+    return taken(size, folder / "results")
+
+
+def taken(size: Size, results: Path) -> list[dict[str, object]]:
+    """Return what the jobs of a run took, by its logs."""
     rows: list[dict[str, object]] = []
-    for job, target in TARGETS.items():
-        before = _children_s()
-        subprocess.run(
-            [*command, f"results/{target}"],
-            cwd=folder,
-            check=True,
-            capture_output=True,
-            env=environment,
-        )
-        table = pd.read_csv(folder / "results" / "benchmarks" / f"{job}.tsv", sep="\t").iloc[0]
+    for job, pattern in LOGS.items():
+        said = [TAKEN.search(log.read_text()) for log in sorted((results / "logs").glob(pattern))]
+        if not said or not all(said):
+            sys.exit(f"{results / 'logs' / pattern}: no log, or one of a job that did not end")
         rows += [
-            {"job": job, "quantity": "cpu_s", "value": round(_children_s() - before, 2)},
-            {"job": job, "quantity": "memory_mb", "value": float(table["max_rss"])},
+            {"job": job, "quantity": "cpu_s", "value": round(sum(float(x[1]) for x in said), 1)},
+            {"job": job, "quantity": "memory_mib", "value": max(int(x[2]) for x in said)},
         ]
-    results = folder / "results"
     written = sum(path.stat().st_size for path in results.rglob("*") if path.is_file())
-    rows.append({"job": "results", "quantity": "megabytes", "value": written / 1e6})
+    rows.append({"job": "results", "quantity": "megabytes", "value": round(written / 1e6, 1)})
     return [
         {"subjects": size.subjects, "markers": size.markers, "draws": size.draws, **row}
         for row in rows
@@ -169,18 +170,24 @@ def forecast(
     }
 
 
+def _of(table: pd.DataFrame, size: tuple[int, ...]) -> np.ndarray:
+    """Say which rows are of a size."""
+    return (table[["subjects", "markers", "draws"]] == size).all(axis=1).to_numpy()
+
+
 def document(table: pd.DataFrame) -> str:
-    """Return the formulas and their check as Markdown: fitted on every size but the last measured of `SIZES`."""
-    keys = table[["subjects", "markers", "draws"]].drop_duplicates()
-    sizes = [Size(*key) for key in keys.to_numpy(dtype=int)]
-    last = sizes[-1]
-    left_out = (table["subjects"] == last.subjects) & (table["markers"] == last.markers)
+    """Return the formulas and their check as Markdown."""
+    checks = [size for size in CHECKS if _of(table, size).any()]
+    left_out = np.any([_of(table, size) for size in CHECKS], axis=0)
     coefficients = fitted(table[~left_out])
-    expected = forecast(last, coefficients)
+    heads = [f"{subjects} × {markers:,}" for subjects, markers, _ in checks]
     lines = [
-        "| job | | formula | forecast | measured |",
-        "|---|---|---|---|---|",
+        "| job | | formula | "
+        + " | ".join(f"{head}: forecast | measured" for head in heads)
+        + " |",
+        "|---|---|---|" + "--:|--:|" * len(heads),
     ]
+    expected = {size: forecast(Size(*size), coefficients) for size in checks}
     for key, values in coefficients.items():
         job, quantity = key
         terms = [f"{values[0]:.3g}"] + [
@@ -188,15 +195,16 @@ def document(table: pd.DataFrame) -> str:
             for value, term in zip(values[1:], TERMS[key], strict=True)
             if value > 0
         ]
-        found = table[left_out & (table["job"] == job) & (table["quantity"] == quantity)]["value"]
-        lines.append(
-            f"| {WORDS[job]} | {QUANTITIES[quantity]} | {' + '.join(terms)} | {expected[key]:.0f} | {found.iloc[0]:.0f} |"
-        )
-    fits = ", ".join(f"{one.subjects} × {one.markers:,} × {one.draws:,}" for one in sizes[:-1])
+        row = f"| {WORDS[job]} | {QUANTITIES[quantity]} | {' + '.join(terms)} |"
+        for size in checks:
+            of = table[_of(table, size) & (table["job"] == job) & (table["quantity"] == quantity)]
+            row += f" {expected[size][key]:,.0f} | {of['value'].iloc[0]:,.0f} |"
+        lines.append(row)
+    fits = ", ".join(f"{n} × {markers:,} × {draws:,}" for n, markers, draws in SIZES)
     lines += [
         "",
-        f"The formulas were fitted on {len(sizes) - 1} sizes (subjects × markers × draws: {fits}; {last.endpoints} endpoints). "
-        f"Forecast and measured are of a size that was not: {last.subjects} × {last.markers:,} × {last.draws:,}.",
+        f"The formulas were fitted on {len(SIZES)} sizes (subjects × markers × draws: {fits}; {len(ENDPOINTS)} endpoints). "
+        "Forecast and measured are of sizes that were not, of 10,000 draws.",
         "",
         "What another size takes: `python tests/benchmarks/cost.py --subjects 140 --markers 850000 --draws 10000`.",
     ]
@@ -204,7 +212,7 @@ def document(table: pd.DataFrame) -> str:
 
 
 def main() -> None:
-    """Measure what is not measured yet and write the document; or forecast a size."""
+    """Measure what is not measured yet and write the document; or forecast a size; or take a run made elsewhere."""
     parser = argparse.ArgumentParser(description="What a study costs by its size.")
     parser.add_argument("--out", type=Path, default=ROOT / "docs/cost.tsv")
     parser.add_argument("--document", type=Path, default=ROOT / "docs/cost.md")
@@ -212,24 +220,32 @@ def main() -> None:
     parser.add_argument("--subjects", type=int, default=140)
     parser.add_argument("--markers", type=int, help="forecast, and measure nothing")
     parser.add_argument("--draws", type=int, default=10_000)
+    parser.add_argument("--results", type=Path, help="of a run of this size: add it, as a check")
     asked = parser.parse_args()
     columns = ["subjects", "markers", "draws", "job", "quantity", "value"]
     table = (
         pd.read_csv(asked.out, sep="\t") if asked.out.exists() else pd.DataFrame(columns=columns)
     )
+
+    def keep(rows: list[dict[str, object]]) -> pd.DataFrame:
+        kept = pd.DataFrame([*table.to_dict("records"), *rows], columns=columns)
+        kept.to_csv(asked.out, sep="\t", index=False, lineterminator="\n")
+        return kept
+
     if asked.markers is not None:
         size = Size(asked.subjects, asked.markers, asked.draws)
-        for (job, quantity), expected in forecast(size, fitted(table)).items():
-            print(f"{WORDS[job]:32s} {QUANTITIES[quantity]:14s} {expected:10.0f}")
-        return
-    for arm, markers, draws in SIZES:
-        size = Size(2 * arm, markers, draws)
-        there = (table["subjects"] == size.subjects) & (table["markers"] == size.markers)
-        if not (there & (table["draws"] == size.draws)).any():
+        if asked.results is None:
+            for (job, quantity), expected in forecast(size, fitted(table)).items():
+                print(f"{WORDS[job]:32s} {QUANTITIES[quantity]:14s} {expected:10.0f}")
+            return
+        table = table[~_of(table, (asked.subjects, asked.markers, asked.draws))]
+        table = keep(taken(size, asked.results))
+    for subjects, markers, draws in (*SIZES, CHECKS[0]):
+        size = Size(subjects, markers, draws)
+        if not _of(table, (subjects, markers, draws)).any():
             with tempfile.TemporaryDirectory(dir=asked.work) as folder:
                 rows = measured(size, Path(folder))
-            table = pd.DataFrame([*table.to_dict("records"), *rows], columns=columns)
-            table.to_csv(asked.out, sep="\t", index=False, lineterminator="\n")
+            table = keep(rows)
             print(f"measured {size}", flush=True)
     prose = (Path(__file__).with_suffix(".md")).read_text(encoding="utf-8")
     asked.document.write_text(prose + document(table), encoding="utf-8")

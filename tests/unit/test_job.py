@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import sys
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pandas as pd
 import pytest
 from snakemake.iocontainers import InputFiles, Log, OutputFiles, Params, Wildcards
@@ -54,6 +56,22 @@ def test_results_are_there_when_the_job_is_done_and_not_before(tmp_path: Path):
         "one",
         "two",
     ]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="memory is read from /proc, which Linux has")
+def test_a_log_ends_with_what_the_job_took_however_short_it_held_its_memory(tmp_path: Path):
+    def held() -> int:
+        with job(rule(tmp_path, first="a.tsv")) as step:
+            step.write(TABLE, step.output.first)
+        said = (tmp_path / "logs/job.log").read_text().splitlines()[-1]
+        return int(
+            re.fullmatch(r"Took \d+\.\d core seconds and at most (\d+) MiB of memory\.", said)[1]
+        )
+
+    before = held()
+    momentary = np.ones(2 * (before + 100) * 2**17)  # twice as much, eight bytes each
+    del momentary
+    assert held() >= 2 * (before + 100)
 
 
 def test_a_job_that_fails_leaves_nothing_and_what_was_there_stays(

@@ -22,6 +22,9 @@ FEW_WORDS = (
     "note",
 )
 
+#: Rows that are read at a time.
+ROWS_A_PIECE = 50_000
+
 
 def read_screened(path: str | Path) -> pd.DataFrame:
     """Read ``predictive/{endpoint}.tsv`` or ``prognostic/{endpoint}.tsv``.
@@ -33,12 +36,15 @@ def read_screened(path: str | Path) -> pd.DataFrame:
     """
     there = pd.read_csv(path, sep="\t", nrows=0).columns
     few = [name for name in FEW_WORDS if name in there]
-    table = pd.read_csv(
-        path, sep="\t", dtype={**dict.fromkeys(KEY, "str"), **dict.fromkeys(few, "category")}
-    )
-    for name in few:
-        table[name] = shared_words(table[name])
-    return table
+    pieces = []
+    # in pieces: what the parser leaves in memory is as large as the table
+    for piece in pd.read_csv(
+        path, sep="\t", dtype=dict.fromkeys([*KEY, *few], "str"), chunksize=ROWS_A_PIECE
+    ):
+        for name in few:
+            piece[name] = shared_words(piece[name])
+        pieces.append(piece)
+    return pd.concat(pieces, ignore_index=True)
 
 
 def shared_words(column: pd.Series) -> pd.Series:
