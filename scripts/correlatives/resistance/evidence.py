@@ -105,16 +105,24 @@ def evidence(
         return pd.DataFrame(columns=COLUMNS)
     of_gene = pathways_of_genes(cohort)
     quoted = quoted_markers(cohort)
+    speaking = {
+        (level, name): [
+            f"{level}:{name.replace(' ', ':') if level == 'gene' else name}",
+            *quoted.get((level, name), []),
+        ]
+        for level, name in names
+    }
+    # Of a wide assay's markers few speak for a gene or a pathway, and each found is a table of its own.
+    wanted = {marker for markers in speaking.values() for marker in markers}
     pairs, arms = _by(acquired, "level", "name"), _by(acquired_by_arm, "level", "name")
-    at_baseline = _by(_interactions(predictive, cohort), "biomarker")
-    on_early = _by(_on_early_progression(intrinsic), "biomarker")
-    courses = _by(_differences(longitudinal), "biomarker")
-    changed = _by(_early(paired_change, to, (experimental, control)), "biomarker")
+    at_baseline = _by(_interactions(predictive, cohort, wanted), "biomarker")
+    on_early = _by(_on_early_progression(intrinsic, wanted), "biomarker")
+    courses = _by(_differences(longitudinal, wanted), "biomarker")
+    changed = _by(_early(paired_change, to, (experimental, control), wanted), "biomarker")
     followed = _by(_from_landmark(dynamics, endpoint), "subject")
     rows = []
     for level, name in names:
-        own = f"{level}:{name.replace(' ', ':') if level == 'gene' else name}"
-        markers = [own, *quoted.get((level, name), [])]
+        markers = speaking[level, name]
         subjects = list(dict.fromkeys([name, *markers])) if level == "gene" else markers
         row = dict.fromkeys(COLUMNS, "")
         row["level"], row["name"] = level, name
@@ -218,30 +226,32 @@ def _joined(cells: Iterable[str]) -> str:
     return "; ".join(cell for cell in cells if cell)
 
 
-def _interactions(predictive: pd.DataFrame | None, cohort: Cohort) -> pd.DataFrame:
+def _interactions(
+    predictive: pd.DataFrame | None, cohort: Cohort, wanted: set[str]
+) -> pd.DataFrame:
     """Return the baseline markers whose interaction with the arm was estimated."""
     if predictive is None or predictive.empty or "interaction_ratio" not in predictive:
         return pd.DataFrame()
     keep = np.isfinite(predictive["interaction_ratio"].astype(float))
-    keep &= ~predictive["specimen"].eq("clinical")
+    keep &= ~predictive["specimen"].eq("clinical") & predictive["biomarker"].isin(wanted)
     if "timepoint" in predictive:
         keep &= predictive["timepoint"].eq(cohort.study.get("baseline", "baseline"))
     return predictive[keep]
 
 
-def _on_early_progression(intrinsic: pd.DataFrame | None) -> pd.DataFrame:
+def _on_early_progression(intrinsic: pd.DataFrame | None, wanted: set[str]) -> pd.DataFrame:
     """Return the rows of early progression whose interaction with the arm was estimated."""
     if intrinsic is None or intrinsic.empty or "interaction_ratio" not in intrinsic:
         return pd.DataFrame()
-    keep = intrinsic["endpoint"].eq(EARLY)
+    keep = intrinsic["endpoint"].eq(EARLY) & intrinsic["biomarker"].isin(wanted)
     return intrinsic[keep & np.isfinite(intrinsic["interaction_ratio"].astype(float))]
 
 
-def _differences(longitudinal: pd.DataFrame | None) -> pd.DataFrame:
+def _differences(longitudinal: pd.DataFrame | None, wanted: set[str]) -> pd.DataFrame:
     """Return the estimated differences between the arms at each visit."""
     if longitudinal is None or longitudinal.empty:
         return pd.DataFrame()
-    keep = longitudinal["quantity"].eq(DIFFERENCE)
+    keep = longitudinal["quantity"].eq(DIFFERENCE) & longitudinal["biomarker"].isin(wanted)
     return longitudinal[keep & np.isfinite(longitudinal["estimate"].astype(float))]
 
 
@@ -284,12 +294,12 @@ def _words_of_interaction(rows: pd.DataFrame, place: str) -> list[str]:
     return list(dict.fromkeys(said))
 
 
-def _early(paired: pd.DataFrame, to: str, arms: tuple[str, str]) -> pd.DataFrame:
+def _early(paired: pd.DataFrame, to: str, arms: tuple[str, str], wanted: set[str]) -> pd.DataFrame:
     """Return the changes to the early timepoints in each arm (single-arm: in all)."""
     if paired.empty:
         return paired
     labels = [arm for arm in arms if arm] if paired["arm"].isin(arms).any() else ["all"]
-    known = np.isfinite(paired["median_change"].astype(float))
+    known = np.isfinite(paired["median_change"].astype(float)) & paired["biomarker"].isin(wanted)
     return paired[known & paired["to"].ne(to) & paired["arm"].isin(labels)]
 
 
