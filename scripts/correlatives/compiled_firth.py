@@ -29,7 +29,7 @@ from __future__ import annotations
 import numba as nb
 import numpy as np
 
-from correlatives.lanes import FARTHEST, WIDTH, exponential, fma, load, splat, store
+from correlatives.lanes import FARTHEST, WIDTH, exponential, fma, load, splat, store, sum_of
 from correlatives.likelihood import ALIASED_BELOW, CONSTANT_BELOW
 
 #: What `fit_marker` returns: every number asked for was found, or some were not and the careful code should look.
@@ -107,26 +107,13 @@ def risk_sets(order, include, time, event, codes, rows, died, first, size, dead,
     return m, groups
 
 
-@nb.njit(inline="always")
-def _in_lanes(total):
-    """Return the sum of the lanes."""
-    parts = np.empty(WIDTH)
-    store(parts, 0, total)
-    half = WIDTH // 2
-    while half:
-        for lane in range(half):
-            parts[lane] += parts[lane + half]
-        half //= 2
-    return parts[0]
-
-
 @nb.njit(**_INNER)
 def _product(a, b, m):
     """Return Σ a b over m subjects, the rest of the last lanes being 0 in one of them."""
     total = splat(0.0)
     for row in range((m + WIDTH - 1) // WIDTH):
         total = fma(load(a, row), load(b, row), total)
-    return _in_lanes(total)
+    return sum_of(total)
 
 
 @nb.njit(**_INNER)
@@ -331,7 +318,7 @@ def _weighted_squares(X, k, m, weight, information):
             total = splat(0.0)
             for row in range((m + WIDTH - 1) // WIDTH):
                 total = fma(load(weight, row) * load(one, row), load(other, row), total)
-            information[j, o] += _in_lanes(total)
+            information[j, o] += sum_of(total)
             information[o, j] = information[j, o]
 
 

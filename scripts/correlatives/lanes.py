@@ -94,6 +94,8 @@ def _bits(value: int) -> ir.Constant:
 @intrinsic
 def load(typingctx, array, row):
     """Return the lanes of one row of a flat array."""
+    if array.layout != "C":
+        raise nb.errors.TypingError("lanes are of arrays without gaps")
 
     def codegen(context, builder, sig, args):
         place = _address(context, builder, sig.args[0], args[0], args[1], _VECTOR)
@@ -184,6 +186,21 @@ def larger(typingctx, a, b):
         return builder.select(builder.fcmp_ordered(">", args[0], args[1]), args[0], args[1])
 
     return lanes_type(lanes_type, lanes_type), codegen
+
+
+@intrinsic
+def sum_of(typingctx, value):
+    """Return the sum of the lanes as a number, halves first."""
+
+    def codegen(context, builder, sig, args):
+        places = (ir.Constant(ir.IntType(32), lane) for lane in range(WIDTH))
+        parts = [builder.extract_element(args[0], place) for place in places]
+        while len(parts) > 1:
+            half = len(parts) // 2
+            parts = [builder.fadd(*pair) for pair in zip(parts[:half], parts[half:], strict=True)]
+        return parts[0]
+
+    return types.float64(lanes_type), codegen
 
 
 @intrinsic

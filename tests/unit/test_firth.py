@@ -1,5 +1,6 @@
 """Firth's penalty compiled, against the careful code, R's answers and firthmodels."""
 
+import numba
 import numpy as np
 import pytest
 from numba.core.registry import CPUDispatcher
@@ -231,3 +232,16 @@ def test_the_compiler_may_not_reorder_sums(module):
     }
     assert compiled
     assert not [name for name, part in compiled.items() if part.targetoptions.get("fastmath")]
+
+
+def test_lanes_are_of_arrays_without_gaps():
+    """The address of a lane is counted from the first element: a strided array would be read wrongly."""
+
+    @numba.njit
+    def first(values):
+        return lanes.sum_of(lanes.load(values, 0))
+
+    values = np.arange(2.0 * lanes.WIDTH)
+    assert first(values) == sum(range(lanes.WIDTH))
+    with pytest.raises(numba.errors.TypingError, match="without gaps"):
+        first(values[::2])
