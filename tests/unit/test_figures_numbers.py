@@ -381,6 +381,36 @@ def test_texts_on_either_side_of_one_stand_on_one_line():
     assert len({t.get_position()[1] for t in sides}) == 1
 
 
+def test_the_caption_names_the_models_that_were_fitted():
+    table = make_screen(6).assign(method="Cox, Efron, stratified, profile limits")
+    caption = forest_predictive.draw(table, "PFS", arms=ARMS).caption
+    assert "(Cox model, Efron's ties, stratified as randomised; arm + marker" in caption
+    table.loc[:1, "method"] = "Firth Cox, Efron, profile penalised limits"
+    table.loc[2:, "method"] = "Cox, Efron, 30 imputations beyond limits, Rubin's rules, Wald limits"
+    caption = forest_predictive.draw(table, "PFS", arms=ARMS).caption
+    assert (
+        "Efron's ties, with Firth's penalty in 2 of the 6 rows, values beyond limits imputed in 4"
+        in caption
+    )
+    assert "stratified" not in caption
+    every = table.assign(
+        method="Firth logistic, profile penalised limits", effect_measure="odds_ratio"
+    )
+    caption = forest_predictive.draw(every, "ORR", arms=ARMS).caption
+    assert "(logistic model, with Firth's penalty; arm + marker" in caption
+
+
+def test_windows_of_several_sizes_are_one_range():
+    curves = make_curves(3)
+    assert (
+        "windows of 48 subjects that share 36:" in continuous.draw(curves, "PFS", arms=ARMS).caption
+    )
+    first = curves["biomarker"].eq("marker 0") & curves["analysis"].eq("stepp")
+    curves.loc[first, "method"] = "Cox, Efron, profile limits; windows of 39 that share 29"
+    caption = continuous.draw(curves, "PFS", arms=ARMS).caption
+    assert "windows of 39 to 48 subjects that share 29 to 36:" in caption
+
+
 def test_a_limit_beyond_the_axis_ends_in_an_arrow():
     table = make_screen(6)
     drawn = forest_predictive.draw(table, "PFS", arms=ARMS)

@@ -120,9 +120,7 @@ def draw(
     confirmatory = int(sum(part["family"].iloc[0] == "confirmatory" for part in parts))
     of = f" of {tested}" if tested is not None else ""
     good = "below" if short == "HR" else "above"
-    sizes = "; ".join(
-        sorted({m.split("; ")[-1] for m in windows["method"].astype(str)}, key=_first_number)
-    )
+    sizes = _window_sizes(windows["method"])
     subjects = [int(part["n"].iloc[0]) for part in parts]
     events = [int(part["events"].iloc[0]) for part in parts]
     return Drawn(
@@ -153,10 +151,17 @@ def draw(
     )
 
 
-def _first_number(text: str) -> int:
-    """Return the size of the windows that a method names."""
-    digits = [word for word in text.split() if word.isdigit()]
-    return int(digits[0]) if digits else 0
+def _window_sizes(methods: pd.Series) -> str:
+    """Return the sizes of the windows, and of what neighbours share, that the methods name."""
+    named = methods.astype(str).str.extract(r"windows of (\d+) that share (\d+)").dropna()
+    if not len(named):
+        return "windows of equal size"
+    pairs = [named[column].astype(int) for column in named]
+    own, shared = (
+        f"{sizes.min()}" if sizes.min() == sizes.max() else f"{sizes.min()} to {sizes.max()}"
+        for sizes in pairs
+    )
+    return f"windows of {own} subjects that share {shared}"
 
 
 def _draw_key(page: Axes, top: float, short: str, arms: Mapping[str, str]) -> None:

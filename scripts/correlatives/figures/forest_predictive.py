@@ -22,6 +22,7 @@ from correlatives.figures.markers import (
     MEASURES,
     Labels,
     families,
+    fitted,
     is_confirmatory,
     named,
     rank,
@@ -168,7 +169,7 @@ def draw(
             f"Left: {words} ({'below' if good_left else 'above'} 1 the experimental arm does better) of {rst_escape(arms['experimental'])} over {rst_escape(arms['control'])}, at a low "
             "marker (open) and a high one (filled): within the levels of a binary marker, at the 25th and 75th "
             "percentile of a continuous one. Right: their ratio per unit under the marker's name "
-            f"({model}, arm + marker + arm × marker) with 95 % limits; grey, and under the ratio as a number: the smallest "
+            f"({fitted(shown, model)}; arm + marker + arm × marker) with 95 % limits; grey, and under the ratio as a number: the smallest "
             "ratio (or its inverse) that this study had 80 % power to see, for a confirmatory marker at its family's critical value, "
             "else at the level of the marker alone. Arrows mark limits beyond the axis (0 or ∞: there is none); – is not estimable. Of markers in "
             f"which fewer than {LEAST_CARRIERS} subjects differ from the most common value nothing is estimated here, and they are in no family; exploratory ones come last.",

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from correlatives.figures.forest import Column, Mark, Plot, Row, lay_out
-from correlatives.figures.markers import MEASURES, Labels, families, named, rank, too_few
+from correlatives.figures.markers import MEASURES, Labels, families, fitted, named, rank, too_few
 from correlatives.figures.style import (
     BLACK,
     Drawn,
@@ -123,7 +123,7 @@ def draw(
             title,
             f"{len(shown)} of {len(table)} tests, each of at most {largest} subjects. {ranked_by} {counted.capitalize()}{' (resp.)' if short == 'OR' else ''} and "
             "subjects are those with a value of the marker.",
-            f"{words.capitalize()} per unit under the marker's name ({model}) with 95 % limits; arrows mark limits "
+            f"{words.capitalize()} per unit under the marker's name ({fitted(shown, model)}) with 95 % limits; arrows mark limits "
             "beyond the axis (0 or ∞: there is none), – is not estimable. p by the likelihood-ratio test of the marker; adjusted within the "
             "family (family-wise for confirmatory, false discovery rate for exploratory markers). Markers in which fewer than "
             f"{LEAST_CARRIERS} subjects differ from the most common value are in no family, and nothing is estimated here.",

@@ -50,6 +50,23 @@ def too_few(table: pd.DataFrame) -> pd.Series:
     return table["note"].astype("str").fillna("").str.contains(FEW_CARRIERS, regex=False)
 
 
+def fitted(shown: pd.DataFrame, model: str) -> str:
+    """Return the model with what the rows' `method` says of it: strata, Firth's penalty, imputation."""
+    methods = shown["method"].astype("str").fillna("")
+    penalised = int(methods.str.startswith("Firth").sum())
+    imputed = int(methods.str.contains("imputations beyond limits", regex=False).sum())
+    words = [model]
+    if methods.str.contains(", stratified", regex=False).any():
+        words.append("stratified as randomised")
+    for n, of in (
+        (penalised, "with Firth's penalty"),
+        (imputed, "values beyond limits imputed"),
+    ):
+        if n:
+            words.append(of if n == len(shown) else f"{of} in {n} of the {len(shown)} rows")
+    return ", ".join(words)
+
+
 def too_few_left_out(table: pd.DataFrame) -> str:
     """Say how many markers are not drawn for that reason, "" if none."""
     n = int(too_few(table).sum())
