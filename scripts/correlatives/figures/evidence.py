@@ -187,7 +187,7 @@ def draw(
     unit = min((DOUBLE - left - 0.06 - 0.06 * len(columns)) / sum(shares), WIDEST)
     spans = [unit * share for share in shares]
     headings = [
-        wrap(column.heading, span + 0.04, SMALL, lines=6, weight="bold")
+        wrap(column.heading, span, SMALL, lines=6, weight="bold")
         for column, span in zip(columns, spans, strict=True)
     ]
     head = 0.26 + 0.1 * max(map(len, headings))
@@ -398,7 +398,7 @@ def _draw_cell(page: Axes, cell: Mapping[str, Any], x: float, y: float, width: f
         colour, marker = DIRECTIONS[str(cell["direction"])]
         none = cell["direction"] == "rate" and cell["estimate"] == 0
         page.plot(
-            x + 0.28 * width,
+            x + min(0.28 * width, width - 0.03 - text_width("000", SMALL) - 0.09),
             y + ROW / 2,
             marker=marker,
             markersize=_size(cell),
