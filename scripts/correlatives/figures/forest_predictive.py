@@ -23,6 +23,7 @@ from correlatives.figures.markers import (
     Labels,
     families,
     fitted,
+    interaction_test,
     is_confirmatory,
     named,
     rank,
@@ -113,7 +114,7 @@ def draw(
         else "hazard_ratio",
         MEASURES["hazard_ratio"],
     )
-    p_column = "p_randomisation" if table["p_randomisation"].notna().any() else "p_interaction_lrt"
+    p_column = interaction_test(table)
     when = bool(shown["timepoint"].ne(shown["timepoint"].iloc[0]).any())
     rows: list[Row] = [] if overall is None else [_overall_row(overall)]
     for heading, confirmatory, part in families(table, shown):

@@ -14,6 +14,23 @@ MEASURES = {
     "odds_ratio": ("odds ratio", "OR", "logistic model"),
 }
 
+#: Adjusted p at or below which a marker is drawn as a finding.
+THRESHOLD = 0.05
+
+#: Points above which those without a finding are a picture inside the PDF and SVG, which would take minutes to open.
+MANY = 2000
+
+
+def interaction_test(table: pd.DataFrame) -> str:
+    """Return the column whose p the interaction goes by: of the randomisation test, where there were no draws of the likelihood ratio."""
+    drawn = len(table) and table["p_randomisation"].notna().any()
+    return "p_randomisation" if drawn else "p_interaction_lrt"
+
+
+def adjusted_interaction(table: pd.DataFrame) -> pd.Series:
+    """Return the interaction's p adjusted within its family: family-wise if confirmatory, else false discovery rate."""
+    return table["p_fwer"].where(is_confirmatory(table), table["q_value"]).astype(float)
+
 
 def rank(table: pd.DataFrame, by: tuple[str, ...]) -> tuple[pd.DataFrame, str]:
     """Return the rows, confirmatory first, each family by the first p that it has; and this rule in words."""

@@ -7,9 +7,13 @@ import pandas as pd
 
 from correlatives.figures.labels import write_beside
 from correlatives.figures.markers import (
+    MANY,
     MEASURES,
+    THRESHOLD,
     Labels,
+    adjusted_interaction,
     distinct_names,
+    interaction_test,
     is_confirmatory,
     rank,
     too_few,
@@ -36,12 +40,6 @@ from correlatives.figures.style import (
     wrap,
 )
 from correlatives.predictive.multiplicity import benjamini_hochberg
-
-#: Adjusted p at or below which a marker is called what its test says.
-THRESHOLD = 0.05
-
-#: Points above which those without a finding are a picture inside the PDF and SVG.
-MANY = 2000
 
 #: What a marker is -> colour and form.
 CALLS = {
@@ -95,11 +93,7 @@ def draw(
         Source: `COLUMNS` of the tests drawn.
     """
     title = f"{rst_escape(endpoint)}: prognostic and predictive markers."
-    p_column = (
-        "p_randomisation"
-        if len(table) and table["p_randomisation"].notna().any()
-        else "p_interaction_lrt"
-    )
+    p_column = interaction_test(table)
     effects = ["marker_effect_control", "interaction_ratio"]
     few = too_few(table)
     known = (
@@ -121,7 +115,7 @@ def draw(
         prognostic[part] = benjamini_hochberg(table.loc[part, "p_prognostic"].to_numpy(dtype=float))
     source = table.assign(
         adjusted_prognostic=prognostic,
-        adjusted_interaction=table["p_fwer"].where(confirmatory, table["q_value"]).astype(float),
+        adjusted_interaction=adjusted_interaction(table),
     )
     source, _ = rank(source[known], (p_column,))
     first = source["adjusted_prognostic"].le(THRESHOLD).to_numpy()

@@ -10,9 +10,13 @@ from matplotlib.lines import Line2D
 
 from correlatives.figures.labels import write_beside
 from correlatives.figures.markers import (
+    MANY,
     MEASURES,
+    THRESHOLD,
     Labels,
+    adjusted_interaction,
     distinct_names,
+    interaction_test,
     is_confirmatory,
     rank,
     too_few,
@@ -40,12 +44,6 @@ from correlatives.figures.style import (
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-
-#: Points above which the drawing is a picture inside the PDF and SVG, which would take minutes to open.
-MANY = 2000
-
-#: Below this rate of false discoveries (or family-wise error) a marker is drawn filled.
-THRESHOLD = 0.05
 
 #: Confirmatory markers have their names written up to this p; others lie in the cloud at the bottom, and lines to their
 #: names would cross it.
@@ -94,8 +92,8 @@ def draw(
         "adjusted",
         "named",
     ]
-    by_randomisation = len(table) and table["p_randomisation"].notna().any()
-    p_column = "p_randomisation" if by_randomisation else "p_interaction_lrt"
+    p_column = interaction_test(table)
+    by_randomisation = p_column == "p_randomisation"
     known = (
         ~too_few(table)
         & np.isfinite(table["interaction_ratio"].astype(float))
@@ -113,7 +111,7 @@ def draw(
     confirmatory = is_confirmatory(drawn)
     source = drawn[columns[:7]].assign(
         p=drawn[p_column].astype(float),
-        adjusted=drawn["p_fwer"].where(confirmatory, drawn["q_value"]).astype(float),
+        adjusted=adjusted_interaction(drawn),
         named=False,
     )
     source = source.reset_index(drop=True)
