@@ -181,45 +181,6 @@ def test_markers_without_a_maximum_leave_the_fast_lane():
         assert side == approx(limit, rel=1e-7, abs=1e-8, nan_ok=True)
 
 
-def test_answers_do_not_depend_on_blocks_threads_or_order():
-    """To the last bit: the answer of a marker is its own."""
-    for case in ("plain", "everything", "first stratum all alike"):
-        data = simulated(5, p=700, **CASES[case])
-        # some markers share their missing subjects, and share an order of subjects when they are many
-        if data["include"] is not None:
-            data["include"][100:400] = data["include"][100]
-        whole = fit_interactions(**data, limits=0.95, levels=[np.zeros(700)])
-        quickly = fit_interactions(**data, covariances=False)
-        order = np.random.default_rng(1).permutation(700)
-        for rows, threads in ((order, 1), (order, 3), (order[:90], 2), (np.arange(101, 104), 1)):
-            part = {**data, "markers": data["markers"][rows]}
-            if data["include"] is not None:
-                part["include"] = data["include"][rows]
-            again = fit_interactions(
-                **part, limits=0.95, levels=[np.zeros(len(rows))], threads=threads
-            )
-            quick = fit_interactions(**part, covariances=False)
-            fast = whole.fast[rows]
-            assert np.array_equal(again.fast, fast)
-            # a few limits come from the careful search, whose last digits depend on the block
-            for one, other in (
-                (again.interaction.low, whole.interaction.low),
-                (again.treatment[0].high, whole.treatment[0].high),
-            ):
-                assert one == approx(other[rows], rel=1e-12, nan_ok=True)
-            for one, other in (
-                (again.full.coefficients, whole.full.coefficients),
-                (again.null.coefficients, whole.null.coefficients),
-                (quick.full.coefficients, quickly.full.coefficients),
-                (quick.lrt.statistic, quickly.lrt.statistic),
-                (again.full.covariance, whole.full.covariance),
-                (again.lrt.p, whole.lrt.p),
-                (again.prognostic.p, whole.prognostic.p),
-            ):
-                assert np.array_equal(one[fast], other[rows][fast], equal_nan=True)
-            assert quick.lrt.statistic == approx(again.lrt.statistic, abs=1e-9, nan_ok=True)
-
-
 @pytest.mark.parametrize("strata", [None, np.arange(60) % 4])
 def test_probabilities_are_those_of_the_careful_fit(strata):
     random = np.random.default_rng(8)

@@ -191,44 +191,6 @@ def test_awkward_markers_leave_the_fast_lane():
     assert found.full.aliased[names.index("constant")].tolist() == [True, False, True]
 
 
-def test_answers_do_not_depend_on_blocks_threads_or_order():
-    """To the last bit: the answer of a marker is its own."""
-    for case in ("plain", "everything", "small"):
-        data = simulated(5, p=700, **CASES[case])
-        # some markers share their missing subjects, and share risk sets when they are many
-        if data["include"] is not None:
-            data["include"][100:400] = data["include"][100]
-        levels = [np.zeros(700)]
-        whole = fit_interactions(**data, limits=0.95, levels=levels)
-        quickly = fit_interactions(**data, covariances=False)
-        order = np.random.default_rng(1).permutation(700)
-        for rows, threads in ((order, 1), (order, 3), (order[:90], 2), (np.arange(101, 104), 1)):
-            part = {**data, "markers": data["markers"][rows]}
-            if data["include"] is not None:
-                part["include"] = data["include"][rows]
-            again = fit_interactions(
-                **part, limits=0.95, levels=[np.zeros(len(rows))], threads=threads
-            )
-            quick = fit_interactions(**part, covariances=False)
-            pairs = [
-                (again.full.coefficients, whole.full.coefficients),
-                (again.null.coefficients, whole.null.coefficients),
-                (quick.full.coefficients, quickly.full.coefficients),
-                (quick.lrt.statistic, quickly.lrt.statistic),
-                (again.full.covariance, whole.full.covariance),
-                (again.full.loglik, whole.full.loglik),
-                (again.lrt.p, whole.lrt.p),
-                (again.prognostic.p, whole.prognostic.p),
-                (again.interaction.low, whole.interaction.low),
-                (again.treatment[0].high, whole.treatment[0].high),
-                (again.fast, whole.fast),
-            ]
-            assert quick.lrt.statistic == approx(again.lrt.statistic, abs=1e-9, nan_ok=True)
-            fast = whole.fast[rows]
-            for one, other in pairs:
-                assert np.array_equal(one[fast], other[rows][fast], equal_nan=True)
-
-
 def test_degenerate_data():
     none = fit_interactions([1.0, 2.0], [1, 1], [0, 1], np.zeros((0, 2)), limits=0.95)
     assert len(none.full) == 0
