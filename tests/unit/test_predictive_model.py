@@ -8,11 +8,12 @@ import pytest
 from biomarker_cohorts import cohort_of, identifiers, markers_of, trial
 from pytest import approx
 from scipy.special import chdtrc
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from correlatives.binary.logistic import fit_logistic
 from correlatives.cohort import Cohort
 from correlatives.markers import ABOVE, BELOW, Markers
-from correlatives.predictive import screen
+from correlatives.predictive import model, screen
 from correlatives.predictive.model import (
     COLUMNS,
     GATHERING,
@@ -106,9 +107,9 @@ def test_a_row_is_what_single_models_say():
         own = arm == code
         rests_on = (event[own].sum(), 3, own.sum() - 1)
         expected[f"marker_effect_{name}"] = (fit(m, keep=own), *rests_on)
-    for name, (model, *rests_on) in expected.items():
+    for name, (fitted, *rests_on) in expected.items():
         found = row[[name, f"{name}_low", f"{name}_high"]].to_numpy(dtype=float)
-        assert np.log(found) == approx(with_limits(model, *rests_on), rel=1e-6, abs=1e-8), name
+        assert np.log(found) == approx(with_limits(fitted, *rests_on), rel=1e-6, abs=1e-8), name
     assert row["p_interaction_lrt"] == approx(joint.test(0).p, rel=1e-6)
     assert row["p_prognostic"] == approx(fit(m, arm).test(0).p, rel=1e-6)
     assert row["p_ph"] == approx(proportional_hazards(joint).terms[0].p, rel=1e-6)
@@ -445,6 +446,23 @@ def test_no_markers_give_a_table_without_rows(endpoint):
     nothing = cohort.markers.where([False])
     assert list(fit_models(cohort, endpoint, nothing).columns) == [*COLUMNS, *GATHERING]
     assert list(screen(cohort, endpoint, nothing).columns) == COLUMNS
+
+
+def test_threads_are_not_dealt_out_twice(monkeypatch: pytest.MonkeyPatch):
+    """Two threads that each call a linear algebra of two threads took ten times as long on two cores."""
+    seen = []
+    interactions = model._interactions
+
+    def looked_at(*asked, **more):
+        seen.append({x["num_threads"] for x in threadpool_info() if x["user_api"] == "blas"})
+        return interactions(*asked, **more)
+
+    monkeypatch.setattr(model, "_interactions", looked_at)
+    cohort, _ = pbc()
+    with threadpool_limits(2, user_api="blas"):
+        fit_domain(cohort, "OS", cohort.markers, randomisations=9, threads=2)
+        assert {x["num_threads"] for x in threadpool_info() if x["user_api"] == "blas"} == {2}
+    assert seen == [{1}]
 
 
 def test_one_arm_gets_main_effects_only():

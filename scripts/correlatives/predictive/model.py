@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from threadpoolctl import threadpool_limits
 
 from correlatives.binary import engine as responses
 from correlatives.binary.logistic import fit_logistic_many, without_alike_strata
@@ -124,6 +125,9 @@ NO_PH = "p_ph: no finite maximum without the penalty"
 POWER = 0.8
 
 _ROWS_A_BLOCK = 1024
+
+#: Markers are dealt to threads here. A library that does so too has them wait for one another, ten times as long.
+_one_thread_of_blas = threadpool_limits.wrap(limits=1, user_api="blas")
 
 
 @dataclass(frozen=True)
@@ -591,6 +595,7 @@ class DomainFits:
         return DomainFits(fits, pq.read_table(io.BytesIO(stored)).to_pandas())
 
 
+@_one_thread_of_blas
 def fit_domain(
     cohort: Cohort,
     endpoint: str,
@@ -1200,6 +1205,7 @@ def minimum_detectable_ratio(information: np.ndarray, alpha: float) -> np.ndarra
     return np.where(informative & (log_ratio < 700), np.exp(np.minimum(log_ratio, 700)), np.nan)
 
 
+@_one_thread_of_blas
 def fit_prognostic_models(
     cohort: Cohort,
     endpoint: str,
