@@ -19,7 +19,7 @@ export PATH := $(abspath $(BIN)):$(PATH)
 export OMP_NUM_THREADS ?= 1
 export OPENBLAS_NUM_THREADS ?= 1
 
-.PHONY: help setup wheels demo check run test test-cluster lint format bench bench-peers calibration response-calibration cost study freeze compare clean
+.PHONY: help setup wheels demo check run unlock test test-cluster lint format bench bench-peers calibration response-calibration cost study freeze compare clean
 
 help:
 	@echo "make demo              set up, run the shipped study on a simulated trial, say where the report is"
@@ -29,6 +29,7 @@ help:
 	@echo "make test              set up, run every test"
 	@echo "make test-cluster      install a Slurm of four nodes on this machine (root, Debian), and test on it"
 	@echo "make study NAME=mine   write a commented configuration and empty tables for a new study"
+	@echo "make unlock            let a study be run again after its run was killed (STUDY=... for another study)"
 	@echo "make freeze NAME=2026-11           keep the results as they are, read-only (STUDY=... for another study)"
 	@echo "make compare FROM=2026-05 TO=2026-11  what moved between two freezes, and why"
 	@echo "make lint              ruff, snakefmt, snakemake --lint"
@@ -52,6 +53,7 @@ $(STAMP): requirements.lock
 wheels:
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	rm -rf $(WHEELS).part
+	@echo "Fetching some eighty libraries and building what comes as source: a few minutes"
 	$(BIN)/python -m pip wheel --quiet --disable-pip-version-check -r requirements.lock --wheel-dir $(WHEELS).part
 	rm -rf $(WHEELS) && mv $(WHEELS).part $(WHEELS)
 	@echo "Copy $(WHEELS)/ into this folder on the machine without a network: make setup takes them from there."
@@ -73,6 +75,9 @@ check: setup
 run: setup
 	@$(BIN)/python scripts/check_configuration.py "$(STUDY)"
 	$(BIN)/snakemake --configfile "$(STUDY)" $(if $(CONFIG),--config $(CONFIG))
+
+unlock: setup
+	@$(BIN)/snakemake --unlock --configfile "$(STUDY)" $(if $(CONFIG),--config $(CONFIG))
 
 test-cluster: setup
 	$(BIN)/python -m pytest tests/cluster

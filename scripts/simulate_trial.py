@@ -44,13 +44,17 @@ def main(argv: Sequence[str] | None = None) -> None:
             parser.error(f"--effect {pair}: NAME=SIZE is wanted, with a number for SIZE")
         if name not in EFFECTS:
             parser.error(f"--effect {pair}: no such effect; there are {', '.join(EFFECTS)}")
-    simulate_trial(
-        seed=asked.seed,
-        per_arm=(asked.control, asked.experimental),
-        genes=asked.genes,
-        dictionaries=asked.dictionaries,
-        **sizes,
-    ).write(asked.folder)
+    try:
+        trial = simulate_trial(
+            seed=asked.seed,
+            per_arm=(asked.control, asked.experimental),
+            genes=asked.genes,
+            dictionaries=asked.dictionaries,
+            **sizes,
+        )
+    except ValueError as error:
+        parser.error(str(error))
+    trial.write(asked.folder)
 
 
 # As a rule's script the file begins with Snakemake's own lines: no __future__ import, no __doc__.

@@ -172,7 +172,7 @@ def forecast(
 
 def _of(table: pd.DataFrame, size: tuple[int, ...]) -> np.ndarray:
     """Say which rows are of a size."""
-    return (table[["subjects", "markers", "draws"]] == size).all(axis=1).to_numpy()
+    return (table[["subjects", "markers", "draws"]].to_numpy() == np.array(size)).all(axis=1)
 
 
 def document(table: pd.DataFrame) -> str:

@@ -60,8 +60,16 @@ def go_on(folder: Path, *more: str):
 # --- killed -----------------------------------------------------------------------------------------
 
 
-def kill_after(folder: Path, jobs: int, seconds: float, *, whole: bool) -> bool:
-    """Start a run, kill it some time after a number of jobs are done, and say whether it still ran.
+def kill_after(
+    folder: Path,
+    jobs: int,
+    seconds: float,
+    *,
+    whole: bool,
+    said: str = "Finished jobid",
+    more: tuple[str, ...] = (),
+) -> bool:
+    """Start a run, kill it some time after a number of jobs are done (or something was said as often), and say whether it still ran.
 
     `whole`: with everything it started, as when the power fails. Else Snakemake alone, whose jobs live on.
     """
@@ -70,7 +78,7 @@ def kill_after(folder: Path, jobs: int, seconds: float, *, whole: bool) -> bool:
         run = subprocess.Popen(
             command(
                 *("--workflow-profile", PROFILE, "--cores", "2"),
-                *(*TARGETS, "--configfile", "study.yaml"),
+                *(*TARGETS, *more, "--configfile", "study.yaml"),
             ),
             cwd=folder,
             env=environment(),
@@ -79,7 +87,7 @@ def kill_after(folder: Path, jobs: int, seconds: float, *, whole: bool) -> bool:
             start_new_session=True,
         )
     end = time.monotonic() + PATIENCE
-    while run.poll() is None and log.read_text().count("Finished jobid") < jobs:
+    while run.poll() is None and log.read_text().count(said) < jobs:
         assert time.monotonic() < end
         time.sleep(0.05)
     time.sleep(seconds)
@@ -117,6 +125,25 @@ def test_a_run_after_a_kill_says_what_to_do(study: Path):
     if run.returncode:
         assert "--unlock" in run.text
         assert "Traceback" not in run.text
+
+
+def test_a_job_that_outlived_its_run_is_said_to_have_been_interrupted(
+    undisturbed: tuple[Path, int], tmp_path: Path
+):
+    study = tmp_path / "study"
+    shutil.copytree(undisturbed[0].parent, study)
+    again = ("--forcerun", "estimate_efficacy")
+    (job, asked), *_ = go_on(study, "-n", *again).reasons().items()
+    assert asked == "it was asked for, whatever its results are"
+    result = study / "results/efficacy/survival_by_arm.tsv"
+    assert kill_after(study, 1, 0.5, whole=False, said=job, more=again)
+    # the job lives on, and nobody notes that it ended well
+    end = time.monotonic() + PATIENCE
+    while not result.exists():
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    assert go_on(study, "--unlock").returncode == 0
+    assert go_on(study).reasons()[job] == "it was interrupted the last time"
 
 
 # --- no room ----------------------------------------------------------------------------------------

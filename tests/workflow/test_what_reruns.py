@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pandas as pd
 import pytest
 import yaml
-from small_runs import ROOT, Run, snakemake, write_small_study
+from small_runs import PROFILE, ROOT, Run, environment, snakemake, write_small_study
 
 from correlatives import workflow
 
@@ -112,6 +114,24 @@ def test_dates_decide_nothing(study: Path, house: Path):
     for path in (house / "scripts").rglob("*.py"):
         os.utime(path)
     assert "Nothing to be done" in plan(study, house).text
+
+
+def test_the_path_of_the_interpreter_decides_nothing(study: Path, house: Path, tmp_path: Path):
+    """A freeze asks by another name than a run, and an environment may be reached by several paths."""
+    (tmp_path / "environment").symlink_to(sys.prefix)
+    said = subprocess.run(
+        [
+            *(tmp_path / "environment/bin/python", "-m", "snakemake", "-n"),
+            *("--snakefile", house / "Snakefile", "--workflow-profile", PROFILE),
+            *("--cores", "1", "--configfile", "study.yaml"),
+        ],
+        cwd=study,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "Nothing to be done" in said.stdout + said.stderr
 
 
 def test_a_new_batch_of_blood_results(study: Path, house: Path):

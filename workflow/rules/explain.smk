@@ -18,7 +18,13 @@ def why(dag, job):
     reason = dag.reason(job)
     phrases = []
     if reason.forced:
-        phrases.append("it was asked for, whatever its results are")
+        # Snakemake forces what was interrupted too.
+        asked = workflow.dag_settings
+        phrases.append(
+            "it was asked for, whatever its results are"
+            if asked.forceall or asked.forcetargets or asked.forcerun
+            else "it was interrupted the last time"
+        )
     missing = list(map(shown, reason._missing_output or ()))
     if missing and not any(map(os.path.exists, job.output)):
         phrases.append("its results are not there yet")

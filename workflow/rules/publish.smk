@@ -164,6 +164,10 @@ ON_TOP = (
 )
 
 
+# Not among its params: which interpreter it is made by, of many of one version, changes nothing in it.
+PYTHON = sys.executable
+
+
 rule report:
     input:
         ANSWERS,
@@ -186,7 +190,6 @@ rule report:
             for path in sorted((HOUSE / "workflow" / folder).iterdir())
         },
         study=config["study"],
-        python=sys.executable,
         snakefile=shown(workflow.main_snakefile),
         files=[*map(shown, STUDY_FILES), *([WHOLE.as_posix()] if ON_TOP else [])],
         whole=lambda wildcards: WHOLE.as_posix(),
@@ -203,7 +206,7 @@ rule report:
         mkdir -p {params.unfinished:q}
         for report in {output:q}; do
             unfinished={params.unfinished:q}/${{report##*/}}
-            {params.python:q} -m snakemake --snakefile {params.snakefile:q} --nolock --cores 1 \
+            {PYTHON:q} -m snakemake --snakefile {params.snakefile:q} --nolock --cores 1 \
                 --configfile {params.files:q} --report "$unfinished" \
                 -- {params.targets} >>{log:q} 2>&1 || {{ tail -n 5 {log:q} >&2; exit 1; }}
             mv "$unfinished" "$report"
