@@ -33,7 +33,7 @@ def main() -> int:
     from correlatives.figures import what_moved
 
     out = asked.out / f"{moved.before}_to_{moved.after}"
-    for name in ("causes", "people", "effects", "claims"):
+    for name in ("causes", "people", "effects", "claims", "tables"):
         job.write(getattr(moved, name), out / f"{name}.tsv")
     what_moved.draw(moved).write(out / "what_moved")
     summary = moved.summary()

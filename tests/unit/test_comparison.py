@@ -212,6 +212,189 @@ def test_the_cause_is_named_where_one_thing_changed(frozen: Callable[..., Frozen
     assert cause["TK1", "p_fwer"] == "PFS of 1 changed"
 
 
+def without_a_blood_sample(sound: Sound) -> None:
+    """Take the only baseline blood sample of subject 0003 out of every table."""
+    for name in ("samples.csv", "runs.csv", "blood.csv", "alterations.csv"):
+        lines = (sound.folder / name).read_text(encoding="utf-8").splitlines()
+        kept = [line for line in lines if "0003-0" not in line]
+        assert len(kept) < len(lines)
+        sound.write(name, "\n".join(kept) + "\n")
+
+
+def evaluable(**changed: float) -> pd.DataFrame:
+    """Return a small table of those evaluable, with other effects by name of their subjects."""
+    groups = ["all", "blood", "tissue"]
+    effects = [changed.get(group, 0.6) for group in groups]
+    return pd.DataFrame(
+        {
+            "endpoint": "PFS",
+            "subjects": groups,
+            "arm": "all",
+            "effect_measure": "hazard_ratio",
+            "treatment_effect": effects,
+            "treatment_effect_low": [effect / 2 for effect in effects],
+            "treatment_effect_high": [effect * 2 for effect in effects],
+        }
+    )
+
+
+def test_a_sample_is_why_the_effect_among_those_evaluable_by_it_moved(
+    frozen: Callable[..., Frozen],
+):
+    table = "efficacy/evaluable.tsv"
+    first = frozen("a", tables={table: evaluable()})
+    later = frozen("b", without_a_blood_sample, {table: evaluable(blood=0.5)})
+    moved = compare(first, later)
+    assert changes(moved.effects, "row", "change", "cause") == [
+        ("PFS · all · all", "same", ""),
+        ("PFS · blood · all", "moved", "1 sample added, removed or changed"),
+        ("PFS · tissue · all", "same", ""),
+    ]
+
+    def also_an_outcome(sound: Sound) -> None:
+        without_a_blood_sample(sound)
+        sound.replace("outcomes.csv", "0004,PFS,6,1", "0004,PFS,6.5,1")
+
+    all_moved = {table: evaluable(all=0.5, blood=0.4, tissue=0.5)}
+    causes = compare(first, frozen("c", also_an_outcome, all_moved)).effects["cause"]
+    # Nobody became evaluable in tissue, or ceased to be: the sample is no cause there.
+    assert list(causes) == [
+        "PFS of 1 changed",
+        "PFS of 1 changed, 1 sample added, removed or changed",
+        "PFS of 1 changed",
+    ]
+
+
+def test_other_markers_are_why_an_imputed_marker_moved(frozen: Callable[..., Frozen]):
+    def analyses(imputed: float) -> pd.DataFrame:
+        table = screened().drop(columns=["p_fwer", "q_value"])
+        both = [
+            table.assign(analysis="complete_cases"),
+            table.assign(analysis="multiple_imputation", interaction_ratio=imputed),
+        ]
+        return pd.concat(both).drop(columns=["p_randomisation", "note"])
+
+    def value(sound: Sound) -> None:
+        sound.replace("blood.csv", "P0003-0,TK1,114,", "P0003-0,TK1,141,")
+
+    table = "predictive/sensitivity_PFS.tsv"
+    moved = compare(
+        frozen("a", tables={table: analyses(0.8)}), frozen("b", value, {table: analyses(0.7)})
+    ).effects
+    causes = moved[moved["change"] == "moved"].set_index("row")["cause"]
+    assert len(causes) == 4
+    assert causes.filter(like="HER2 ECD").tolist() == ["other markers' values changed"]
+    assert causes.filter(like="TK1").tolist() == ["its values in 1 changed"]
+
+
+@pytest.mark.parametrize(
+    ("table", "file", "old", "new", "expected"),
+    [
+        (
+            "predictive/PFS.tsv",
+            "subjects.csv",
+            "0003,combination,52,2,neg",
+            "0003,combination,52,2,pos",
+            "hr_status of 1 changed",
+        ),
+        (
+            "predictive/PFS.tsv",
+            "subjects.csv",
+            "0003,combination,52,2,neg",
+            "0003,combination,53,2,neg",
+            "subjects' records changed",
+        ),
+        (
+            "predictive/PFS.tsv",
+            "biomarkers.csv",
+            "ESR1,archival_tissue,,continuous,,,none",
+            "ESR1,archival_tissue,,continuous,,,log2",
+            "input: biomarkers: biomarkers.csv",
+        ),
+    ],
+)
+def test_what_differs_is_named_though_no_rule_knows_how_it_came_to_matter(
+    frozen: Callable[..., Frozen], table: str, file: str, old: str, new: str, expected: str
+):
+    def change(sound: Sound) -> None:
+        sound.replace(file, old, new)
+
+    first = frozen("a", tables={table: screened()})
+    later = frozen("b", change, {table: screened(ESR1={"p_randomisation": 0.02})})
+    assert causes_of(compare(first, later)) == {("ESR1", "p_randomisation"): expected}
+
+
+def test_a_table_that_changed_is_named_though_none_of_its_numbers_is_compared(
+    frozen: Callable[..., Frozen], tmp_path: Path
+):
+    described = pd.DataFrame({"variable": ["age", "age"], "statistic": ["median", "q1"]})
+    curve = pd.DataFrame({"model": "full", "threshold": [0.1, 0.2], "net_benefit": [0.3, 0.2]})
+    contrast = pd.DataFrame({"endpoint": ["PFS"], "n": [12], "p_logrank": [0.2], "note": [""]})
+    one = {
+        "check/flow.tsv": described.assign(n=[12, 11]),
+        "efficacy/survival_contrast.tsv": contrast,
+        "efficacy/table_one.tsv": described.assign(all=[54.0, 50.0]),
+        "predictive/PFS.tsv": screened(),
+        "response/decision_curve.tsv": curve,
+        "response/roc.tsv": curve,
+    }
+    other = {
+        "check/flow.tsv": described.assign(n=[12, 10]),
+        "efficacy/survival_contrast.tsv": contrast.assign(n=11, note="no strata"),
+        "efficacy/table_one.tsv": described.assign(all=[54.0, 50.0]),
+        "predictive/PFS.tsv": screened(TK1={"p_fwer": 0.04}),
+        "response/decision_curve.tsv": curve.assign(net_benefit=[0.3, 0.1]),
+        "response/points_PFS.tsv": curve,
+    }
+    moved = compare(frozen("a", tables=one), frozen("b", tables=other))
+    known = ["table", "change", "compared", "moved", "columns"]
+    assert changes(moved.tables, *known) == [
+        ("check/flow.tsv", "changed", 0, 0, "n"),
+        ("efficacy/survival_contrast.tsv", "changed", 1, 0, "n, note"),
+        ("predictive/PFS.tsv", "changed", 14, 1, "p_fwer"),
+        ("response/decision_curve.tsv", "changed", 0, 0, "net_benefit"),
+        ("response/points_PFS.tsv", "added", 0, 0, ""),
+        ("response/roc.tsv", "removed", 0, 0, ""),
+    ]
+    assert (
+        "  tables that differ where no effect or p-value moved: check/flow.tsv, "
+        "efficacy/survival_contrast.tsv, response/decision_curve.tsv, response/points_PFS.tsv "
+        "(added), response/roc.tsv (removed)\n"
+    ) in moved.summary() + "\n"
+    same = compare(frozen("c", tables=one), frozen("d", tables=one))
+    assert len(same.tables) == 0
+    assert "tables that differ" not in same.summary()
+
+
+def test_claims_about_courses_have_their_estimate(frozen: Callable[..., Frozen]):
+    def course(estimate: float) -> dict[str, pd.DataFrame]:
+        rows = {
+            "biomarker": ["TK1", "TK1"],
+            "quantity": ["change", "arm × time"],
+            "estimate": [estimate, np.nan],
+            "estimate_low": [estimate - 0.5, np.nan],
+            "estimate_high": [estimate + 0.5, np.nan],
+            "q_value": [0.02, 0.01],
+        }
+        return {"resistance/longitudinal.tsv": pd.DataFrame(rows)}
+
+    claims = compare(frozen("a", tables=course(1.0)), frozen("b", tables=course(1.25))).claims
+    columns = [
+        f"effect_{side}{end}" for side in ("before", "after") for end in ("", "_low", "_high")
+    ]
+    assert claims.set_index("row").loc["TK1 · change", columns].tolist() == [
+        1.0,
+        0.5,
+        1.5,
+        1.25,
+        0.75,
+        1.75,
+    ]
+    # All visits together are tested and have no one effect.
+    assert claims.set_index("row").loc["TK1 · arm × time", columns].isna().all()
+    assert claims["effect"].tolist() == ["estimate", ""]
+
+
 def causes_of(moved: Comparison) -> dict[tuple[str, str], str]:
     shifted = moved.effects[moved.effects["change"] == "moved"]
     return {(row.row.split(" · ")[0], row.quantity): row.cause for row in shifted.itertuples()}

@@ -108,6 +108,9 @@ def test_results_are_frozen_compared_and_refused_while_out_of_date(copy: Path):
     assert set(own["cause"]) == {"its values in 1 changed"}
     assert (effects["table"] == "efficacy/survival_contrast.tsv").any()
     assert set(effects.loc[effects["table"].str.startswith("efficacy/"), "change"]) == {"same"}
+    tables = pd.read_csv(out / "tables.tsv", sep="\t").set_index("table")
+    assert tables.loc["predictive/PFS.tsv", "moved"] >= len(own)
+    assert tables.index.isin(["efficacy/table_one.tsv", "check/flow.tsv"]).sum() == 0
     for kind in ("pdf", "svg", "png", "csv", "rst"):
         assert (out / f"what_moved.{kind}").stat().st_size > 0
 

@@ -14,10 +14,13 @@ import numpy as np
 import pandas as pd
 
 from correlatives.cohort import DOMAINS, Cohort
-from correlatives.publish.freeze import Refused, verified
+from correlatives.publish.freeze import Refused, digests, verified
 
 #: Folders whose tables hold results; those of the cohort and its check are compared person by person.
 RESULTS = ("efficacy", "predictive", "prognostic", "resistance", "response")
+
+#: Folders of other tables, of which nothing is compared but whether they are the same.
+ACCOUNTS = ("check", "publish")
 
 #: Columns of words that describe a row and do not say which row it is.
 DESCRIBING = (
@@ -51,6 +54,7 @@ MAIN_EFFECTS = (
     "odds_ratio",
     "rate_difference",
     "median_change",
+    "estimate",
 )
 
 #: Sections of the configuration that concern one folder of results only, or none.
@@ -62,6 +66,10 @@ OWN_SECTIONS = {
     "accept": (),
     "eligibility": (),
 }
+
+#: Inputs that say what markers are, and when what was done; what they change is no subject's or sample's record.
+DEFINITIONS = ("biomarkers", "coverage", "pathways", "signatures")
+COURSES = ("doses", "assessments")
 
 CAUSES = ["kind", "name", "change", "before", "after"]
 PEOPLE = ["unit", "id", "subject_id", "arm", "change", "what"]
@@ -96,6 +104,7 @@ CLAIMS = [
     "change",
     "cause",
 ]
+TABLES = ["table", "change", "compared", "moved", "rows_added", "rows_removed", "columns"]
 
 
 @dataclass(frozen=True)
@@ -132,16 +141,36 @@ class Frozen:
         return Cohort.read([folder / f"{name}.parquet" for name in names])
 
     @property
+    def settings(self) -> Mapping[str, Any]:
+        """The configuration it was made with, filled."""
+        return self.provenance["configuration"]["settings"]
+
+    @property
     def alpha(self) -> float:
         """The level of its claims."""
-        return float(self.provenance["configuration"]["settings"]["predictive"]["alpha"])
+        return float(self.settings["predictive"]["alpha"])
 
-    def tables(self) -> dict[str, pd.DataFrame]:
+    @property
+    def tables(self) -> dict[str, str]:
+        """Name -> digest of every table but those of the cohort; locked models too."""
+        return {
+            name: digest
+            for name, digest in sorted(digests(self.folder).items())
+            if name.split("/")[0] in (*RESULTS, *ACCOUNTS) and name.endswith((".tsv", ".json"))
+        }
+
+    def table(self, name: str) -> pd.DataFrame | None:
+        """Return a table; None if there is none of that name, or it is no table of rows."""
+        if name not in self.tables or not name.endswith(".tsv"):
+            return None
+        return pd.read_csv(self.folder / name, sep="\t", low_memory=False)
+
+    def results(self) -> dict[str, pd.DataFrame]:
         """Return name -> table of results."""
         return {
-            f"{folder}/{path.name}": pd.read_csv(path, sep="\t", low_memory=False)
-            for folder in RESULTS
-            for path in sorted((self.folder / folder).glob("*.tsv"))
+            name: self.table(name)
+            for name in self.tables
+            if name.split("/")[0] in RESULTS and name.endswith(".tsv")
         }
 
 
@@ -159,6 +188,8 @@ class Comparison:
         ``EFFECTS``: a row an effect or p-value of either freeze, moved or not.
     tests : pd.DataFrame
         ``CLAIMS``: a row a test on which a claim could rest, and whether one does.
+    tables : pd.DataFrame
+        ``TABLES``: a row a table that was added, removed or changed, whatever in it.
     before, after : str
         Names of the freezes.
     simulated : bool
@@ -168,6 +199,7 @@ class Comparison:
     people: pd.DataFrame
     effects: pd.DataFrame
     tests: pd.DataFrame
+    tables: pd.DataFrame
     before: str
     after: str
     simulated: bool
@@ -198,6 +230,15 @@ class Comparison:
             f"  effects and p-values: {(change == 'moved').sum()} of {len(change)} moved, "
             f"{(change == 'added').sum()} added, {(change == 'removed').sum()} removed"
         )
+        silent = [
+            row.table + ("" if row.change == "changed" else f" ({row.change})")
+            for row in self.tables.itertuples()
+            if not row.moved
+        ]
+        if silent:
+            lines.append(
+                f"  tables that differ where no effect or p-value moved: {', '.join(silent)}"
+            )
         claims = self.claims
         change = claims["change"]
         lines.append(
@@ -225,8 +266,8 @@ def compare(before: Frozen, after: Frozen) -> Comparison:
         )
     causes = changed_causes(before.provenance, after.provenance)
     people, moved = changed_people(before.cohort, after.cohort)
-    why = _Why(causes, moved)
-    effects = changed_effects(before.tables(), after.tables())
+    why = _Why(causes, moved, after)
+    effects = changed_effects(before.results(), after.results())
     alphas = (before.alpha, after.alpha)
     tests = changed_tests(effects, alphas)
     effects["cause"] = [
@@ -242,6 +283,7 @@ def compare(before: Frozen, after: Frozen) -> Comparison:
         people=people,
         effects=effects[EFFECTS],
         tests=tests[CLAIMS],
+        tables=changed_tables(before, after, effects),
         before=before.name,
         after=after.name,
         simulated=bool(after.provenance["study"]["simulated"]),
@@ -316,6 +358,8 @@ class _Moved:
     #: (biomarker, specimen, timepoint) -> how many subjects differ in it
     markers: Mapping[tuple[str, str, str], int]
     samples: int
+    #: domain -> how many subjects became evaluable for its markers, or ceased to be
+    evaluable: Mapping[str, int]
 
 
 def changed_people(before: Cohort, after: Cohort) -> tuple[pd.DataFrame, _Moved]:
@@ -343,7 +387,23 @@ def changed_people(before: Cohort, after: Cohort) -> tuple[pd.DataFrame, _Moved]
         columns=columns,
         markers=markers,
         samples=counts,
+        evaluable=_changed_evaluable(before, after),
     )
+
+
+def _changed_evaluable(before: Cohort, after: Cohort) -> dict[str, int]:
+    """Return the domain -> subjects in both that have an evaluable baseline result of it in one only."""
+    from correlatives.efficacy import biomarker_evaluable
+
+    counts = {}
+    for domain in DOMAINS:
+        one, other = (
+            pd.Series(biomarker_evaluable(cohort, domain), index=cohort.subjects["subject_id"])
+            for cohort in (before, after)
+        )
+        both = one.index.intersection(other.index)
+        counts[domain] = int((one[both] != other[both]).sum())
+    return counts
 
 
 def _shown(value: object) -> str:
@@ -556,7 +616,9 @@ def _long(table: pd.DataFrame | None) -> pd.DataFrame:
     names = _row_names(table)
     parts = []
     for column in table.columns:
-        ends = (f"{column}_low", f"{column}_high") if column != "estimate" else ("low", "high")
+        ends = (f"{column}_low", f"{column}_high")
+        if column == "estimate" and not set(ends) <= set(table.columns):
+            ends = ("low", "high")
         limits = set(ends) <= set(table.columns)
         tested = column.startswith("p_") or column == "q_value"
         if not (limits or tested):
@@ -657,11 +719,71 @@ def changed_tests(effects: pd.DataFrame, alphas: tuple[float, float]) -> pd.Data
     return tests[tests["rests_on"] != ""].reindex(columns=columns).reset_index(drop=True)
 
 
+def changed_tables(before: Frozen, after: Frozen, effects: pd.DataFrame) -> pd.DataFrame:
+    """Return the tables of two freezes that differ in anything, compared number by number or not.
+
+    Parameters
+    ----------
+    before, after : Frozen
+    effects : pd.DataFrame
+        From `changed_effects`.
+
+    Returns
+    -------
+    pd.DataFrame
+        Columns ``TABLES``: how many effects and p-values were `compared` and how many of them moved, came or went; of a
+        table in both, rows added and removed, and the columns in which the others differ.
+    """
+    told = effects.assign(moved=effects["change"] != "same").groupby("table")["moved"]
+    compared, moved = told.size(), told.sum()
+    one, other = before.tables, after.tables
+    rows = []
+    for name in sorted(one.keys() | other.keys()):
+        if one.get(name) == other.get(name):
+            continue
+        change = "changed" if name in one and name in other else "added"
+        change = change if name in other else "removed"
+        inside: tuple[int | None, int | None, str] = (None, None, "")
+        tables = [freeze.table(name) for freeze in (before, after)]
+        if all(table is not None for table in tables):
+            inside = _inside(*tables)
+        rows.append((name, change, compared.get(name, 0), moved.get(name, 0), *inside))
+    found = pd.DataFrame(rows, columns=TABLES)
+    numbers = ["compared", "moved", "rows_added", "rows_removed"]
+    return found.astype(dict.fromkeys(numbers, "Int64"))
+
+
+def _inside(one: pd.DataFrame, other: pd.DataFrame) -> tuple[int, int, str]:
+    """Return the rows added, the rows removed, and the columns in which rows of both differ."""
+    one, other = (table.set_axis(_row_names(table), axis=0) for table in (one, other))
+    both = one.index.intersection(other.index)
+    columns = [
+        column
+        for column in dict.fromkeys([*one.columns, *other.columns])
+        if column not in one
+        or column not in other
+        or _differs(one.loc[both, column], other.loc[both, column]).any()
+    ]
+    return len(other) - len(both), len(one) - len(both), ", ".join(columns)
+
+
 class _Why:
     """Says why a number moved, as far as the two freezes tell."""
 
-    def __init__(self, causes: pd.DataFrame, moved: _Moved) -> None:
+    def __init__(self, causes: pd.DataFrame, moved: _Moved, after: Frozen) -> None:
         self.moved = moved
+        # Columns of subjects that every row of a folder rests on.
+        everywhere = ("arm", "in_population", *after.settings["study"]["strata"])
+        self.covariates = {
+            folder: [*everywhere, *after.settings.get(section, {}).get(key, ())]
+            for folder, section, key in (
+                ("efficacy", "study", ""),
+                ("predictive", "predictive", "covariates"),
+                ("prognostic", "predictive", "covariates"),
+                ("response", "response", "clinical"),
+            )
+        }
+        self.inputs = list(causes.loc[causes["kind"] == "input", "name"])
         self.settings = list(causes.loc[causes["kind"] == "configuration", "name"])
         self.software = list(causes.loc[causes["kind"] == "software", "name"])
         code = causes.loc[causes["kind"] == "code", "name"]
@@ -688,22 +810,33 @@ class _Why:
             if n:
                 said.append(f"{n} subject{'s' if n > 1 else ''} {done}")
         screened = folder in ("predictive", "prognostic")
+        words = row.split(" · ")
         # predictive/PFS.tsv, predictive/continuous_PFS.tsv
-        endpoint = (
-            re.sub(r"^[a-z]+_", "", file.removesuffix(".tsv")) if screened else row.split(" · ")[0]
-        )
-        if n := self.endpoints.get(endpoint, 0):
-            said.append(f"{endpoint} of {n} changed")
-        elif not screened and folder == "resistance" and self.moved.columns:
+        endpoint = re.sub(r"^[a-z]+_", "", file.removesuffix(".tsv")) if screened else words[0]
+        # its endpoint, the factor of a subgroup or the clinical marker that it is a row of, what it is adjusted for
+        known = dict.fromkeys([endpoint, *words[:2], *self.covariates.get(folder, ())])
+        columns = [name for name in known if self.endpoints.get(name, 0)]
+        said += [f"{name} of {self.endpoints[name]} changed" for name in columns]
+        if not columns and folder == "resistance" and self.moved.columns:
             said.append("subjects' records changed")
+        imputed = words[-1] == "multiple_imputation"
         if screened:
-            own = self.moved.markers.get(tuple(row.split(" · ")[:3]), 0)
+            key = tuple(words[:3])
+            own = self.moved.markers.get(key, 0)
             if own:
                 said.append(f"its values in {own} changed")
-            elif self.moved.markers and quantity in CORRECTED:
+            # Not what is derived of the marker itself.
+            others = not own or any(words[0] not in name for name, *_ in self.moved.markers)
+            if self.moved.markers and others and (quantity in CORRECTED or imputed):
                 said.append("other markers' values changed")
-        elif self.moved.samples and folder != "efficacy":
-            said.append(f"{self.moved.samples} samples added, removed or changed")
+        elif folder != "efficacy" or (
+            file == "evaluable.tsv" and self.moved.evaluable.get(words[1], 0)
+        ):
+            said += self._samples()
+        defining = () if folder == "efficacy" else DEFINITIONS
+        defining += COURSES if folder == "resistance" else ()
+        if inputs := [name for name in self.inputs if name.split(": ")[0] in defining]:
+            said.append(f"input: {_listed(inputs, 3)}")
         settings = [
             name
             for name in self.settings
@@ -715,4 +848,19 @@ class _Why:
             said.append(f"code: {_listed([name.rsplit('/', 1)[1] for name in self.code], 3)}")
         if self.software:
             said.append(f"software: {_listed(self.software, 3)}")
-        return ", ".join(said) or "not told by the two records"
+        return ", ".join(said or self._whatever(screened)) or "not told by the two records"
+
+    def _samples(self) -> list[str]:
+        n = self.moved.samples
+        return [f"{n} sample{'s' if n > 1 else ''} added, removed or changed"] if n else []
+
+    def _whatever(self, screened: bool) -> list[str]:
+        """Return what differs at all, where nothing does that is known to concern a row."""
+        said = ["subjects' records changed"] if self.moved.columns else []
+        if screened and self.moved.markers:
+            said.append("other markers' values changed")
+        else:
+            said += self._samples()
+        if not said and self.inputs:
+            said.append(f"input: {_listed(self.inputs, 3)}")
+        return said

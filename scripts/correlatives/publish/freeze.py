@@ -121,6 +121,12 @@ def thaw(folder: str | Path) -> None:
     shutil.rmtree(folder)
 
 
+def digests(folder: str | Path) -> dict[str, str]:
+    """Return the name within a freeze -> digest of its files, from its list."""
+    lines = (Path(folder) / MANIFEST).read_text(encoding="utf-8").splitlines()
+    return dict(reversed(line.split("  ", 1)) for line in lines)
+
+
 def verified(folder: str | Path) -> Path:
     """Return a freeze's folder if it is whole and nothing in it has changed.
 
@@ -135,9 +141,7 @@ def verified(folder: str | Path) -> Path:
         others = sorted(path.parent.name for path in folder.parent.glob(f"*/{MANIFEST}"))
         there = f"There are: {', '.join(others)}." if others else "There is none at all."
         raise Refused(f"There is no freeze {folder}. {there}")
-    listed = dict(
-        reversed(line.split("  ", 1)) for line in manifest.read_text(encoding="utf-8").splitlines()
-    )
+    listed = digests(folder)
     present = {
         path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()
     } - {MANIFEST}
