@@ -504,3 +504,30 @@ def test_the_figure_of_two_equal_freezes_says_that_nothing_moved(frozen: Callabl
     drawn = what_moved.draw(compare(frozen("a"), frozen("b")))
     words = [text.get_text() for axes in drawn.figure.axes for text in axes.texts]
     assert "no test moved" in words
+
+
+def test_the_effects_in_the_figure_are_not_cut_off(frozen: Callable[..., Frozen]):
+    def course(p: float) -> dict[str, pd.DataFrame]:
+        row = {
+            "biomarker": "thymidine kinase activity by another laboratory",
+            "quantity": "difference by dosing",
+            "estimate": -1234.56,
+            "estimate_low": -2345.67,
+            "estimate_high": -1023.45,
+            "q_value": p,
+        }
+        return {"resistance/longitudinal.tsv": pd.DataFrame([row])}
+
+    figure = what_moved.draw(
+        compare(frozen("a", tables=course(0.02)), frozen("b", tables=course(0.2)))
+    ).figure
+    figure.canvas.draw()
+    width = figure.bbox.width
+    ends = [
+        text.get_window_extent()
+        for axes in figure.axes
+        for text in axes.texts
+        if "→" in text.get_text()
+    ]
+    assert len(ends) == 1
+    assert ends[0].x1 < width

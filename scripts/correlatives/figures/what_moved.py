@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -24,8 +26,9 @@ from correlatives.figures.style import (
     new_figure,
     place,
     rst_escape,
-    shorten,
     styled,
+    text_width,
+    wrap,
 )
 from correlatives.publish.comparison import Comparison
 
@@ -38,8 +41,8 @@ FLOOR = 1e-5
 COLOURS = {"gained": VERMILLION, "lost": BLUE, "kept": BLACK, "none": RULE}
 WORDS = {"gained": "claim gained", "lost": "claim lost", "kept": "claim kept", "none": "no claim"}
 
-#: Inches: a row of the list, room for its name and for its effect.
-ROW, NAME, EFFECT = 0.155, 1.75, 1.3
+#: Inches: a row of the list, room for its name (two lines); at least, its p-values.
+ROW, NAME, PLOT = 0.215, 1.8, 0.8
 
 COLUMNS = [
     "panel",
@@ -72,7 +75,10 @@ def draw(moved: Comparison) -> Drawn:
     for side in ("before", "after"):
         tests[f"height_{side}"] = -np.log10(tests[f"p_{side}"].astype(float).clip(lower=FLOOR))
     listed = _listed(tests)
-    left, square = 0.72, 2.35
+    left = 0.72
+    effects = max((text_width(_effect(row), SMALL) for row in listed.itertuples()), default=0.0)
+    # What stands at the right is whole, whatever it takes.
+    square = min(2.35, DOUBLE - left - 0.3 - NAME - PLOT - effects - 0.15)
     counts_height, gap = 0.78, 0.62
     tall = max(
         0.5 + square + gap + counts_height + 0.28,
@@ -85,7 +91,7 @@ def draw(moved: Comparison) -> Drawn:
         place(figure, left, top - counts_height - gap - square - 0.22, square, square), tests, moved
     )
     start = left + square + 0.3
-    width = DOUBLE - start - NAME - EFFECT - 0.1
+    width = DOUBLE - start - NAME - effects - 0.15
     height = ROW * max(len(listed), 1)
     _list(place(figure, start + NAME, top - height - 0.22, width, height), listed, moved)
 
@@ -149,6 +155,12 @@ def _listed(tests: pd.DataFrame) -> pd.DataFrame:
     )
     changed = (rank < 2) | (move > 0)
     return tests.loc[[i for i in order.index if changed[i]][:MOST]].reset_index(drop=True)
+
+
+def _effect(row: Any) -> str:  # noqa: ANN401 (a row of a table)
+    """Return the effect before and after, with its limits."""
+    after = format_interval(row.effect_after, row.effect_after_low, row.effect_after_high)
+    return f"{format_number(row.effect_before)} → {after}"
 
 
 def _counts(axes: Axes, moved: Comparison) -> pd.DataFrame:
@@ -313,21 +325,20 @@ def _list(axes: Axes, listed: pd.DataFrame, moved: Comparison) -> None:
             zorder=3,
             clip_on=False,
         )
-        words = shorten(_name(row.table, row.row), NAME - 0.1, SMALL)
+        words = "\n".join(wrap(_name(row.table, row.row), NAME - 0.1, SMALL))
         axes.annotate(
             words,
             (0, y),
             (-NAME * 72 + 4, 0),
             textcoords="offset points",
             va="center",
+            linespacing=1.05,
             fontsize=SMALL,
             color=BLACK if row.change != "none" else DIM,
             annotation_clip=False,
         )
-        before = format_number(row.effect_before)
-        after = format_interval(row.effect_after, row.effect_after_low, row.effect_after_high)
         axes.annotate(
-            f"{before} → {after}",
+            _effect(row),
             (1, y),
             (5, 0),
             xycoords=("axes fraction", "data"),
