@@ -194,6 +194,13 @@ def test_the_cause_is_named_where_one_thing_changed(frozen: Callable[..., Frozen
     assert cause["TK1", "p_fwer"] == "its values in 1 changed"
     assert cause["ERBB2", "q_value"] == "other markers' values changed"
 
+    def values(sound: Sound) -> None:
+        value(sound)
+        sound.replace("blood.csv", "P0005-0,HER2 ECD,14,", "P0005-0,HER2 ECD,41,")
+
+    cause = causes_of(compare(first, frozen("b2", values, tables)))
+    assert cause["TK1", "p_fwer"] == "its values in 1 changed, other markers' values changed"
+
     def setting(sound: Sound) -> None:
         sound.config.setdefault("predictive", {})["randomisations"] = 500
         sound.config["report"] = {"subject_level": True}

@@ -767,6 +767,11 @@ def _inside(one: pd.DataFrame, other: pd.DataFrame) -> tuple[int, int, str]:
     return len(other) - len(both), len(one) - len(both), ", ".join(columns)
 
 
+def _origin(biomarker: str) -> str:
+    """Return what a marker is derived of (``ratio:TK1:C1D15``, ``gene:ESR1``); one that is measured, itself."""
+    return biomarker.split(":")[1] if ":" in biomarker else biomarker
+
+
 class _Why:
     """Says why a number moved, as far as the two freezes tell."""
 
@@ -825,8 +830,9 @@ class _Why:
             own = self.moved.markers.get(key, 0)
             if own:
                 said.append(f"its values in {own} changed")
-            # Not what is derived of the marker itself.
-            others = not own or any(words[0] not in name for name, *_ in self.moved.markers)
+            others = not own or any(
+                _origin(name) != _origin(words[0]) for name, *_ in self.moved.markers
+            )
             if self.moved.markers and others and (quantity in CORRECTED or imputed):
                 said.append("other markers' values changed")
         elif folder != "efficacy" or (
