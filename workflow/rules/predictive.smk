@@ -157,7 +157,7 @@ rule draw_biomarkers:
     conda:
         "../../envs/statistics.yaml"
     resources:
-        mem_mb=lambda wildcards, attempt: 1500 * attempt,
+        mem_mb=lambda wildcards, attempt: 2000 * attempt,
         runtime=lambda wildcards, attempt: 20 * attempt,
     params:
         **digests("draw_biomarkers"),
@@ -194,7 +194,7 @@ rule impute_missing_markers:
     conda:
         "../../envs/statistics.yaml"
     resources:
-        mem_mb=lambda wildcards, attempt: 1500 * attempt,
+        mem_mb=lambda wildcards, attempt: 2000 * attempt,
         runtime=lambda wildcards, attempt: 20 * attempt,
     params:
         **digests("impute_missing_markers"),
