@@ -22,8 +22,8 @@ FEW_WORDS = (
     "note",
 )
 
-#: Rows that are read at a time.
-ROWS_A_PIECE = 50_000
+#: Tests that are read at a time.
+TESTS_A_PIECE = 50_000
 
 
 def read_screened(path: str | Path) -> pd.DataFrame:
@@ -39,7 +39,7 @@ def read_screened(path: str | Path) -> pd.DataFrame:
     pieces = []
     # in pieces: what the parser leaves in memory is as large as the table
     for piece in pd.read_csv(
-        path, sep="\t", dtype=dict.fromkeys([*KEY, *few], "str"), chunksize=ROWS_A_PIECE
+        path, sep="\t", dtype=dict.fromkeys([*KEY, *few], "str"), chunksize=TESTS_A_PIECE
     ):
         for name in few:
             piece[name] = shared_words(piece[name])
