@@ -164,8 +164,9 @@ ON_TOP = (
 )
 
 
-# Not among its params: which interpreter it is made by, of many of one version, changes nothing in it.
-PYTHON = sys.executable
+# Not among the report's params: which interpreter it is made by, of many of one version, changes nothing in it.
+# In the environment, since a command of a workflow that is used as a module sees no name of the workflow's own.
+os.environ.update(CORRELATIVES_PYTHON=sys.executable)
 
 
 rule report:
@@ -206,7 +207,7 @@ rule report:
         mkdir -p {params.unfinished:q}
         for report in {output:q}; do
             unfinished={params.unfinished:q}/${{report##*/}}
-            {PYTHON:q} -m snakemake --snakefile {params.snakefile:q} --nolock --cores 1 \
+            "$CORRELATIVES_PYTHON" -m snakemake --snakefile {params.snakefile:q} --nolock --cores 1 \
                 --configfile {params.files:q} --report "$unfinished" \
                 -- {params.targets} >>{log:q} 2>&1 || {{ tail -n 5 {log:q} >&2; exit 1; }}
             mv "$unfinished" "$report"
