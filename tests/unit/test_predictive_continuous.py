@@ -1,5 +1,7 @@
 """Continuous markers: spline, STEPP and cuts against numbers made by hand and by simulation."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -126,6 +128,32 @@ def test_the_line_has_the_effects_of_the_table_at_the_quartiles(endpoint):
     effect = np.exp(linear_curve(outcome, x, np.quantile(x, [0.25, 0.75])).estimate)
     assert effect[0] == pytest.approx(row["treatment_effect_at_low"], rel=1e-5)
     assert effect[1] == pytest.approx(row["treatment_effect_at_high"], rel=1e-5)
+
+
+def test_the_line_of_separated_times_is_the_firth_fit_of_the_table_and_says_so():
+    # On the experimental arm the highest values fail, in their order, before anybody else: no finite maximum.
+    cohort = trial(n=132, markers=1, seed=6)
+    outcome, x = one_marker(cohort)
+    treated = outcome.arm > 0
+    early = treated & (x > np.sort(x[treated])[-8])
+    time = np.where(early, 10.0 - x, np.where(treated, 99.0, 20.0 + outcome.time))
+    outcome = replace(outcome, event=np.where(treated, early, outcome.event), time=time)
+    at = np.quantile(x, [0.25, 0.75])
+    curve = linear_curve(outcome, x, at)
+    design = np.column_stack([x, outcome.arm, x * outcome.arm])
+    assert fit_cox(outcome.time, outcome.event, design).separated
+    assert curve.firth
+    fit = fit_cox(outcome.time, outcome.event, design, firth=True)
+    assert curve.estimate == pytest.approx(fit.coefficients[1] + at * fit.coefficients[2], rel=1e-5)
+
+
+@pytest.mark.parametrize(("endpoint", "word"), [("PFS", "Cox"), ("ORR", "Firth logistic")])
+def test_method_names_the_penalty_of_lines_and_splines(endpoint, word):
+    cohort = trial(n=132, markers=1, seed=6, interaction=0.5)
+    fits = fit_models(cohort, endpoint, cohort.markers)
+    table = explore(cohort, endpoint, cohort.markers, fits, randomisations=9, seed=1, resamples=5)
+    own = table[table["analysis"].isin(["linear", "spline"])]
+    assert len(own) and own["method"].str.startswith(word).all()
 
 
 def test_a_spline_without_three_knots_is_refused_in_words():

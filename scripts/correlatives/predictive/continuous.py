@@ -306,7 +306,7 @@ def _one(
                 "effect_low": effects[1, i],
                 "effect_high": effects[2, i],
                 "p_nonlinear_interaction_lrt": curve.p_nonlinear,
-                "method": f"{model}, {limits}",
+                "method": f"{_fitted_by(model, curve.firth)}, {limits}",
                 "note": curve.note,
             }
             for i in range(len(at))
@@ -318,6 +318,10 @@ def _one(
         )
     )
     return rows
+
+
+def _fitted_by(model: str, firth: bool) -> str:
+    return f"Firth {model}" if firth else model
 
 
 def _window_rows(
@@ -350,7 +354,7 @@ def _window_rows(
             "effect_low": effects[1, i],
             "effect_high": effects[2, i],
             "p_stepp_randomisation": found.p,
-            "method": (f"Firth {model}" if found.firth[i] else model)
+            "method": _fitted_by(model, found.firth[i])
             + f", profile limits; windows of {found.size} that share {found.overlap}",
             "note": str(found.note[i]),
         }
@@ -375,7 +379,7 @@ def _cut_row(cut: SelectedCut, model: str, transform: str, n: int, events: int) 
         "effect_low": low,
         "effect_high": high,
         "p_maximally_selected_randomisation": cut.p,
-        "method": (f"Firth {model}" if cut.firth else model)
+        "method": _fitted_by(model, cut.firth)
         + f", profile limits; best of {cut.tried} cuts, {cut.resamples} bootstrap samples",
         "note": "; ".join(part for part in (cut.note, warning) if part),
     }

@@ -45,6 +45,8 @@ class Curve:
         NaN where the model has no finite maximum.
     p_nonlinear : float
         Likelihood-ratio p of the interaction's part that is not linear (1 degree of freedom); NaN for a line.
+    firth : bool
+        Whether the fit carries Firth's penalty: few subjects or events, or no finite maximum without it.
     note : str
         Why there is no number; empty where there is.
     """
@@ -54,6 +56,7 @@ class Curve:
     low: np.ndarray
     high: np.ndarray
     p_nonlinear: float
+    firth: bool
     note: str
 
 
@@ -130,9 +133,10 @@ def linear_curve(outcome: Outcome, value: np.ndarray, at: np.ndarray) -> Curve:
     """
     centre, unit = _scale(value)
     x = (np.atleast_2d(value) - centre) / unit
-    fits = _fitted(outcome, x, [x, outcome.arm, x * outcome.arm], _penalised(outcome, x))
+    columns = [x, outcome.arm, x * outcome.arm]
+    fits, firth = _fitted(outcome, x, columns, _penalised(outcome, x))
     weights = np.stack([np.ones(len(at)), (at - centre) / unit], axis=1)
-    return _curve(outcome, fits, [1, 2 + outcome.covariates.shape[1]], weights, at, np.nan)
+    return _curve(outcome, fits, [1, 2 + outcome.covariates.shape[1]], weights, at, np.nan, firth)
 
 
 def spline_curve(outcome: Outcome, value: np.ndarray, at: np.ndarray) -> Curve:
@@ -154,22 +158,24 @@ def spline_curve(outcome: Outcome, value: np.ndarray, at: np.ndarray) -> Curve:
     if not (np.diff(knots) > 1e-9).all():
         nothing = np.full(len(at), np.nan)
         why = "spline: too many equal values for three knots"
-        return Curve(at, nothing, nothing, nothing, np.nan, why)
+        return Curve(at, nothing, nothing, nothing, np.nan, False, why)
     bend = restricted_cubic(x.ravel(), knots)[:, 0].reshape(x.shape)
 
-    penalised = _penalised(outcome, x)
-
-    def fitted(outcome: Outcome, x: np.ndarray, bend: np.ndarray) -> Column:
+    def fitted(
+        outcome: Outcome, x: np.ndarray, bend: np.ndarray, penalised: bool
+    ) -> tuple[Column, bool]:
         arm = outcome.arm
         return _fitted(outcome, x, [x, arm, bend, x * arm, bend * arm], penalised)
 
-    fits, last = fitted(outcome, x, bend), 4 + outcome.covariates.shape[1]
+    fits, firth = fitted(outcome, x, bend, _penalised(outcome, x))
+    last = 4 + outcome.covariates.shape[1]
     weights = np.column_stack([np.ones(len(at)), grid, restricted_cubic(grid, knots)[:, 0]])
     p = float(fits.p[0])
     if len(x) > 1:
-        under = fitted(stacked_outcome(outcome, len(x)), x.reshape(1, -1), bend.reshape(1, -1))
+        stacked = stacked_outcome(outcome, len(x))
+        under, _ = fitted(stacked, x.reshape(1, -1), bend.reshape(1, -1), firth)
         p = float(pool_likelihood_ratios(fits.statistic[None], under.statistic).p[0])
-    return _curve(outcome, fits, [1, last - 1, last], weights, at, p)
+    return _curve(outcome, fits, [1, last - 1, last], weights, at, p, firth)
 
 
 def _scale(value: np.ndarray) -> tuple[float, float]:
@@ -183,10 +189,19 @@ def _penalised(outcome: Outcome, x: np.ndarray) -> bool:
     return bool(small_sample_rules(outcome, x, np.ones(x.shape, dtype=bool), 3)[0].any())
 
 
-def _fitted(outcome: Outcome, x: np.ndarray, columns: list[np.ndarray], penalised: bool) -> Column:
-    """Fit columns (m, n) and the covariates to every imputation; the test is of the last column."""
+def _fitted(
+    outcome: Outcome, x: np.ndarray, columns: list[np.ndarray], penalised: bool
+) -> tuple[Column, bool]:
+    """Fit columns (m, n) and the covariates to every imputation; the test is of the last column.
+
+    Also whether with Firth's penalty: where it is wanted, and for all imputations where one has no finite maximum.
+    """
     designs = stacked_designs(columns, outcome.covariates, len(x))
-    return fit_column(outcome, designs, np.ones(x.shape, dtype=bool), -1, penalised=penalised)
+    everyone = np.ones(x.shape, dtype=bool)
+    fits = fit_column(outcome, designs, everyone, -1, penalised=penalised)
+    if not penalised and fits.separated.any():
+        return fit_column(outcome, designs, everyone, -1, penalised=True), True
+    return fits, penalised
 
 
 def _curve(
@@ -196,6 +211,7 @@ def _curve(
     weights: np.ndarray,
     at: np.ndarray,
     p_nonlinear: float,
+    firth: bool,
 ) -> Curve:
     """Sum coefficients `columns` (of the design) by `weights` (g, number of columns); pool several fits."""
     chosen = np.asarray(columns) + (0 if outcome.survival else 1)
@@ -212,4 +228,4 @@ def _curve(
     lacking = np.flatnonzero(~np.isfinite(beta).all(axis=1))
     if len(lacking):
         note = str(fits.note[lacking[0]]) or "the data do not separate this effect from others"
-    return Curve(at, *pooled, p_nonlinear, note)
+    return Curve(at, *pooled, p_nonlinear, firth, note)
