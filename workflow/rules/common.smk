@@ -5,9 +5,9 @@ import re
 import shutil
 import subprocess
 import sys
-import tarfile
 import tempfile
 import tomllib
+import zipfile
 from io import BytesIO
 from pathlib import Path
 
@@ -25,12 +25,12 @@ def unpacked(folder):
     ).strip()
     house = Path(".snakemake", "correlatives", commit).absolute()
     if not house.exists():
-        files = subprocess.check_output([*git, "archive", commit])
+        files = subprocess.check_output([*git, "archive", "--format=zip", commit])
         house.parent.mkdir(parents=True, exist_ok=True)
         # Several jobs may start at once: a folder appears whole.
         part = Path(tempfile.mkdtemp(dir=house.parent))
-        with tarfile.open(fileobj=BytesIO(files)) as archive:
-            archive.extractall(part, filter="data")
+        with zipfile.ZipFile(BytesIO(files)) as archive:
+            archive.extractall(part)
         try:
             part.rename(house)
         except OSError:

@@ -443,9 +443,9 @@ _RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 def format_number(value: object, digits: int = 2, *, missing: str = "–") -> str:
-    """Return a number with a fixed count of decimals and a true minus sign; `missing` where there is none.
+    """Return a number with `digits` decimals and a true minus sign; `missing` where there is none.
 
-    Ratios too large or small for that are given with two significant digits.
+    Numbers of 10 and more have a decimal less a power of ten; those too large or small for that two significant digits.
     """
     if not finite(value):
         if isinstance(value, (float, np.floating)) and math.isinf(value):
@@ -461,7 +461,8 @@ def format_number(value: object, digits: int = 2, *, missing: str = "–") -> st
             mantissa, power = f"{number:.1e}".split("e")
             shown = f"{mantissa}×10{str(int(power)).translate(_RAISED)}"
     else:
-        shown = f"{number:.{digits}f}"
+        size = max(abs(float(f"{number:.{digits + 1}g}")), 1.0)
+        shown = f"{number:.{max(digits - int(math.log10(size)), 0)}f}"
         if float(shown) == 0:
             shown = shown.lstrip("-")
     return shown.replace("-", "−")
