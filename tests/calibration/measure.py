@@ -249,19 +249,17 @@ def _coverage(
     happened = batch.include & (batch.event == 1)
     events = np.broadcast_to(happened.sum(axis=1)[:, None], (trials, markers))
     here, value = batch.include[:, None], batch.marker
-    in_cells = np.full((trials, markers), np.inf)
+    events_in_cells = in_cells = np.full((trials, markers), np.inf)
     if cell.kind.startswith("binary"):
-        cells = [
-            (happened[:, None] & (batch.arm == side) & (value == level)).sum(axis=2)
-            for side in (0, 1)
-            for level in (0, 1)
-        ]
-        in_cells = np.min(cells, axis=0)
+        levels = [(batch.arm == side) & (value == level) for side in (0, 1) for level in (0, 1)]
+        events_in_cells = np.min([(happened[:, None] & at).sum(axis=2) for at in levels], axis=0)
+        in_cells = np.min([(here & at).sum(axis=2) for at in levels], axis=0)
     known = np.where(here, value, np.nan).reshape(trials * markers, -1)
     differing = subjects_differing(known).reshape(trials, markers)
     rule = (survival, events.ravel(), coefficients)
-    penalised = needs_penalty(*rule, in_cells.ravel()).reshape(trials, markers)
-    fallen = deviance_at_limits(*rule, differing.ravel()).reshape(trials, markers)
+    penalised = needs_penalty(*rule, events_in_cells.ravel()).reshape(trials, markers)
+    fallen = deviance_at_limits(*rule, differing.ravel(), in_cells.ravel())
+    fallen = fallen.reshape(trials, markers)
     penalised |= ~finite
     statistic = statistic.copy()
     for t in range(trials):

@@ -283,8 +283,11 @@ def benefit(n: int, survival: bool, interaction: float, *, markers: int = 200) -
             repeats=1,
             randomisations=PERMUTATIONS,
         ).table.set_index("metric")
+        p = found.loc["score_z", "p_randomisation"]
         return [
-            ("p of re-randomisation", "benefit", found.loc["score_z", "p_randomisation"]),
+            ("p at most 0.05", "benefit", float(p <= 0.05 + 1e-9))
+            if interaction
+            else ("p of re-randomisation", "benefit", p),
             ("c-for-benefit", "benefit", found.loc["c_for_benefit", "estimate"]),
         ]
 

@@ -46,19 +46,21 @@ def one_by_one(residual, weight, marker, arm, strata, drawn, logistic):
 
     observed = parts(arm)
     every = [parts(a) for a in drawn.astype(float)]
-    floor = 0.0 if logistic else 0.25 * np.median([v for _, v, _ in every])
+    middle = np.median([v for _, v, _ in every])
 
     _, times = np.unique(marker[weight > 0], return_counts=True)
     c = times.sum() - times.max()
     share = min(0.5, 2.5 / c)
 
     def studentised(s, v, v_r):
-        variance = share * v + (1 - share) * v_r if logistic else v + floor
+        variance = share * v + (1 - share) * v_r if logistic else v + 0.25 * max(v, middle)
         return s / np.sqrt(variance) if v > 0 else 0.0
 
     score, v, v_r = observed
     larger, smaller = max(v, v_r), min(v, v_r)
-    variance = (1 + share) / 2 * larger + (1 - share) / 2 * smaller if logistic else v + floor
+    variance = v + 0.25 * max(v, middle)
+    if logistic:
+        variance = (1 + share) / 2 * larger + (1 - share) / 2 * smaller
     z0 = score / np.sqrt(variance) * np.sqrt(1 - 0.5 / c)
     if logistic:
         z0 *= np.sqrt(1 - 1 / ((weight > 0).sum() - len(np.unique(strata)) - 1))
@@ -253,10 +255,11 @@ def test_the_far_tail_is_counted_as_one_long_run_would():
         m = np.where(weight[j] > 0, marker[j], 0.0)
         z = tested.z[went_on][j]
         one = (residual[j], weight[j], m)
-        # the floor stays that of the first draws
-        _, _, _, _, floor = statistics_of(*one, arm, strata, long[:999])
+        # the median stays that of the first draws
+        _, _, _, _, middle = statistics_of(*one, arm, strata, long[:999])
         _, _, score, v, _ = statistics_of(*one, arm, strata, long[:made])
-        reached = np.abs(score) / np.sqrt(v + floor) >= abs(z) - 1e-9 * (1 + abs(z))
+        spread = np.sqrt(v + 0.25 * np.maximum(v, middle))
+        reached = np.abs(score) / spread >= abs(z) - 1e-9 * (1 + abs(z))
         if made < 40_000:
             assert reached.sum() == 20
             assert reached[-1]
@@ -269,7 +272,7 @@ def test_the_far_tail_is_counted_as_one_long_run_would():
 
 
 def statistics_of(residual, weight, marker, arm, strata, drawn):
-    """Observed score and V, scores and Vs of draws, and the floor, of one marker (all in one pass)."""
+    """Observed score and V, scores and Vs of draws, and the median of these, of one marker (all in one pass)."""
     a = np.vstack([arm[None], drawn]).astype(float)
     x = {"a": a, "m": np.broadcast_to(marker, a.shape), "z": a * marker}
     tilde = {name: value.copy() for name, value in x.items()}
@@ -284,7 +287,7 @@ def statistics_of(residual, weight, marker, arm, strata, drawn):
     ga = (i["mm"] * i["az"] - i["am"] * i["mz"]) / determinant
     gm = (i["aa"] * i["mz"] - i["am"] * i["az"]) / determinant
     score, v = u["z"] - ga * u["a"] - gm * u["m"], i["zz"] - ga * i["az"] - gm * i["mz"]
-    return score[0], v[0], score[1:], v[1:], 0.25 * np.median(v[1:])
+    return score[0], v[0], score[1:], v[1:], np.median(v[1:])
 
 
 def test_the_far_tail_does_not_depend_on_the_other_markers():

@@ -2,10 +2,12 @@
 
 import numpy as np
 import pytest
+from biomarker_cohorts import trial
 from pytest import approx
 
 from correlatives.firth import fit_firth_cox, fit_firth_logistic
 from correlatives.likelihood import normal_quantile
+from correlatives.predictive.model import outcome_of, small_sample_rules
 from correlatives.predictive.small_samples import deviance_at_limits, needs_penalty
 from correlatives.survival.cox import fit_cox_many
 from correlatives.survival.engine import fit_interactions, fit_markers
@@ -24,6 +26,32 @@ def test_limits_reach_by_students_t_with_what_the_interaction_rests_on():
     fallen = deviance_at_limits(True, events, 3, differing)
     assert np.sqrt(fallen) == approx([2.26216, 2.04841, 12.70620, 1.95998], abs=2e-5)
     assert np.sqrt(deviance_at_limits(False, events, 3, differing)) == approx(1.959964)
+
+
+def test_limits_of_a_handful_of_carriers_lie_nearer_in_logistic_models_alone():
+    """3.84146, the quantile of chi-square, times 2/3, 5/6, 29/30 and 1."""
+    ten = np.full(4, 10)
+    cells = np.array([1, 2, 10, np.inf])
+    fallen = deviance_at_limits(False, ten, 3, ten, cells)
+    assert fallen == approx([2.56097, 3.20122, 3.71341, 3.84146], abs=1e-5)
+    assert deviance_at_limits(True, ten, 3, ten, cells) == approx(
+        deviance_at_limits(True, ten, 3, ten)
+    )
+
+
+def test_the_fewest_subjects_of_a_level_in_an_arm_say_how_near():
+    cohort = trial(n=60, markers=1, seed=2)
+    outcome = outcome_of(cohort, "ORR")
+    # two carriers in the control arm, six in the experimental one, and the same numbers as a count of 0 and 1
+    value = np.zeros(60)
+    value[np.flatnonzero(outcome.arm == 0)[:2]] = 1.0
+    value[np.flatnonzero(outcome.arm == 1)[:6]] = 1.0
+    both, everyone = np.stack([value, value]), np.ones((2, 60), dtype=bool)
+    _, fallen = small_sample_rules(outcome, both, everyone, 3, np.array([True, False]))
+    assert fallen == approx([3.84146 * 5 / 6, 3.84146], abs=1e-5)
+    # the effect of a marker alone has no cells
+    _, fallen = small_sample_rules(outcome, both, everyone, 1, np.array([True, False]))
+    assert fallen == approx([3.84146, 3.84146], abs=1e-5)
 
 
 @pytest.mark.parametrize("strata", [False, True])

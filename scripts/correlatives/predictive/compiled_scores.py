@@ -127,17 +127,20 @@ def count_reached(
     score: np.ndarray,
     variance: np.ndarray,
     floor: np.ndarray,
+    share: float,
     least: np.ndarray,
     family: np.ndarray,
     maxima: np.ndarray,
     reached: np.ndarray,
 ) -> None:
-    """Count the draws whose |Z| = |score| / √(variance + floor) is at least `least`, and keep families' largest.
+    """Count the draws whose |Z| = |score| / √(V + share max(V, floor)) is at least `least`, and keep families' largest.
 
     Parameters
     ----------
     score, variance : np.ndarray, shape (markers, draws)
+        The variances are the V.
     floor, least : np.ndarray, shape (markers,)
+    share : float
     family : np.ndarray of int, shape (markers,)
         Row of `maxima`.
     maxima : np.ndarray, shape (families, draws)
@@ -148,11 +151,11 @@ def count_reached(
     markers, draws = score.shape
     for j in range(markers):
         largest = maxima[family[j]]
-        bottom, bound = floor[j], least[j]
+        bottom, bound = share * floor[j], least[j]
         count = 0
         for d in range(draws):
             v = variance[j, d]
-            z = abs(score[j, d]) / np.sqrt(v + bottom) if v > 0.0 else 0.0
+            z = abs(score[j, d]) / np.sqrt(v + max(share * v, bottom)) if v > 0.0 else 0.0
             count += z >= bound
             largest[d] = max(largest[d], z)
         reached[j] = count
@@ -163,6 +166,7 @@ def nth_reached(
     score: np.ndarray,
     variance: np.ndarray,
     floor: np.ndarray,
+    share: float,
     least: np.ndarray,
     had: np.ndarray,
     enough: int,
@@ -172,7 +176,7 @@ def nth_reached(
 
     Parameters
     ----------
-    score, variance, floor, least
+    score, variance, floor, share, least
         As in `count_reached`.
     had : np.ndarray of int, shape (markers,)
         Count before these draws; raised in place.
@@ -183,9 +187,10 @@ def nth_reached(
     markers, draws = score.shape
     for j in range(markers):
         last[j] = -1
+        bottom = share * floor[j]
         for d in range(draws):
             v = variance[j, d]
-            z = abs(score[j, d]) / np.sqrt(v + floor[j]) if v > 0.0 else 0.0
+            z = abs(score[j, d]) / np.sqrt(v + max(share * v, bottom)) if v > 0.0 else 0.0
             if z >= least[j]:
                 had[j] += 1
                 if had[j] == enough:

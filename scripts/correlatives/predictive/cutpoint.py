@@ -208,14 +208,8 @@ def _interaction(outcome: Outcome, above: np.ndarray) -> tuple[Interval, bool, s
     """Fit the joint model of an indicator, penalised as a binary marker's is."""
     x = above.astype(float)[None]
     arm = outcome.arm
-    happened = outcome.event == 1
-    cells = [
-        int((happened & (arm == group) & (above == side)).sum())
-        for group in (0, 1)
-        for side in (False, True)
-    ]
     everyone = np.ones(x.shape, dtype=bool)
-    penalised, deviance = small_sample_rules(outcome, x, everyone, 3, np.array([min(cells)]))
+    penalised, deviance = small_sample_rules(outcome, x, everyone, 3, True)
     effect = effects_of(
         outcome,
         stacked_designs([x, arm, x * arm], outcome.covariates, 1),

@@ -854,7 +854,7 @@ def small_sample_rules(
     value: np.ndarray,
     include: np.ndarray,
     columns: int,
-    in_cells: np.ndarray | float = np.inf,
+    binary: np.ndarray | bool = False,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Say which rows' models carry Firth's penalty, and how far their limits reach (`small_samples`).
 
@@ -865,9 +865,9 @@ def small_sample_rules(
     value, include : np.ndarray, shape (p, n)
         Markers, and whom their models are about.
     columns : int
-        Of the models, without the covariates.
-    in_cells : np.ndarray, shape (p,)
-        Fewest events in a cell of arm × level of a binary marker.
+        Of the models, without the covariates: 3 with the interaction, of which the limits are then.
+    binary : np.ndarray of bool, shape (p,), optional
+        Which markers are 0 or 1.
 
     Returns
     -------
@@ -875,11 +875,19 @@ def small_sample_rules(
     deviance : np.ndarray, shape (p,)
         By how much twice the log-likelihood falls at the limits.
     """
-    events = (include & (outcome.event == 1)).sum(axis=1)
+    happened = include & (outcome.event == 1)
     coefficients = columns + outcome.covariates.shape[1]
     differing = subjects_differing(np.where(include, value, np.nan))
-    rule = (outcome.survival, events, coefficients)
-    return needs_penalty(*rule, in_cells), deviance_at_limits(*rule, differing)
+    interaction = columns == 3
+    sides = [outcome.arm == 0, outcome.arm == 1] if interaction else [np.True_]
+    cells = [side & (value == level) for side in sides for level in (0, 1)]
+    events_in_cells = np.min([(happened & cell).sum(axis=1) for cell in cells], axis=0)
+    in_cells = np.min([(include & cell).sum(axis=1) for cell in cells], axis=0)
+    rule = (outcome.survival, happened.sum(axis=1), coefficients)
+    return (
+        needs_penalty(*rule, np.where(binary, events_in_cells, np.inf)),
+        deviance_at_limits(*rule, differing, np.where(binary & interaction, in_cells, np.inf)),
+    )
 
 
 def _interactions(
@@ -904,17 +912,8 @@ def _interactions(
         table[f"n_{name}"] = mask.sum(axis=1)
         table[f"events_{name}"] = (mask & happened).sum(axis=1)
     scaled, constant = _scaled(rows, value, include)
-    cells = np.stack(
-        [
-            (mask & happened & (value == level)).sum(axis=1)
-            for mask in in_arm.values()
-            for level in (0, 1)
-        ]
-    )
     covariates = outcome.covariates
-    penalised, deviance = small_sample_rules(
-        outcome, value, include, 3, np.where(rows.binary, cells.min(axis=0), np.inf)
-    )
+    penalised, deviance = small_sample_rules(outcome, value, include, 3, rows.binary)
     notes = [[text] if text else [] for text in rows.note]
 
     def record(name: str, effect: Effects, reason: np.ndarray) -> None:
@@ -1273,10 +1272,7 @@ def _main_effects(outcome: Outcome, rows: Rows, alpha: float, threads: int = 1) 
     happened = outcome.event == 1
     table = _describe(outcome, rows, value, include)
     scaled, _ = _scaled(rows, value, include)
-    cells = np.stack([(include & happened & (value == level)).sum(axis=1) for level in (0, 1)])
-    penalised, deviance = small_sample_rules(
-        outcome, value, include, 1, np.where(rows.binary, cells.min(axis=0), np.inf)
-    )
+    penalised, deviance = small_sample_rules(outcome, value, include, 1, rows.binary)
     designs = stacked_designs([scaled], outcome.covariates, p)
     effect = effects_of(
         outcome,

@@ -24,8 +24,9 @@ from correlatives.predictive.carriers import subjects_differing
 #: them can make a family.
 ANALYSIS = "predictive"
 
-#: Share of the median information over draws that is added to a draw's own (Cox): keeps draws that put
-#: nearly all carriers in one arm from dominating sparse binary markers.
+#: Cox: this share of the median information over draws is added to a draw's own, or of its own where that is larger. It keeps draws
+#: that put nearly all carriers in one arm from dominating sparse binary markers. (Of the median alone, the observed
+#: information being larger than the draws' where the arms carry different information, sizes of 0.051 to 0.053 at 300 subjects.)
 MEDIAN_SHARE = 0.25
 
 #: The observed Z is multiplied by √(1 − ½ / c), c = subjects who differ from the marker's most common value. Where arms
@@ -409,7 +410,7 @@ def randomisation_test(
 
     For x in {a, m, z = a·m}, x̃ is x less its E-weighted mean within the stratum, U_x = Σ r x̃ and
     I_xy = Σ E x̃ ỹ. The efficient score U is U_z less its projection on U_a and U_m, V its information.
-    Cox: Z = U / √(V + ¼ median over draws of V). Logistic, with V_R of squared residuals in place of E: a drawn
+    Cox: Z = U / √(V + ¼ max(V, median over draws of V)). Logistic, with V_R of squared residuals in place of E: a drawn
     Z = U / √(s V + (1 − s) V_R), the observed one U over the root of `observed_variance`, s from `model_share`; and the
     observed Z is √(1 − 1/ν) times that, ν = subjects − strata − 1: the residuals have
     been fitted to the observed arm, so that a drawn arm's score lacks its share of that direction, and the
@@ -436,7 +437,7 @@ def randomisation_test(
         0-based family of each marker, -1 for none.
     far_tail : FarTail, optional
         Draws that go on for markers whose statistic fewer than 20 of `drawn` have reached: until 20 have,
-        p = 20 / draws, or else p = (reached + 1) / (most + 1). The floor of Z stays that of `drawn`. Left
+        p = 20 / draws, or else p = (reached + 1) / (most + 1). The median of V stays that of `drawn`. Left
         out, all p-values rest on `drawn`: (reached + 1) / (draws + 1).
     markers_a_block : int, optional
         Markers that are worked on together; no answer depends on it.
@@ -473,6 +474,7 @@ def randomisation_test(
     kinds = ROBUST_PRODUCTS if logistic else PRODUCTS
     z_observed, p_value, information = np.zeros(p), np.full(p, np.nan), np.zeros(p)
     floors, reached = np.zeros(p), np.zeros(p, dtype=np.int64)
+    share = 0.0 if logistic or not draws else MEDIAN_SHARE
 
     def block_of(rows: np.ndarray, size: int) -> _Block:
         return _Block(
@@ -498,8 +500,10 @@ def randomisation_test(
             if draws:
                 score, variance = block.scores(drawn, room, block.share)
                 if not logistic:
-                    floor = MEDIAN_SHARE * row_medians(variance, room.sorting)
-            z = np.where(v > 0, u / np.sqrt(np.where(v > 0, v + floor, 1.0)), 0.0)
+                    floor = row_medians(variance, room.sorting)
+            z = np.where(
+                v > 0, u / np.sqrt(np.where(v > 0, v + share * np.maximum(v, floor), 1.0)), 0.0
+            )
             z *= block.observed_scale
             z_observed[rows], floors[rows] = z[:count], floor[:count]
             if not draws:
@@ -507,7 +511,7 @@ def randomisation_test(
             of_family = np.full(markers_a_block, families)
             of_family[:count] = np.where(family[rows] < 0, families, family[rows])
             found = np.zeros(markers_a_block, dtype=np.int64)
-            count_reached(score, variance, floor, _least(z), of_family, largest, found)
+            count_reached(score, variance, floor, share, _least(z), of_family, largest, found)
             reached[rows] = found[:count]
             p_value[rows] = (1 + found[:count]) / (draws + 1)
         return largest
@@ -529,7 +533,7 @@ def randomisation_test(
         alive = np.flatnonzero(far_tail.markers & (reached < ENOUGH))
         if len(alive):
             p_value[alive], rested[alive] = _go_on(
-                far_tail, order, block_of, alive, z_observed, floors, reached, draws
+                far_tail, order, block_of, alive, z_observed, floors, share, reached, draws
             )
     return RandomisationTest(z_observed, p_value, information, maxima[:families], rested)
 
@@ -546,6 +550,7 @@ def _go_on(
     alive: np.ndarray,
     z: np.ndarray,
     floors: np.ndarray,
+    share: float,
     reached: np.ndarray,
     draws: int,
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -578,6 +583,7 @@ def _go_on(
                 score[:count],
                 variance[:count],
                 floors[alive[here]],
+                share,
                 _least(z[alive[here]]),
                 counted,
                 ENOUGH,

@@ -267,8 +267,9 @@ def _screen(settings: Mapping[str, Any], tables: Mapping[str, pd.DataFrame]) -> 
     firth = int(stacked["method"].astype(str).str.contains("Firth").sum())
     penalised = (
         f" Firth's penalty was used in logistic models, and in Cox models where events were few or the likelihood had no finite "
-        f"maximum ({_count(firth, 'model')} of {len(stacked):,}). Limits of interactions are of the profile likelihood, in Cox "
-        "models by Student's t with the events and the carriers of the marker as degrees of freedom."
+        f"maximum ({_count(firth, 'model')} of {len(stacked):,}). Limits of interactions are of the profile likelihood: in Cox "
+        "models by Student's t with the events and the carriers of the marker as degrees of freedom, in logistic models by "
+        "chi-square, for a binary marker times 1 − 1/(3m), m being the fewest subjects of one level in one arm."
         if firth
         else ""
     )
