@@ -321,3 +321,6 @@ def test_the_plan_is_in_plain_words(study: Path, house: Path, edit):
     reasons = run.reasons()
     assert len(reasons) >= 4
     assert max(map(len, reasons.values())) < 400
+    # jobs are named by what they do, not by their rules
+    screened = 'it reads what "Correcting for the number of markers looked at" will write'
+    assert reasons["Drawing the biomarkers"] == screened

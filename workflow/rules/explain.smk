@@ -65,10 +65,12 @@ def upstream(dag, job, files):
     # Behind a checkpoint Snakemake looks at contents anew, also of what was made before it.
     gates = {maker for maker in makers if maker.is_checkpoint}
     before = {maker for gate in gates for maker in dag.dependencies[gate]}
-    sure = sorted({maker.rule.name for maker in makers - gates - before})
+    sure = sorted(
+        {f'"{maker.message or maker.rule.name}"' for maker in makers - gates - before}
+    )
     if sure or not makers:
         write = "will write" if workflow.dryrun else "wrote"
-        return f"it reads what {listed(sure) or 'a job before it'} {write}"
+        return f"it reads what {listed(sure, 2) or 'a job before it'} {write}"
     # Only the cohort is admitted anew: Snakemake looks at its content before it runs the job.
     return "the cohort is admitted anew: it runs only if a part that it reads comes out different"
 
