@@ -53,12 +53,12 @@ def one_by_one(residual, weight, marker, arm, strata, drawn, logistic):
     share = min(0.5, 2.5 / c)
 
     def studentised(s, v, v_r):
-        variance = share * v + (1 - share) * v_r if logistic else v + 0.25 * max(v, middle)
+        variance = share * v + (1 - share) * v_r if logistic else v + 0.2 * max(middle - v, 0.0)
         return s / np.sqrt(variance) if v > 0 else 0.0
 
     score, v, v_r = observed
     larger, smaller = max(v, v_r), min(v, v_r)
-    variance = v + 0.25 * max(v, middle)
+    variance = v + 0.2 * max(middle - v, 0.0)
     if logistic:
         variance = (1 + share) / 2 * larger + (1 - share) / 2 * smaller
     z0 = score / np.sqrt(variance) * np.sqrt(1 - 0.5 / c)
@@ -258,7 +258,7 @@ def test_the_far_tail_is_counted_as_one_long_run_would():
         # the median stays that of the first draws
         _, _, _, _, middle = statistics_of(*one, arm, strata, long[:999])
         _, _, score, v, _ = statistics_of(*one, arm, strata, long[:made])
-        spread = np.sqrt(v + 0.25 * np.maximum(v, middle))
+        spread = np.sqrt(v + 0.2 * np.maximum(middle - v, 0.0))
         reached = np.abs(score) / spread >= abs(z) - 1e-9 * (1 + abs(z))
         if made < 40_000:
             assert reached.sum() == 20

@@ -133,7 +133,7 @@ def count_reached(
     maxima: np.ndarray,
     reached: np.ndarray,
 ) -> None:
-    """Count the draws whose |Z| = |score| / √(V + share max(V, floor)) is at least `least`, and keep families' largest.
+    """Count the draws whose |Z| = |score| / √(V + share (floor − V)₊) is at least `least`, and keep families' largest.
 
     Parameters
     ----------
@@ -151,11 +151,11 @@ def count_reached(
     markers, draws = score.shape
     for j in range(markers):
         largest = maxima[family[j]]
-        bottom, bound = share * floor[j], least[j]
+        bottom, bound = floor[j], least[j]
         count = 0
         for d in range(draws):
             v = variance[j, d]
-            z = abs(score[j, d]) / np.sqrt(v + max(share * v, bottom)) if v > 0.0 else 0.0
+            z = abs(score[j, d]) / np.sqrt(v + share * max(bottom - v, 0.0)) if v > 0.0 else 0.0
             count += z >= bound
             largest[d] = max(largest[d], z)
         reached[j] = count
@@ -187,10 +187,9 @@ def nth_reached(
     markers, draws = score.shape
     for j in range(markers):
         last[j] = -1
-        bottom = share * floor[j]
         for d in range(draws):
             v = variance[j, d]
-            z = abs(score[j, d]) / np.sqrt(v + max(share * v, bottom)) if v > 0.0 else 0.0
+            z = abs(score[j, d]) / np.sqrt(v + share * max(floor[j] - v, 0.0)) if v > 0.0 else 0.0
             if z >= least[j]:
                 had[j] += 1
                 if had[j] == enough:

@@ -24,10 +24,10 @@ from correlatives.predictive.carriers import subjects_differing
 #: them can make a family.
 ANALYSIS = "predictive"
 
-#: Cox: this share of the median information over draws is added to a draw's own, or of its own where that is larger. It keeps draws
-#: that put nearly all carriers in one arm from dominating sparse binary markers. (Of the median alone, the observed
-#: information being larger than the draws' where the arms carry different information, sizes of 0.051 to 0.053 at 300 subjects.)
-MEDIAN_SHARE = 0.25
+#: Cox: information of a draw below the median over draws counts as moved this share of the way up to it, which keeps draws that
+#: put nearly all carriers in one arm from dominating sparse binary markers. One above counts as it is: the observed information is
+#: larger than the draws' where arms of unequal size carry different information (docs/calibration.md, 6).
+MEDIAN_SHARE = 0.2
 
 #: The observed Z is multiplied by √(1 − ½ / c), c = subjects who differ from the marker's most common value. Where arms
 #: carry different information the few carriers' own split between the arms is not one of the drawn ones, and a binary
@@ -410,7 +410,7 @@ def randomisation_test(
 
     For x in {a, m, z = a·m}, x̃ is x less its E-weighted mean within the stratum, U_x = Σ r x̃ and
     I_xy = Σ E x̃ ỹ. The efficient score U is U_z less its projection on U_a and U_m, V its information.
-    Cox: Z = U / √(V + ¼ max(V, median over draws of V)). Logistic, with V_R of squared residuals in place of E: a drawn
+    Cox: Z = U / √(V + ⅕ (M − V)₊), M the median over draws of V. Logistic, with V_R of squared residuals in place of E: a drawn
     Z = U / √(s V + (1 − s) V_R), the observed one U over the root of `observed_variance`, s from `model_share`; and the
     observed Z is √(1 − 1/ν) times that, ν = subjects − strata − 1: the residuals have
     been fitted to the observed arm, so that a drawn arm's score lacks its share of that direction, and the
@@ -501,9 +501,8 @@ def randomisation_test(
                 score, variance = block.scores(drawn, room, block.share)
                 if not logistic:
                     floor = row_medians(variance, room.sorting)
-            z = np.where(
-                v > 0, u / np.sqrt(np.where(v > 0, v + share * np.maximum(v, floor), 1.0)), 0.0
-            )
+            spread = np.sqrt(np.where(v > 0, v + share * np.maximum(floor - v, 0.0), 1.0))
+            z = np.where(v > 0, u / spread, 0.0)
             z *= block.observed_scale
             z_observed[rows], floors[rows] = z[:count], floor[:count]
             if not draws:
