@@ -373,8 +373,11 @@ def make_benefit(groups, *, survival, seed=4):
     if groups > 2:
         by_quantile.loc[1, ["observed", "low", "high"]] = np.nan
         by_quantile.loc[1, "note"] = "an arm of this group is not followed to 5.5 months"
-    metrics = [("c_for_benefit", 0.53, 0.31, 0.75, np.nan), ("score_z", 0.4, np.nan, np.nan, 0.004)]
-    columns = ["metric", "estimate", "low", "high", "p_randomisation"]
+    metrics = [
+        ("c_for_benefit", 0.53, 0.31, 0.75, np.nan, 0),
+        ("score_z", 2.4, np.nan, np.nan, 0.004, 999),
+    ]
+    columns = ["metric", "estimate", "low", "high", "p_randomisation", "randomisations"]
     return by_quantile, pd.DataFrame(metrics, columns=columns).assign(endpoint="PFS")
 
 

@@ -81,7 +81,7 @@ from correlatives.figures import (
 )
 from correlatives.figures.courses import change_in_words, round_numbers
 from correlatives.figures.markers import distinct_names, rank
-from correlatives.figures.style import format_interval
+from correlatives.figures.style import arm_styles, format_interval
 from correlatives.pairing import not_at_progression, sample_months
 from correlatives.resistance.change import paired_change
 from correlatives.resistance.dynamics import dynamics
@@ -847,6 +847,61 @@ def test_counts_of_groups_are_said_in_words():
     assert "goes with earlier events" in one.caption
     other = stability.draw(make_stability(2), "PFS", "clinical + biomarkers", survival=False)
     assert "goes with more responses" in other.caption
+
+
+def test_the_p_of_the_benefit_figure_stands_with_the_score_that_it_tests():
+    drawn = benefit.draw(*make_benefit(4, survival=True), "PFS")
+    label = drawn.figure.axes[0].get_xlabel().split("\n")
+    assert label[1:] == [
+        "c-for-benefit 0.53 (0.31–0.75)",
+        "score Z 2.40, re-randomisation p = 0.004 (999 draws)",
+    ]
+    assert "999 draws of the arms anew" in drawn.caption
+    assert "the smallest that these allow is 0.001." in drawn.caption
+    by_quantile, metrics = make_benefit(4, survival=True)
+    untested = metrics.assign(p_randomisation=np.nan, randomisations=0)
+    drawn = benefit.draw(by_quantile, untested, "PFS")
+    assert drawn.figure.axes[0].get_xlabel().endswith("score Z 2.40")
+    assert "it was not tested" in drawn.caption
+    assert "draws" not in drawn.caption
+
+
+def test_the_benefit_figure_names_the_colours_of_the_arms():
+    by_quantile, metrics = make_benefit(1, survival=False)
+    for observed, word in ((0.2, "orange: experimental"), (-0.2, "blue: control")):
+        drawn = benefit.draw(by_quantile.assign(observed=observed), metrics, "PFS")
+        point = next(line for line in drawn.figure.axes[0].lines if line.get_gid() == "group")
+        side = word.split(": ")[1]
+        assert point.get_color() == arm_styles(ARMS)[ARMS[side]].colour
+        assert word in drawn.caption
+
+
+def test_decision_curves_say_that_their_predictions_are_single_repeats():
+    caption = decision_curve.draw(make_curves_of_decisions(JUDGED, survival=True), "PFS").caption
+    assert "Each repeat of the cross-validation has a curve by its own predictions" in caption
+    assert "mean prediction over the repeats" in caption
+
+
+def test_the_effect_of_all_subjects_names_its_tables_and_model():
+    overall = forest_predictive.Overall(132, 58, 2.69, 1.33, 5.55)
+    screen = make_screen(4)
+    plain = screen.assign(effect_measure="odds_ratio", method="Firth logistic, profile limits")
+    stratified = plain.assign(method="Firth logistic, stratified, profile limits")
+
+    def said(table, endpoint):
+        caption = forest_predictive.draw(table, endpoint, arms=ARMS, overall=overall).caption
+        line = next(line for line in caption.splitlines() if "Large diamond" in line)
+        assert "efficacy/evaluable.tsv" in line
+        return line
+
+    assert "with Firth's penalty and an indicator of each randomisation stratum" in said(
+        stratified, "ORR"
+    )
+    assert "not the Mantel–Haenszel one" in said(stratified, "ORR")
+    assert "not the conditional one" in said(plain, "ORR")
+    times = screen.assign(effect_measure="hazard_ratio", method="Cox, Efron, profile limits")
+    assert "Cox model of the arm (Efron's ties)" in said(times, "PFS")
+    assert "logistic" not in said(times, "PFS")
 
 
 def test_predictors_names_of_usual_length_are_whole():

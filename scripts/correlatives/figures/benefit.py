@@ -18,6 +18,7 @@ from correlatives.figures.style import (
     constrain,
     finite,
     format_interval,
+    format_number,
     new_figure,
     no_data,
     p_equals,
@@ -51,7 +52,7 @@ def draw(
     groups : pd.DataFrame
         ``response/benefit_by_quantile.tsv``.
     benefit : pd.DataFrame
-        ``response/benefit.tsv``: c_for_benefit with its limits, score_z with the randomisation p.
+        ``response/benefit.tsv``: c_for_benefit with its limits, score_z with its re-randomisation p and the draws behind it.
     endpoint : str
     simulated : bool
 
@@ -110,13 +111,15 @@ def draw(
                 if survival
                 else "difference of the response rates with Miettinen–Nurminen 95 % limits"
             )
-            + ", in the colour of the arm that did better (red: experimental, blue: control); numbers: subjects, control + experimental; oblique line: benefit as "
+            + ", in the colour of the arm that did better (orange: experimental, blue: control); numbers: subjects, control + experimental; oblique line: benefit as "
             "predicted; level line: no difference.",
             f"{left_out} of the groups could not be estimated: the table says why."
             if left_out
             else "",
-            "The p-value re-randomises the arms and repeats the whole procedure. Points that do not rise from left to "
-            "right, or a c-for-benefit around 0.5, mean that nobody was found who benefits more than others.",
+            "c-for-benefit: the share of pairs of matched pairs in which the one predicted to benefit more did, over all repeats.",
+            _tested(benefit, endpoint),
+            "Points that do not rise from left to right, or a c-for-benefit around 0.5, mean that nobody was found who benefits "
+            "more than others.",
             "The figure does not show that a marker decides about benefit, nor whom to treat.",
             simulated=simulated,
         ),
@@ -152,13 +155,42 @@ def _count(axes: Axes, known: pd.DataFrame, bottom: float, spread: float) -> Non
 
 
 def _printed(benefit: pd.DataFrame, endpoint: str) -> str:
-    """Return the c-for-benefit and the p-value of the procedure, as far as the table has them."""
+    """Return the c-for-benefit, and below it the score with the p-value that is its, as far as the table has them."""
     rows = benefit[benefit["endpoint"] == endpoint].set_index("metric")
     said = []
     if "c_for_benefit" in rows.index and finite(rows.loc["c_for_benefit", "estimate"]):
         line = rows.loc["c_for_benefit"]
         said.append(f"c-for-benefit {format_interval(line['estimate'], line['low'], line['high'])}")
-    p = rows["p_randomisation"].dropna()
-    if len(p):
-        said.append(f"randomisation p {p_equals(float(p.iloc[0]))}")
-    return "; ".join(said)
+    if "score_z" in rows.index and finite(rows.loc["score_z", "estimate"]):
+        line = rows.loc["score_z"]
+        text = f"score Z {format_number(line['estimate'])}"
+        if finite(line["p_randomisation"]):
+            text += (
+                f", re-randomisation p {p_equals(line['p_randomisation'])} "
+                f"({_drawn(line['randomisations'])})"
+            )
+        said.append(text)
+    return "\n".join(said)
+
+
+def _drawn(randomisations: float) -> str:
+    """Return how many times the arms were drawn."""
+    return f"{int(randomisations):,} draw{'' if randomisations == 1 else 's'}"
+
+
+def _tested(benefit: pd.DataFrame, endpoint: str) -> str:
+    """Say what the p-value is of, from how many draws, and how small it can be."""
+    own = benefit[(benefit["endpoint"] == endpoint) & (benefit["metric"] == "score_z")]
+    if not len(own) or not finite(own["estimate"].iloc[0]):
+        return ""
+    said = (
+        "Score Z: the score of arm × predicted benefit over its standard error, in the first repeat, positive where those "
+        "predicted to benefit more did"
+    )
+    draws = own["randomisations"].iloc[0]
+    if not finite(own["p_randomisation"].iloc[0]):
+        return f"{said}; it was not tested."
+    return (
+        f"{said}. Its p-value, one-sided, is of {_drawn(draws)} of the arms anew, for each of which the whole procedure was "
+        f"repeated; the smallest that these allow is {1 / (1 + draws):.2g}. It is no test of the c-for-benefit."
+    )

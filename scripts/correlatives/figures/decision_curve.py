@@ -110,7 +110,8 @@ def draw(
             "of the threshold. Acting on everybody and on nobody are the strategies to beat. Predictions are of subjects whom "
             "the model had not seen"
             + ("; those censored before are weighted for." if survival else ".")
-            + " Thresholds beyond which no model acts on anybody are left out.",
+            + " Each repeat of the cross-validation has a curve by its own predictions, and their mean is drawn, while the "
+            "calibration figure shows each subject's mean prediction over the repeats. Thresholds beyond which no model acts on anybody are left out.",
             f"Curves are cut at a net benefit of {format_number(lowest)}."
             if (own[["net_benefit", "net_benefit_all"]] < lowest).to_numpy().any()
             else "",

@@ -53,7 +53,7 @@ MOST_SHOWN = 100
 
 
 class Overall(NamedTuple):
-    """The treatment effect of all subjects: that of the efficacy tables."""
+    """The treatment effect of all subjects: that of ``efficacy/evaluable.tsv``."""
 
     n: float
     events: float
@@ -177,7 +177,7 @@ def draw(
             ""
             if overall is None
             else f"Large diamond and dotted line: all {format_number(overall.n, 0)} subjects with the endpoint "
-            f"({format_number(overall.events, 0)} {counted}), as in the efficacy tables.",
+            f"({format_number(overall.events, 0)} {counted}); {_whole(good_left, shown)}",
             (
                 "p by the randomisation test" + floor
                 if p_column == "p_randomisation"
@@ -291,6 +291,24 @@ def _overall_row(overall: Overall) -> Row:
         ],
         [[Mark(*interval, BLACK, "D", size=5.2)], []],
         bold=True,
+    )
+
+
+def _whole(survival: bool, shown: pd.DataFrame) -> str:
+    """Say of which model the effect of all subjects is, and in which tables it stands."""
+    stratified = shown["method"].astype("str").str.contains(", stratified", regex=False).any()
+    if survival:
+        return (
+            "hazard ratio of efficacy/evaluable.tsv and subgroups.tsv by a Cox model of the arm (Efron's ties"
+            f"{', stratified as randomised' if stratified else ''})."
+        )
+    return (
+        "odds ratio of efficacy/evaluable.tsv and subgroups.tsv by a logistic model of the arm with Firth's penalty"
+        + (
+            " and an indicator of each randomisation stratum, not the Mantel–Haenszel one of response_contrast.tsv."
+            if stratified
+            else ", not the conditional one of response_contrast.tsv."
+        )
     )
 
 

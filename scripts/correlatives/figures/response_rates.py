@@ -128,8 +128,8 @@ def draw(
             + (
                 "Odds ratio (OR): Mantel–Haenszel over the randomisation strata with Robins–Breslow–Greenland limits, and the "
                 "Cochran–Mantel–Haenszel (CMH) test of it. The subgroup figure's odds ratio of all subjects is of a "
-                "logistic model with the strata as terms, where responses are few with Firth's penalty, and differs; in a small study "
-                "by much, the penalty drawing it towards 1."
+                "logistic model with the strata as terms and Firth's penalty, and differs; in a small study by much, the "
+                "penalty drawing it towards 1."
                 if stratified
                 else "Odds ratio (OR): conditional maximum likelihood with exact limits, not stratified."
             )
