@@ -453,10 +453,13 @@ def make_curves(p, *, seed=2, name="marker {}", measure="hazard_ratio"):
 
 
 def make_rugs(p, seed=3):
-    """Return the values of the markers of `make_curves`."""
+    """Return the values of the markers of `make_curves`; of the first some are beyond a limit."""
     r = np.random.default_rng(seed)
     return {
-        (f"marker {i}", ("plasma", "archival_tissue")[i % 2]): np.abs(r.normal(0, 9, 110))
+        (f"marker {i}", ("plasma", "archival_tissue")[i % 2]): (
+            np.abs(r.normal(0, 9, 110)),
+            np.full(0 if i else 12, 0.5),
+        )
         for i in range(p)
     }
 

@@ -696,6 +696,7 @@ def test_a_reviewer_would_find_nothing(name):
     assert "SUBJ-" not in drawn.source.to_csv() + drawn.caption
     assert "SUBJ-" not in shown
     assert not re.search(r"\bnan\b|\bNone\b|<NA>", drawn.caption + shown)
+    assert not re.search(r"\{\w+\}", drawn.caption + shown)  # a name in a text that was no f-string
 
 
 @pytest.mark.parametrize("name", [name for name in CASES if "," not in name])

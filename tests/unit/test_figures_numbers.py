@@ -1386,6 +1386,33 @@ def test_axes_of_continuous_markers_have_numbers_in_their_lower_half_and_a_word(
     assert "value (its unit is not given)" in by_label
 
 
+def test_values_beyond_a_limit_are_told_from_measured_ones():
+    drawn = continuous.draw(make_curves(3), "PFS", arms=ARMS, values=make_rugs(3))
+    ticks = drawn.source["analysis"].value_counts()
+    assert (ticks["value"], ticks["value_beyond_limit"]) == (330, 12)
+    assert "12 beyond a limit" in words(drawn)
+    assert "Green ticks" in drawn.caption
+    measured = {key: (value, np.zeros(0)) for key, (value, _) in make_rugs(3).items()}
+    drawn = continuous.draw(make_curves(3), "PFS", arms=ARMS, values=measured)
+    assert "Green ticks" not in drawn.caption
+
+
+def test_a_marker_of_two_tests_is_named_with_the_test_that_is_named():
+    rows = pd.DataFrame(
+        {
+            "biomarker": ["TK1", "TK1", "RB1"],
+            "specimen": "serum",
+            "contrast": ["doubling", ">=200 v <200", "positive v negative"],
+        }
+    )
+    wanted = np.array([True, False, True])
+    assert distinct_names(rows, None, wanted) == ["TK1, per doubling", "RB1"]
+    # two biomarkers of one label are told apart too, also where one of them is not named
+    rows["biomarker"] = ["TK1", "TK1:rna", "RB1"]
+    labels = {"TK1": "Thymidine kinase", "TK1:rna": "Thymidine kinase"}
+    assert distinct_names(rows, labels, wanted) == ["Thymidine kinase, per doubling", "RB1"]
+
+
 def test_the_flow_into_pairs_counts_everybody():
     table = make_pairs(ARMS)
     drawn = pairs_flow.draw(table, arms=ARMS)

@@ -16,6 +16,7 @@ from correlatives.figures.style import (
     BLACK,
     DIM,
     DOUBLE,
+    GREEN,
     LARGE,
     ORANGE,
     PURPLE,
@@ -49,6 +50,12 @@ ROW = 1.06
 PANEL = 0.6
 HEAD = 0.42
 
+#: What the caption says where a marker has such values.
+BEYOND = (
+    "Green ticks, set higher: values beyond a limit of quantification, at the number that stands for them (the limit over √2, or what a "
+    "normal distribution fitted to all values expects); there lines and windows rest on a model of the marker, not on measurements. "
+)
+
 #: Panels: left edges and widths in inches.
 SPLINE_LEFT, STEPP_LEFT, PANEL_WIDTH = 1.78, 4.66, 2.42
 
@@ -59,7 +66,7 @@ def draw(
     endpoint: str,
     *,
     arms: Mapping[str, str],
-    values: Mapping[tuple[str, str], np.ndarray] | None = None,
+    values: Mapping[tuple[str, str], tuple[np.ndarray, np.ndarray]] | None = None,
     labels: Labels | None = None,
     tested: int | None = None,
     simulated: bool = False,
@@ -74,7 +81,8 @@ def draw(
     arms : mapping
         ``{"control": label, "experimental": label}``.
     values : mapping, optional
-        (Biomarker, specimen) -> values of the subjects analysed, on the marker's own scale: drawn as a rug.
+        (Biomarker, specimen) -> values of the subjects analysed, on the marker's own scale, measured ones and
+        those beyond a limit of quantification: drawn as a rug.
     labels : mapping, optional
         Biomarker, or (biomarker, specimen), -> the label of the dictionary.
     tested : int, optional
@@ -84,7 +92,7 @@ def draw(
     Returns
     -------
     Drawn
-        Source: the table, and the rug's values (analysis ``value``).
+        Source: the table, and the rug's values (analysis ``value``, ``value_beyond_limit``).
     """
     title = f"{rst_escape(endpoint)}: treatment effect along continuous markers."
     if not len(table):
@@ -101,19 +109,21 @@ def draw(
     figure, top = new_figure(DOUBLE, HEAD + ROW * len(parts), simulated=simulated)
     page = canvas(figure)
     _draw_key(page, top, short, arms)
-    rug_rows = []
+    rug_rows, beyond = [], []
     for i, part in enumerate(parts):
         bottom = top - HEAD - ROW * (i + 1) + (ROW - PANEL) - 0.08
         line = part.iloc[0]
-        rug = (values or {}).get((str(line["biomarker"]), str(line["specimen"])), np.zeros(0))
-        rug = np.sort(np.asarray(rug, dtype=float))
-        rug_rows.append(
-            pd.DataFrame({"value": rug}).assign(
-                analysis="value",
+        nobody = (np.zeros(0), np.zeros(0))
+        rug = (values or {}).get((str(line["biomarker"]), str(line["specimen"])), nobody)
+        rug_rows += [
+            pd.DataFrame({"value": np.sort(ticks)}).assign(
+                analysis=analysis,
                 **{c: line[c] for c in ("biomarker", "specimen", "timepoint", "family")},
             )
-        )
-        _write_name(page, part, labels, bottom + PANEL)
+            for analysis, ticks in zip(("value", "value_beyond_limit"), rug, strict=True)
+        ]
+        beyond.append(len(rug[1]))
+        _write_name(page, part, labels, bottom + PANEL, beyond[-1])
         _draw_row(figure, part, rug, bottom, short)
     source = pd.concat([table, *rug_rows], ignore_index=True).reindex(columns=COLUMNS)
     windows = table[table["analysis"].eq("stepp") & table["value"].notna()]
@@ -136,7 +146,7 @@ def draw(
             f"{rst_escape(arms['experimental'])} over {rst_escape(arms['control'])} ({model}). Left: restricted cubic "
             "spline with knots at the 10th, 50th and 90th percentile, pointwise 95 % band (Wald, joint covariance), and "
             "the straight line of the main table, between the 5th and the 95th percentile; ticks below are subjects. "
-            "Dotted: the cut of the dictionary, where there is one. p: likelihood-ratio test that the interaction is not "
+            f"{BEYOND if any(beyond) else ''}Dotted: the cut of the dictionary, where there is one. p: likelihood-ratio test that the interaction is not "
             "linear, for comparison only.",
             f"Right: sliding windows (STEPP), {sizes}: estimate at each window's median with 95 % profile limits, the "
             "horizontal bar spans the window. p: randomisation test with the windows as one family. The triangle is the "
@@ -205,7 +215,9 @@ def _draw_key(page: Axes, top: float, short: str, arms: Mapping[str, str]) -> No
     )
 
 
-def _write_name(page: Axes, part: pd.DataFrame, labels: Labels | None, top: float) -> None:
+def _write_name(
+    page: Axes, part: pd.DataFrame, labels: Labels | None, top: float, beyond: int
+) -> None:
     """Write the marker's name, where it was measured, and its numbers."""
     line = part.iloc[0]
     room = SPLINE_LEFT - 0.44
@@ -215,6 +227,7 @@ def _write_name(page: Axes, part: pd.DataFrame, labels: Labels | None, top: floa
         (place_, SMALL, DIM),
         (str(line["family"]), SMALL, DIM),
         (f"{int(line['events'])} / {int(line['n'])} events / subjects", SMALL, DIM),
+        *([(f"{beyond} beyond a limit", SMALL, GREEN)] if beyond else []),
     ]
     for i, (text, size, colour) in enumerate(lines):
         page.text(
@@ -228,7 +241,11 @@ def _write_name(page: Axes, part: pd.DataFrame, labels: Labels | None, top: floa
 
 
 def _draw_row(
-    figure: object, part: pd.DataFrame, rug: np.ndarray, bottom: float, short: str
+    figure: object,
+    part: pd.DataFrame,
+    rug: tuple[np.ndarray, np.ndarray],
+    bottom: float,
+    short: str,
 ) -> None:
     """Draw a marker's two panels on one pair of axes' limits."""
     transform = part["transform"].iloc[0]
@@ -270,19 +287,20 @@ def _draw_row(
     )
     left.plot(at, smooth["effect"], color=BLACK, linewidth=1.2)
     left.plot(x, line["effect"], color=DIM, linewidth=0.8, linestyle=(0, (4, 2)))
-    inside = analysis_scale(rug, transform)
-    inside = inside[(inside >= first - margin) & (inside <= last + margin)]
-    left.plot(
-        inside,
-        np.full(len(inside), 0.03),
-        transform=left.get_xaxis_transform(),
-        linestyle="none",
-        marker="|",
-        markersize=3.2,
-        markeredgewidth=0.35,
-        color=BLACK,
-        alpha=0.6,
-    )
+    for ticks, colour, height in zip(rug, (BLACK, GREEN), (0.03, 0.11), strict=True):
+        inside = analysis_scale(ticks, transform)
+        inside = inside[(inside >= first - margin) & (inside <= last + margin)]
+        left.plot(
+            inside,
+            np.full(len(inside), height),
+            transform=left.get_xaxis_transform(),
+            linestyle="none",
+            marker="|",
+            markersize=3.2,
+            markeredgewidth=0.35,
+            color=colour,
+            alpha=0.6,
+        )
     for cut in part.loc[part["analysis"].eq("prespecified_cut"), "value"]:
         position = float(analysis_scale(cut, transform))
         for axes in panels:

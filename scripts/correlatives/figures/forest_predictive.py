@@ -169,8 +169,10 @@ def draw(
             f"{ranked_by} Markers at {rst_escape(', '.join(shown['timepoint'].astype(str).unique()))}. {counted.capitalize()}{'' if good_left else ' (resp.)'} and subjects are those with a value of the marker.",
             f"Left: {words} ({'below' if good_left else 'above'} 1 the experimental arm does better) of {rst_escape(arms['experimental'])} over {rst_escape(arms['control'])}, at a low "
             "marker (open) and a high one (filled): within the levels of a binary marker, at the 25th and 75th "
-            "percentile of a continuous one. Right: their ratio per unit under the marker's name "
-            f"({fitted(shown, model)}; arm + marker + arm × marker) with 95 % limits; grey, and under the ratio as a number: the smallest "
+            "percentile of a continuous one. Right: the interaction, a ratio of such ratios per unit under the marker's name, from "
+            f"one model of all subjects ({fitted(shown, model)}; arm + marker + arm × marker) with 95 % limits. It is not the "
+            "quotient of the two on the left: those of a binary marker are fitted within each level, and with few "
+            "subjects the two may even disagree in direction. Grey, and under the ratio as a number: the smallest "
             "ratio (or its inverse) that this study had 80 % power to see, for a confirmatory marker at its family's critical value, "
             "else at the level of the marker alone. Arrows mark limits beyond the axis (0 or ∞: there is none); – is not estimable. Of markers in "
             f"which fewer than {LEAST_CARRIERS} subjects differ from the most common value nothing is estimated here, and they are in no family; exploratory ones come last.",

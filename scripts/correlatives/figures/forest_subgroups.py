@@ -168,7 +168,8 @@ def draw(
             f"{counts}." if counts else "",
             f"{counted.capitalize()} over subjects in each arm; {words} of the experimental over the control arm "
             f"({'below' if good_left else 'above'} 1 the experimental arm does better; {model} within "
-            "the subgroup, stratified as randomised where the study names strata) with 95 % limits; squares grow with the number of {counted}, arrows mark limits beyond the "
+            "the subgroup, stratified as randomised where the study names strata) with 95 % limits; squares grow with the "
+            f"number of {counted}, arrows mark limits beyond the "
             "axis, – is not estimable. Dotted line: all subjects. p interaction: likelihood-ratio test of arm × "
             "factor, not adjusted for the number of factors.",
             "With strata, the logistic model has a term for each; the response table pools the same subjects by "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import numpy as np
 import pandas as pd
 
 from correlatives.multiplicity import FEW_CARRIERS, LEAST_CARRIERS
@@ -125,9 +126,19 @@ def label_of(line: pd.Series, labels: Labels | None) -> str:
     return known.get((name, specimen)) or known.get(name) or name
 
 
-def distinct_names(rows: pd.DataFrame, labels: Labels | None) -> list[str]:
-    """Return what the rows' markers are called, with what tells apart those called the same: contrast, else specimen."""
-    lines = [line for _, line in rows.iterrows()]
+def distinct_names(
+    rows: pd.DataFrame, labels: Labels | None, wanted: np.ndarray | None = None
+) -> list[str]:
+    """Return what the rows' markers are called, with what tells apart those called the same: contrast, else specimen.
+
+    Of the `wanted` rows alone (a mask), told apart from all: a name that two tests share says which of them is meant.
+    """
+    mask = np.ones(len(rows), dtype=bool) if wanted is None else np.asarray(wanted, dtype=bool)
+    called = {label_of(line, labels) for _, line in rows[mask].iterrows()}
+    others = [key for key, label in (labels or {}).items() if label in called]
+    biomarkers = {key if isinstance(key, str) else key[0] for key in others}
+    near = (mask | rows["biomarker"].isin(biomarkers | set(rows["biomarker"][mask]))).to_numpy()
+    lines = [line for _, line in rows[near].iterrows()]
     names = [label_of(line, labels) for line in lines]
     for apart in (_compared, _place):
         words = [apart(line) for line in lines]
@@ -138,7 +149,7 @@ def distinct_names(rows: pd.DataFrame, labels: Labels | None) -> list[str]:
             f"{name}, {word}" if len(alike[name]) > 1 and word else name
             for name, word in zip(names, words, strict=True)
         ]
-    return names
+    return [name for name, asked in zip(names, mask[near], strict=True) if asked]
 
 
 def _place(line: pd.Series) -> str:

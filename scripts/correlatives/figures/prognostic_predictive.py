@@ -195,7 +195,7 @@ def draw(
     constrain(figure, top)
     mask = source["named"].to_numpy()
     at = np.column_stack([x, y])
-    names = ["\n".join(wrap(n, 1.1, SMALL, lines=3)) for n in distinct_names(source[mask], labels)]
+    names = ["\n".join(wrap(n, 1.1, SMALL, lines=3)) for n in distinct_names(source, labels, mask)]
     crowd = (source["called"] == "neither").to_numpy() & ~confirmed & ~mask
     write_beside(axes, names, at[mask], at, crowd=crowd if len(source) > 200 else None)
     counts = source["called"].value_counts()

@@ -147,7 +147,7 @@ def draw(
     constrain(figure, top)
     mask = source["named"].to_numpy()
     points = np.column_stack([inside, y])
-    names = ["\n".join(wrap(n, 1.1, SMALL, lines=3)) for n in distinct_names(source[mask], labels)]
+    names = ["\n".join(wrap(n, 1.1, SMALL, lines=3)) for n in distinct_names(source, labels, mask)]
     crowd = ~is_confirmatory(source).to_numpy() & ~mask if len(source) > MANY else None
     write_beside(axes, names, points[mask], points, crowd=crowd)
     beyond = int((x != inside).sum())

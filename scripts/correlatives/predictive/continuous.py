@@ -213,7 +213,7 @@ def values_analysed(
     markers: Markers,
     table: pd.DataFrame,
     covariates: Sequence[str] = (),
-) -> dict[tuple[str, str], np.ndarray]:
+) -> dict[tuple[str, str], tuple[np.ndarray, np.ndarray]]:
     """Return the values that `explore` used, on the marker's own scale, sorted.
 
     Parameters
@@ -226,7 +226,7 @@ def values_analysed(
     Returns
     -------
     dict
-        (Biomarker, specimen) -> np.ndarray.
+        (Biomarker, specimen) -> np.ndarray of those measured, and of those beyond a limit, at the number that stands for them.
     """
     cohort, markers = of_analysed(cohort, markers)
     kept = outcome_of(cohort, endpoint, covariates).kept
@@ -236,10 +236,12 @@ def values_analysed(
     found = {}
     for row in np.flatnonzero(~rows.binary):
         entry = rows.info.iloc[row]
-        value = rows.value[row, kept]
-        found[entry["biomarker"], entry["specimen"]] = np.sort(
-            own_scale(value[np.isfinite(value)], entry["transform"])
+        value, beyond = rows.value[row, kept], rows.outside[row, kept]
+        measured, stood_for = (
+            np.sort(own_scale(value[np.isfinite(value) & part], entry["transform"]))
+            for part in (~beyond, beyond)
         )
+        found[entry["biomarker"], entry["specimen"]] = measured, stood_for
     return found
 
 
