@@ -97,7 +97,6 @@ def task(
         value,
         np.zeros(width, dtype=bool),
         column < CLINICAL,
-        width,
         {
             "blood": (column >= CLINICAL) & (column % 2 == 0),
             "tissue": (column >= CLINICAL) & (column % 2 == 1),
@@ -144,7 +143,6 @@ def leaky(n: int) -> Callable:
             simulated.design.value[:, kept],
             np.zeros(20, dtype=bool),
             np.zeros(20, dtype=bool),
-            20,
         )
         models = [Model("biomarkers chosen beforehand", np.ones(20, dtype=bool))]
         part = Task(**{**vars(simulated), "design": design, "models": models})

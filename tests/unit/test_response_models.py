@@ -34,7 +34,6 @@ def design_of(value, always=0, discrete=None):
         value,
         np.zeros(p, dtype=bool) if discrete is None else discrete,
         np.arange(p) < always,
-        p,
     )
 
 
@@ -219,7 +218,7 @@ def test_evaluation_finds_what_was_planted(endpoint):
     size = result.sample_size.set_index("model")
     assert list(result.sample_size.columns) == SAMPLE_SIZE
     assert size.loc["clinical", "candidate_parameters"] == 2
-    assert size.loc["clinical + biomarkers", "candidate_parameters"] == 62
+    assert size.loc["clinical + biomarkers", "candidate_parameters"] == 63
     assert size.loc["clinical + biomarkers", "n_required"] > n
     assert any("too small to trust" in note for note in result.notes)
     again = evaluate(cohort, endpoint, ["visceral", "age"], seed=1, repeats=3)
@@ -277,7 +276,6 @@ def test_candidates_are_clinical_columns_baseline_markers_and_lost_samples():
         "missing:plasma:TK1",
     ]
     assert design.always.tolist() == [True, True, False, False, False, False]
-    assert design.parameters == 5
     assert design.value[10, 2] == approx(np.log2(values["TK1"][10]))
     with pytest.raises(KeyError, match=r"response\.clinical"):
         candidate_predictors(cohort, ["weight"])
@@ -290,9 +288,7 @@ def test_constants_say_what_a_training_set_did_to_its_columns():
     ).astype(float)
     value[[1, 5, 7], 0] = np.nan
     value[[2, 5], 1] = np.nan
-    design = Design(
-        ["a", "b", "c"], value, np.array([False, True, False]), np.zeros(3, dtype=bool), 3
-    )
+    design = Design(["a", "b", "c"], value, np.array([False, True, False]), np.zeros(3, dtype=bool))
     training = rng.random(40) < 0.8
     preparation = Preparation(design)
     learnt = preparation.learn(training, rng.standard_normal(40) * training)
@@ -356,7 +352,7 @@ def test_the_value_of_each_specimen_is_seen():
     assert members["clinical + blood"] == {"clinical:age"} | blood
     assert members["clinical + tissue"] == {"clinical:age"} | tissue
     assert members["clinical + biomarkers"] == {"clinical:age"} | blood | tissue
-    assert models_table(task)["candidate_parameters"].tolist() == [1, 13, 13, 25]
+    assert models_table(task)["candidate_parameters"].tolist() == [1, 14, 14, 27]
     auc = (
         evaluate(cohort, "ORR", ["age"], repeats=3, forest=False)
         .performance.query("metric == 'auc'")

@@ -56,6 +56,7 @@ def test_what_the_workflow_knows_is_filled_in():
     assert "ORR: 132 subjects, 58 with the outcome; PFS: 130" in reported["21"]
     assert "ORR, clinical: auc 0.61 (0.40 to 0.80)" in reported["23a"]
     assert "513 subjects needed" in reported["10"]
+    assert "candidate parameters include the indicators of missing values" in reported["10"]
     assert "ORR (clinical)" in reported["26"]
 
 

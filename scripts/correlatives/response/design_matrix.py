@@ -74,7 +74,6 @@ def candidate_predictors(cohort: Cohort, clinical: Sequence[str]) -> Design:
         [len(np.unique(column[np.isfinite(column)])) <= 2 for column in value.T], dtype=bool
     )
     discrete[len(columns) :] |= info["kind"].isin(["binary", "ordinal"]).to_numpy(dtype=bool)
-    parameters = len(names)
     # one 0/1 column a pattern of missing values, named after the first column that has it
     patterns = _missing_patterns(value)
     firsts = [int(columns[0]) for columns in patterns]
@@ -88,7 +87,6 @@ def candidate_predictors(cohort: Cohort, clinical: Sequence[str]) -> Design:
         value=np.hstack([value, indicators]),
         discrete=np.concatenate([discrete, np.ones(len(firsts), dtype=bool)]),
         always=np.concatenate([clinical_too, clinical_too[firsts]]),
-        parameters=parameters,
         domains={
             name: np.concatenate(
                 [domain == name, [bool((domain[group] == name).any()) for group in patterns]]

@@ -448,10 +448,8 @@ def together(shares: Sequence[Share]) -> Share:
 
 
 def models_table(task: Task) -> pd.DataFrame:
-    """Columns ``MODELS``: what the sample size depends on."""
-    return pd.DataFrame(
-        [(m.name, task.design.parameters_of(m.members)) for m in task.models], columns=MODELS
-    )
+    """Columns ``MODELS``: what the sample size depends on, each model's columns with indicators of missing values."""
+    return pd.DataFrame([(m.name, int(m.members.sum())) for m in task.models], columns=MODELS)
 
 
 def judged(task: Task, share: Share) -> Evaluation:

@@ -168,7 +168,7 @@ def lock(
     else:
         content["intercept"] = float(fit.intercept[0])
     content["fitting"] = {
-        "candidate_parameters": design.parameters,
+        "candidate_parameters": len(design.names),
         "inputs_used": len(inputs),
         "l1_ratio": L1_RATIO,
         "clinical_penalty": CLINICAL_PENALTY,

@@ -33,8 +33,6 @@ class Design:
         Binary, ordinal and indicator columns: imputed by a value that occurs.
     always : np.ndarray of bool, shape (p,)
         Columns that no selection drops (clinical).
-    parameters : int
-        Candidate parameters, indicators of missing values not counted.
     domains : dict of str to np.ndarray of bool, shape (p,)
         Domain of the specimen (blood, tissue) -> its columns, indicators included.
     """
@@ -43,21 +41,11 @@ class Design:
     value: np.ndarray
     discrete: np.ndarray
     always: np.ndarray
-    parameters: int
     domains: dict[str, np.ndarray] = field(default_factory=dict)
 
     def of_subjects(self, rows: np.ndarray) -> Design:
         """Return the same columns of some subjects."""
-        return Design(
-            self.names, self.value[rows], self.discrete, self.always, self.parameters, self.domains
-        )
-
-    def parameters_of(self, members: np.ndarray) -> int:
-        """Count the candidate parameters among some columns, indicators of missing values left out."""
-        return sum(
-            kept and not name.startswith("missing:")
-            for name, kept in zip(self.names, members, strict=True)
-        )
+        return Design(self.names, self.value[rows], self.discrete, self.always, self.domains)
 
 
 @dataclass(frozen=True)

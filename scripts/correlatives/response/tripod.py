@@ -170,7 +170,11 @@ def _facts(
         "9a": f"Clinical columns named in advance: {clinical or 'none'}. All biomarkers of baseline samples; of an assay of more than "
         f"{WIDE:,}, those named beforehand and the {WIDE:,} of the largest variance over all subjects, blind to outcome and arm.",
         "9b": "Unit, transform, assay and limits of every biomarker are in the dictionary (tables: biomarkers).",
-        "10": (f"{sizes}. Riley's criteria. " if sizes else "No model was fitted. ")
+        "10": (
+            f"{sizes}. Riley's criteria; candidate parameters include the indicators of missing values. "
+            if sizes
+            else "No model was fitted. "
+        )
         + (
             "Where fewer subjects were analysed than needed the model is too small to trust."
             if len(small)
