@@ -81,7 +81,7 @@ from correlatives.figures import (
 )
 from correlatives.figures.courses import change_in_words, round_numbers
 from correlatives.figures.markers import distinct_names, rank
-from correlatives.figures.style import arm_styles, format_interval
+from correlatives.figures.style import arm_styles, format_interval, format_number
 from correlatives.pairing import not_at_progression, sample_months
 from correlatives.resistance.change import paired_change
 from correlatives.resistance.dynamics import dynamics
@@ -1292,9 +1292,20 @@ def test_landmark_curves_are_of_the_subjects_in_the_table():
     assert excluded > 0
     assert f"{ARMS['control']} {excluded}" in drawn.caption
     line = known.loc[("ratio:marker 0:C1D15", "plasma", "C1D15", ARMS["control"])]
-    doubled = format_interval(*(line[f"hr{end}"] ** np.log(2) for end in ("", "_low", "_high")))
-    assert f"HR {doubled}" in words(drawn)
+    printed = format_interval(*(line[f"hr{end}"] for end in ("", "_low", "_high")))
+    assert f"HR {printed}" in words(drawn)
     assert any("HR per doubling" in text for text in words(drawn))
+    # The median printed is that of the ratios themselves, not of their logarithms.
+    ratio = next(
+        cohort.markers.value[i]
+        for i, name in enumerate(cohort.markers.info["biomarker"])
+        if name == "ratio:marker 0:C1D15"
+    )
+    here = (cohort.subjects["arm_code"] == 0) & (times > line["landmark"]) & np.isfinite(ratio)
+    assert any(
+        text.endswith(f"median {format_number(np.median(np.exp(ratio[here])))}")
+        for text in words(drawn)
+    )
 
 
 def test_a_level_too_small_in_one_arm_is_counted_and_not_drawn(monkeypatch):

@@ -121,10 +121,13 @@ def test_cells_have_direction_size_limits_and_numbers(planted):
     assert f"TK1 fell by C1D15 under {EXPERIMENTAL}: -1.94 (-2 to -1.88), 150 pairs" in tk1
     assert f"TK1 did not clearly change by C1D15 under {CONTROL}: " in tk1
     assert "150 pairs" in tk1
+    # the number and the unit of resistance/dynamics.tsv
+    known = dynamics(planted, ["C1D15"], {"C1D15": 19}).set_index(["biomarker", "arm"])
+    line = known.loc[("ratio:TK1:C1D15", "all")]
     assert (
-        "with higher ratio:TK1:C1D15: hazard ratio"
-        in table.loc["RB", "early_change_survival_blood"]
-    )
+        f"with higher ratio:TK1:C1D15: hazard ratio {line['hr']:.3g} ({line['hr_low']:.3g} to "
+        f"{line['hr_high']:.3g}) per doubling from month"
+    ) in table.loc["RB", "early_change_survival_blood"]
 
 
 def test_the_course_and_early_progression_have_cells_of_their_own(planted):

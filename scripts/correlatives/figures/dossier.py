@@ -518,7 +518,7 @@ def _draw_forest(
 ) -> None:
     """Draw the estimates of one kind with their limits, on one axis."""
     page.heading(
-        "Ratios: baseline markers; survival from the landmark by early change (log ratio: per unit)"
+        "Ratios: baseline markers; survival from the landmark by early change (ratio: per doubling)"
         if measure == RATIO
         else "Changes of its biomarkers (each drawn on its own scale)"
     )

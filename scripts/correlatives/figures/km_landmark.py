@@ -310,7 +310,7 @@ def _changes(cohort: Cohort, endpoint: str, table: pd.DataFrame) -> list[Change]
                     if here.any():
                         middle = float(np.median(value[here]))
                         low |= here & (value < middle)
-                        cuts[arm] = float(np.exp(middle))
+                        cuts[arm] = float(2.0**middle)
                 words = tuple(BRIEF)
                 title = f"{label}, {timepoint} over {baseline}"
             sides = [
@@ -361,7 +361,4 @@ def _of_arm(
     if key not in by_key.index or not finite(by_key.loc[key, "hr"]):
         return words, "HR not estimable"
     ratio = np.array([by_key.loc[key, f"hr{end}"] for end in ("", "_low", "_high")], dtype=float)
-    if not change.cuts:
-        return words, f"HR {format_interval(*ratio)}"
-    # The table's unit is that of the natural logarithm.
-    return words, f"HR {format_interval(*ratio ** np.log(2.0))}"
+    return words, f"HR {format_interval(*ratio)}"

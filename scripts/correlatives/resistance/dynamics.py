@@ -42,7 +42,7 @@ COLUMNS = [
     "p_interaction_lrt",
 ]
 
-#: Markers that are the logarithm of a ratio to baseline.
+#: Markers that are the natural logarithm of a ratio to baseline.
 RATIOS = ("ratio:", "vaf_ratio:")
 
 #: A change that was given as such, yes or no, by whoever measured both samples: ``change:ctDNA:cycle 3``.
@@ -87,8 +87,8 @@ def dynamics(
         A row a marker, endpoint and arm (and ``all``; only ``all`` in a single-arm study). `landmark` in
         months from randomisation. `n_at_landmark`: subjects with the marker, under observation beyond
         the landmark; `excluded_before_landmark`: all subjects of the arm, with the marker or
-        without, whose endpoint (event or censoring) came by the landmark. `hr` is per unit of the
-        marker (Cox, Efron, stratified as randomised; in ``all`` adjusted for arm), with profile-likelihood limits; `p_lrt` its
+        without, whose endpoint (event or censoring) came by the landmark. `hr` is per
+        doubling of a ratio to baseline, else 1 against 0 (Cox, Efron, stratified as randomised; in ``all`` adjusted for arm), with profile-likelihood limits; `p_lrt` its
         likelihood-ratio test; `p_interaction_lrt`, in the row ``all``, that of arm × change. A timepoint
         whose draws have neither a window nor days has no landmark and no estimate.
 
@@ -150,8 +150,9 @@ def change_markers(markers: Markers, timepoint: str, baseline: str) -> Markers:
     Returns
     -------
     Markers
-        Ratios with values beyond a limit stand where `correlatives.tables.limits` puts them; those
-        with more than half of them beyond are not a quantity, and are left to their clearance.
+        Ratios are base-2 logarithms, so that whatever is per unit of them is per doubling. Values beyond a
+        limit stand where `correlatives.tables.limits` puts them; those with more than half of them beyond are not a
+        quantity, and are left to their clearance.
     """
     name = markers.info["biomarker"].astype(str)
     at_time = name.str.endswith(f":{timepoint}")
@@ -163,8 +164,9 @@ def change_markers(markers: Markers, timepoint: str, baseline: str) -> Markers:
     kept = values.kind == ratios.info["kind"].to_numpy(dtype=object)
     ratios = Markers(
         ratios.subjects,
-        ratios.info,
-        np.where(values.usable, values.value, np.nan),
+        ratios.info.assign(unit="log2 ratio"),
+        # the cohort's ratios are natural logarithms
+        np.where(values.usable, values.value, np.nan) / np.log(2.0),
         np.where(values.usable, MEASURED, MISSING).astype(np.uint8),
     ).where(kept)
     followed = set(name[of_change].str.replace(r"^(vaf_)?ratio:", "", regex=True))

@@ -15,6 +15,7 @@ import pandas as pd
 from correlatives.binary.rates import clopper_pearson
 from correlatives.cohort import Cohort
 from correlatives.pairing import TISSUE, TISSUE_NAME
+from correlatives.resistance.dynamics import RATIOS
 from correlatives.resistance.intrinsic import EARLY
 from correlatives.resistance.longitudinal import DIFFERENCE
 from correlatives.resistance.pairs import pathway_order, pathways_of_genes, reading_order
@@ -331,11 +332,16 @@ def _landmark(rows: pd.DataFrame, endpoint: str) -> str:
     return _joined(
         f"{_direction(low, high, 1, SURVIVAL)} {endpoint} with "
         f"{'' if name.startswith('clearance:') else 'higher '}{name}: hazard ratio "
-        f"{_number(ratio)} {_limits(low, high)} from month {_number(landmark)}, n {n:.0f}"
+        f"{_number(ratio)} {_limits(low, high)}{_per(name)} from month {_number(landmark)}, n {n:.0f}"
         for name, ratio, low, high, landmark, n in _tuples(
             rows, *("biomarker", "hr", "hr_low", "hr_high", "landmark", "n_at_landmark")
         )
     )
+
+
+def _per(name: str) -> str:
+    """Say what the hazard ratio of a change is per, beside its name's own words."""
+    return " per doubling" if name.startswith(RATIOS) else ""
 
 
 def _gained(held: pd.DataFrame, arm: str) -> str:

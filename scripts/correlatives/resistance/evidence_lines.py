@@ -69,6 +69,8 @@ LINES = (
 RATIO, CHANGE, DIFFERENCE, RATE = "ratio", "change", "difference of rates", "rate"
 #: The contrast of a clearance.
 CLEARED = "cleared v not cleared"
+#: The contrast of a ratio to baseline (`correlatives.resistance.dynamics`).
+DOUBLED = "doubling of the ratio"
 
 NOTHING = Interval(np.nan, np.nan, np.nan)
 NULLS = {RATIO: 1.0, CHANGE: 0.0, DIFFERENCE: 0.0, RATE: np.nan}
@@ -237,7 +239,7 @@ def _numbers(
                 "marker": f"gene:{changed}" if gene else changed,
                 "timepoint": line["timepoint"],
                 "arm": line["arm"],
-                "per": CLEARED if cleared else "log ratio + 1",
+                "per": CLEARED if cleared else DOUBLED,
                 "measure": RATIO,
                 **_estimate(line, "hr"),
                 "n": line["n_at_landmark"],

@@ -84,8 +84,8 @@ def time_dependent(
         Markers drawn at two or more of the timepoints (at the one, if there is only one): of a single
         draw the landmark says as much. A row a changing marker (``ratio:TK1``, ``vaf_ratio:PIK3CA``, ``clearance:…``, without the timepoint), endpoint and arm
         (and ``all``, adjusted for arm; only ``all`` in a single-arm study). `n` subjects at risk with the
-        marker, `not_at_risk` the others of the arm, `intervals` their pieces of follow-up. `hr` per unit
-        of the marker (Cox, Efron, delayed entry, stratified as randomised) with Wald limits, `p_lrt` its
+        marker, `not_at_risk` the others of the arm, `intervals` their pieces of follow-up. `hr` per
+        doubling of a ratio to baseline, else cleared against not cleared (Cox, Efron, delayed entry, stratified as randomised) with Wald limits, `p_lrt` its
         likelihood-ratio test, `p_interaction_lrt` that of arm × change.
     """
     baseline = str(cohort.study.get("baseline", "baseline"))
