@@ -47,7 +47,7 @@ PROGRESSION_WINDOW_DAYS = 28.0
 
 #: Reasons that a sample is none at progression, beside those of ``NOT_PROGRESSION``.
 NO_PROGRESSION = "no progression seen"
-TOO_EARLY = "progressed more than 28 days after the progression sample"
+TOO_EARLY = f"progressed more than {PROGRESSION_WINDOW_DAYS:g} days after the progression sample"
 
 
 def specimens(markers: Markers) -> list[str]:
@@ -171,7 +171,8 @@ def not_at_progression(cohort: Cohort, months: np.ndarray) -> np.ndarray:
     if "progression_seen" in subjects:
         unseen = subjects["progression_seen"].eq("no").to_numpy(dtype=bool)
         reasons[unseen & (reasons == "")] = NO_PROGRESSION
-    reasons[too_early & (reasons == "")] = TOO_EARLY
+    # They did progress, whatever they had stopped for.
+    reasons[too_early] = TOO_EARLY
     reasons[~(np.isnan(progressed) | too_early)] = ""
     return reasons
 

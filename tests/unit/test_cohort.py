@@ -437,20 +437,27 @@ def test_without_timepoints_the_label_is_the_timepoint():
 
 def test_windows_around_progression_and_samples_after_it():
     """Progression at 4 months = day 121.75 from randomisation."""
-    outcomes = [outcome(s, "PFS", 4, 1, "progression") for s in ("C1", "C2", "E1")]
+    outcomes = [outcome(s, "PFS", 4, 1, "progression") for s in ("C1", "C2", "C3", "E1")]
     samples = [
         sample("in", "C1", "EOT", day=130),
         sample("out", "C2", "EOT", day=160),
+        sample("early", "C3", "EOT", day=80),
         sample("late", "E1", "C1D15", day=140),
     ]
-    made = study(two_arms(2, 1), outcomes=outcomes, samples=samples)
+    made = study(two_arms(3, 1), outcomes=outcomes, samples=samples)
     build_cohort(made)
     told = {(p.rule, p.subject_id) for p in made.problems.found if p.table == "samples"}
     assert told == {
         ("sample_outside_window", "C2"),
+        ("sample_outside_window", "C3"),
         ("sample_outside_window", "E1"),
         ("on_treatment_after_progression", "E1"),
     }
+    # Whether a sample will be chosen, or makes a pair, is not known yet: nothing is said to be used.
+    said = {p.subject_id: p.message for p in made.problems.found if "window is" in p.message}
+    assert all("It is kept" in message and "used" not in message for message in said.values())
+    no_pair = "makes no pair: it was taken more than 28 days before progression"
+    assert [no_pair in said[subject] for subject in ("C2", "C3", "E1")] == [False, True, False]
 
 
 # Values -------------------------------------------------------------------------------------------

@@ -140,6 +140,10 @@ def test_what_has_no_table_is_not_claimed():
         },
     )
     assert "McNemar" in filled
+    assert "taken more than 28 days before it, made no pair." in filled
+    later = record(resistance={"from": "baseline", "to": "C2D1", "early": []})
+    at_visit = methods(later, SUBJECTS, {"resistance/acquired": pd.DataFrame({"gained": [1]})})
+    assert "McNemar" in at_visit and "28 days" not in at_visit
     assert "kappa" not in filled
     assert (
         "ORR was predicted from baseline by these models: clinical. The clinical factors were age"

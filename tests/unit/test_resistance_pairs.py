@@ -111,6 +111,20 @@ def test_without_a_progression_there_is_no_progression_sample(seen, progressed, 
     assert only_pair(cohort, at_progression=False).paired.tolist() == [True]
 
 
+def test_who_progressed_long_after_a_toxicity_stop_is_told_so():
+    """They did progress: the reason is not that they did not."""
+    cohort = trial(
+        [1],
+        plasma("RB1", [0], [1]),
+        samples=[sample("001", "plasma", "progression", 2.0)],
+        off_treatment_reason=["toxicity"],
+        progression_seen=["yes"],
+        progression_months=[8.0],
+    )
+    (why,) = unpaired_by_specimen(cohort, "baseline", "progression")["plasma"]
+    assert why == "progressed more than 28 days after the progression sample"
+
+
 def test_a_sample_that_failed_quality_control_makes_no_pair():
     """1: the baseline run failed; 2: one of two panel runs failed; 3: the progression panel failed, another assay did not."""
     failed = {"qc": "fail", "usable": False, "chosen": False}

@@ -25,6 +25,7 @@ from correlatives.figures.style import (
     styled,
     wrap,
 )
+from correlatives.pairing import PROGRESSION_WINDOW_DAYS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -140,7 +141,7 @@ def draw(pairs: pd.DataFrame, *, arms: Mapping[str, str], simulated: bool = Fals
             f"Pairs, and those of them that are evaluable (readable at one gene or more): {counts}.",
             "A box holds who remains after the step; beside the line, who was left out at it and why. A pair is a sample at "
             "either timepoint that passed quality control. A sample of a subject in whom no progression was seen, taken when "
-            "treatment stopped for toxicity, or long before progression, is not one at progression; where it is not known whether "
+            f"treatment stopped for toxicity, or more than {PROGRESSION_WINDOW_DAYS:g} days before progression, is not one at progression; where it is not known whether "
             "a subject progressed, the sample's label is believed."
             + (f" {left_out} further specimens are in the table only." if left_out else ""),
             "The figure does not show at how many genes a pair is evaluable: every rate has its own denominator.",

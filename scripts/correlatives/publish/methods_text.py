@@ -11,6 +11,7 @@ from typing import Any
 
 import pandas as pd
 
+from correlatives.pairing import PROGRESSION_WINDOW_DAYS, means_progression
 from correlatives.tables.limits import FEW_CENSORED, MOST_CENSORED
 
 #: Libraries that a methods section names, as they call themselves.
@@ -315,6 +316,11 @@ def _resistance(settings: Mapping[str, Any], tables: Mapping[str, pd.DataFrame])
             f"Alterations at {options['from']} and at {options['to']} were compared in subjects with both samples evaluable at the gene "
             "or pathway; gains and losses within an arm were tested by McNemar's test."
         )
+        if means_progression(settings.get("timepoints") or {}, options["to"]):
+            said.append(
+                f"Samples at {options['to']} of subjects without progression, or taken more than {PROGRESSION_WINDOW_DAYS:g} "
+                "days before it, made no pair."
+            )
     if "resistance/acquired_by_arm" in tables:
         said.append(
             "Rates of gain were compared between arms by Fisher's and Boschloo's exact tests and, adjusted for the time on "

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from correlatives.pairing import PROGRESSION_WINDOW_DAYS
 from correlatives.tables.problems import Problems
 from correlatives.tables.words import words
 
@@ -152,7 +153,7 @@ def check_windows(
     tolerance = 0.0 if randomisation_days is None else randomisation_days
     rules = config.get("timepoints") or {}
     baseline = baseline_name(config)
-    late = set(progression_names(config))
+    late = progression_names(config)
     analysis = words(samples["analysis"])
     fresh = words(samples["specimen"]) != ARCHIVED
     day = samples["day"].to_numpy(dtype=float)
@@ -173,10 +174,16 @@ def check_windows(
                 if around
                 else f"study day {offset[index]:g}"
             )
+            kept = "It is kept"
+            if name == late[0] and around and offset[index] < -PROGRESSION_WINDOW_DAYS - slack:
+                kept += (
+                    f", but makes no pair: it was taken more than {PROGRESSION_WINDOW_DAYS:g} days before "
+                    "progression"
+                )
             problems.add(
                 "sample_outside_window",
                 f"Sample {sample['sample_id']} ({sample['specimen']}, {name}) was taken at {found}; the "
-                f"window is {window[0]} to {window[1]}. It is used: correct its day or visit if wrong.",
+                f"window is {window[0]} to {window[1]}. {kept}. Correct its day or visit if wrong.",
                 table="samples",
                 file=str(sample.get("_file", "")),
                 row=line_of(sample),
@@ -184,9 +191,7 @@ def check_windows(
                 subject_id=str(sample["subject_id"]),
                 value=f"{day[index]:g}",
             )
-    on_treatment = (
-        fresh & (analysis != "") & (analysis != baseline) & ~np.isin(analysis, list(late))
-    )
+    on_treatment = fresh & (analysis != "") & (analysis != baseline) & ~np.isin(analysis, late)
     for index in np.flatnonzero(on_treatment & (since > tolerance)):
         sample = samples.iloc[index]
         problems.add(
