@@ -1295,15 +1295,17 @@ def test_landmark_curves_are_of_the_subjects_in_the_table():
     printed = format_interval(*(line[f"hr{end}"] for end in ("", "_low", "_high")))
     assert f"HR {printed}" in words(drawn)
     assert any("HR per doubling" in text for text in words(drawn))
-    # The median printed is that of the ratios themselves, not of their logarithms.
+    # The median printed is a ratio, not its logarithm.
     ratio = next(
         cohort.markers.value[i]
         for i, name in enumerate(cohort.markers.info["biomarker"])
         if name == "ratio:marker 0:C1D15"
     )
     here = (cohort.subjects["arm_code"] == 0) & (times > line["landmark"]) & np.isfinite(ratio)
+    here &= ~(sample_months(cohort, "plasma", "C1D15") > line["landmark"])
+    assert here.sum() == line["n_at_landmark"]
     assert any(
-        text.endswith(f"median {format_number(np.median(np.exp(ratio[here])))}")
+        text.endswith(f"median {format_number(np.exp(np.median(ratio[here])))}")
         for text in words(drawn)
     )
 
