@@ -13,8 +13,8 @@ from correlatives.publish.methods_text import methods
 from correlatives.workflow import job
 
 with job(snakemake) as step:  # noqa: F821
-    cohort = Cohort.read(step.input.outcomes).analysed()
-    counts = cohort.subjects["arm"].value_counts()
+    cohort = Cohort.read(step.input.cohort)
+    counts = cohort.analysed().subjects["arm"].value_counts()
     screened = ("predictive/", "prognostic/")
     tables = {
         file: (
@@ -29,7 +29,7 @@ with job(snakemake) as step:  # noqa: F821
     arms = {arm: int(counts.get(arm, 0)) for arm in cohort.arms.values()}
     named = {file.removesuffix(".tsv"): table for file, (_, table) in tables.items()}
     Path(step.output.methods).write_text(methods(record, arms, named), encoding="utf-8")
-    checklist = remark(record, arms, named, step.params.figures)
+    checklist = remark(record, arms, named, step.params.figures, cohort.samples)
     step.write(checklist, step.output.remark)
     workbook.write(
         step.output.tables,

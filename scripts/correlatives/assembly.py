@@ -510,7 +510,7 @@ class Assembly:
         failed = runs["failed"].to_numpy(dtype=bool)
         every = of(np.ones(len(runs), dtype=bool))
         for step, reason, gone in (
-            ("quality control", "failed quality control", every & ~of(~failed)),
+            ("quality control", "every run failed quality control", every & ~of(~failed)),
             ("timepoints", "no timepoint", words(self.samples["analysis"]) == ""),
             ("results", "no result", ~of(self.with_result)),
             ("choice", "another sample was chosen", ~of(runs["chosen"].to_numpy(dtype=bool))),

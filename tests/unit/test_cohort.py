@@ -917,6 +917,11 @@ def test_flow_of_samples():
         study(
             rows,
             samples=samples,
+            # a sample of which one run passed has not failed
+            runs=[
+                {"sample_id": "used", "run_id": "used", "assay": "A"},
+                {"sample_id": "used", "run_id": "again", "assay": "B", "qc": "fail"},
+            ],
             measurements=[
                 result(s["sample_id"], "TK1", 1) for s in samples if s["sample_id"] != "unread"
             ],
@@ -925,7 +930,7 @@ def test_flow_of_samples():
     flow = built.flow[(built.flow["unit"] == "sample") & (built.flow["reason"] != "")]
     assert flow[flow["n"] > 0].set_index("reason")["n"].to_dict() == {
         "subject set aside": 1,
-        "failed quality control": 1,
+        "every run failed quality control": 1,
         "no result": 1,
         "no timepoint": 1,
     }

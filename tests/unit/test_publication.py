@@ -197,14 +197,23 @@ def test_lists_read_as_prose(words: list[str], expected: str):
     assert listed(words) == expected
 
 
-def checklist(**changed: object) -> pd.DataFrame:
+#: Of S1 one run failed, of S2 and S3 every run; S4 was not judged.
+RUNS = pd.DataFrame(
+    [
+        ("a", "S1", "ctdna_panel", "fail"),
+        ("b", "S1", "rnaseq", "pass"),
+        ("c", "S2", "ctdna_panel", "fail"),
+        ("d", "S2", "rnaseq", "fail"),
+        ("e", "S3", "ctdna_panel", "fail"),
+        ("f", "S4", "", ""),
+    ],
+    columns=["run_id", "sample_id", "assay", "qc"],
+)
+
+
+def checklist(runs: pd.DataFrame = RUNS, **changed: object) -> pd.DataFrame:
     new = record(**changed)
     new["configuration"]["settings"].setdefault("eligibility", [{}, {}])
-    new["decisions"]["left out"] = [
-        {"unit": "sample", "reason": "failed quality control", "n": 3},
-        {"unit": "sample", "reason": "failed quality control", "n": 4},
-        {"unit": "subject", "reason": "failed quality control", "n": 9},
-    ]
     table = screened().assign(
         prespecified=["yes", "no"],
         contrast=["doubling", "1 SD"],
@@ -212,7 +221,7 @@ def checklist(**changed: object) -> pd.DataFrame:
     )
     survival = pd.DataFrame({"endpoint": ["PFS", "PFS"], "n": [20, 21], "events": [15, 12]})
     tables = {"predictive/PFS": table, "efficacy/survival_by_arm": survival}
-    return remark(new, SUBJECTS, tables, ["flow", "km_marker_PFS"]).set_index("item")
+    return remark(new, SUBJECTS, tables, ["flow", "km_marker_PFS"], runs).set_index("item")
 
 
 def test_the_checklist_has_all_twenty_items_and_says_what_is_known():
@@ -220,7 +229,11 @@ def test_the_checklist_has_all_twenty_items_and_says_what_is_known():
     assert list(items.index) == list(range(1, 21))
     assert items.loc[1, "here"] == "1 confirmatory biomarker (TK1); 1 of 2 were prespecified"
     assert items.loc[2, "here"].startswith("2 criteria")
-    assert items.loc[5, "here"] == "7 samples failed quality control and were left out"
+    assert items.loc[5, "here"] == (
+        "4 runs of assays (3 ctDNA panel and 1 RNA-seq) failed quality control and were left out, in 3 samples; "
+        "of 2 of these every run failed"
+    )
+    assert checklist(runs=RUNS.assign(qc="pass")).loc[5, "here"] == ""
     assert items.loc[9, "here"].endswith("PFS 2.3 to 2.3")
     assert items.loc[12, "here"] == "PFS: 27 events in 41 subjects"
     assert "1 on a logarithmic scale" in items.loc[11, "here"]

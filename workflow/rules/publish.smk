@@ -85,7 +85,7 @@ if not SCORED:
 
     rule write_publication:
         input:
-            outcomes=cohort("outcomes"),
+            cohort=cohort("outcomes", "samples"),
             provenance="<results>/provenance.json",
             tables=[f"<results>/{name}" for name in PUBLISHED],
             code=code("write_publication"),

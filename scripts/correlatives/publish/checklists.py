@@ -13,7 +13,8 @@ from typing import Any
 import pandas as pd
 
 from correlatives.multiplicity import FEW_CARRIERS
-from correlatives.publish.methods_text import listed, specimens
+from correlatives.publish.methods_text import listed, number_of, specimens
+from correlatives.tables.dictionary import in_words
 
 COLUMNS = ["item", "section", "asks", "here", "where", "authors"]
 
@@ -47,6 +48,9 @@ ASKS = (
     ("Discussion", "Implications for research and clinical value"),
 )
 
+#: Where samples, and what became of them, are counted.
+PLACES_OF_SAMPLES = ("check/flow.tsv", "check/inventory.tsv")
+
 #: What only the authors can say, by item.
 AUTHORS = {
     1: "objectives in words",
@@ -66,6 +70,7 @@ def remark(
     subjects: Mapping[str, int],
     tables: Mapping[str, pd.DataFrame],
     figures: Collection[str],
+    runs: pd.DataFrame,
 ) -> pd.DataFrame:
     """Return the REMARK checklist of a study.
 
@@ -79,6 +84,8 @@ def remark(
         Name (``efficacy/table_one``) -> table, of those that there are.
     figures : collection of str
         Names of figures that there are.
+    runs : pd.DataFrame
+        The cohort's samples, a row a run of an assay: run_id, sample_id, assay, qc.
 
     Returns
     -------
@@ -87,7 +94,7 @@ def remark(
         (only those that there are), and what the authors have to add. An item of which nothing is known here has
         an empty `here`.
     """
-    answers = _answers(record, subjects, tables)
+    answers = _answers(record, subjects, tables) | {5: (_failed(runs), PLACES_OF_SAMPLES)}
     there = {
         *(f"{name}.tsv" for name, table in tables.items() if len(table)),
         *(f"figures/{name}" for name in figures),
@@ -160,15 +167,6 @@ def _answers(
             ),
         ),
     }
-    failed = sum(
-        row["n"]
-        for row in record["decisions"]["left out"]
-        if row["unit"] == "sample" and row["reason"] == "failed quality control"
-    )
-    found[5] = (
-        f"{failed} samples failed quality control and were left out" if failed else "",
-        ("check/flow.tsv", "check/inventory.tsv"),
-    )
     if not screens:
         return found
     first = next(iter(screens.values()))
@@ -213,6 +211,22 @@ def _answers(
     if detectable := _detectable(screens):
         found[9] = (detectable, files)
     return found
+
+
+def _failed(runs: pd.DataFrame) -> str:
+    """Say how many runs of each assay failed quality control, and how many samples that left out as a whole."""
+    failed = runs["qc"].eq("fail")
+    if not failed.any():
+        return ""
+    by_assay = runs.loc[failed, "assay"].map(lambda assay: in_words(assay) or "no assay named")
+    counts = by_assay.value_counts(sort=False).sort_index(key=lambda names: names.str.lower())
+    counts = counts.sort_values(ascending=False, kind="stable")
+    wholly = int(failed.groupby(runs["sample_id"]).all().sum())
+    named = listed([f"{n} {assay}" for assay, n in counts.items()])
+    return (
+        f"{number_of(int(failed.sum()), 'run')} of assays ({named}) failed quality control and were left out, in "
+        f"{number_of(runs.loc[failed, 'sample_id'].nunique(), 'sample')}; of {wholly} of these every run failed"
+    )
 
 
 def _events(tables: Mapping[str, pd.DataFrame]) -> str:

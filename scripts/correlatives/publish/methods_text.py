@@ -92,7 +92,8 @@ def _named(settings: Mapping[str, Any], endpoint: str) -> str:
     return label if label == endpoint else f"{label[0].lower()}{label[1:]} ({endpoint})"
 
 
-def _count(n: int, one: str, several: str = "") -> str:
+def number_of(n: int, one: str, several: str = "") -> str:
+    """Return ``1 subject`` or ``1,200 subjects``."""
     return f"{n:,} {one if n == 1 else several or one + 's'}"
 
 
@@ -103,11 +104,11 @@ def _study(settings: Mapping[str, Any], subjects: Mapping[str, int]) -> str:
     who = f"{'eligible ' if eligible else ''}subject"
     said = [f"**Study.** {study['title'].rstrip('.')}."]
     if not _randomised(settings):
-        said.append(f"{_count(total, who)} of this single-arm study were analysed.")
+        said.append(f"{number_of(total, who)} of this single-arm study were analysed.")
         return " ".join(said)
     arms = listed([f"{n} {arm}" for arm, n in subjects.items()])
     said.append(
-        f"{_count(total, f'randomised {who}')} were analysed in the arms to which they had been randomised ({arms})."
+        f"{number_of(total, f'randomised {who}')} were analysed in the arms to which they had been randomised ({arms})."
     )
     if study["strata"]:
         said.append(
@@ -193,7 +194,7 @@ def _biomarkers(settings: Mapping[str, Any], tables: Mapping[str, pd.DataFrame])
     key = ["biomarker", "specimen", "timepoint"]
     families = table.drop_duplicates(key)["family"].value_counts()
     parts = [
-        f"{_count(int(families.get(family, 0)), f'{family} biomarker')}"
+        f"{number_of(int(families.get(family, 0)), f'{family} biomarker')}"
         for family in ("confirmatory", "exploratory")
         if families.get(family, 0)
     ]
@@ -239,7 +240,7 @@ def _limits(markers: pd.DataFrame) -> str:
             f"more than {100 * MOST_CENSORED:.0f} %, the marker was analysed as detected or not",
         ),
     )
-    said = [f"{words} ({_count(int(who.sum()), 'marker')})" for who, words in ways if who.any()]
+    said = [f"{words} ({number_of(int(who.sum()), 'marker')})" for who, words in ways if who.any()]
     if not said:
         return ""
     return f"Where values beyond a limit of quantification were {'; '.join(said)}."
@@ -268,7 +269,7 @@ def _screen(settings: Mapping[str, Any], tables: Mapping[str, pd.DataFrame]) -> 
     firth = int(stacked["method"].astype(str).str.contains("Firth").sum())
     penalised = (
         f" Firth's penalty was used in logistic models, and in Cox models where events were few or the likelihood had no finite "
-        f"maximum ({_count(firth, 'model')} of {len(stacked):,}). Limits of interactions are of the profile likelihood: in Cox "
+        f"maximum ({number_of(firth, 'model')} of {len(stacked):,}). Limits of interactions are of the profile likelihood: in Cox "
         "models by Student's t with the events and the carriers of the marker as degrees of freedom, in logistic models by "
         "chi-square, for a binary marker times 1 − 1/(3m), m being the fewest subjects of one level in one arm."
         if firth
@@ -368,7 +369,7 @@ def _software(record: Mapping[str, Any]) -> str:
     with_libraries = f" with {listed(named)}" if named else ""
     corrections = record["decisions"]["corrections"]
     corrected = (
-        f" {_count(len(corrections), 'documented correction')} of the locked files "
+        f" {number_of(len(corrections), 'documented correction')} of the locked files "
         f"{'was' if len(corrections) == 1 else 'were'} applied."
         if corrections
         else ""
