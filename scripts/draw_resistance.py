@@ -40,13 +40,14 @@ with job(snakemake) as step:  # noqa: F821
         cohort.analysed(),
         **{name: tables[name] for name in (*gathered, "intrinsic", "longitudinal")},
         to=asked["to"],
+        **at_end,
     )
     told = ("acquired", "acquired_by_arm", "acquired_by_timing", "alterations", "concordance")
     told += ("lead_time", "evidence", "calls_set_aside")
     drawings = {
         "pairs_flow": lambda: pairs_flow.draw(tables["pairs"], arms=cohort.arms, **simulated),
-        "oncoprint": lambda: oncoprint.draw(cohort, **times, **subjects),
-        "oncoprint_tissue": lambda: oncoprint.draw_tissue(cohort, **times, **subjects),
+        "oncoprint": lambda: oncoprint.draw(cohort, **times, **at_end, **subjects),
+        "oncoprint_tissue": lambda: oncoprint.draw_tissue(cohort, **times, **at_end, **subjects),
         "acquired": lambda: acquired.draw(
             tables["acquired"], tables["acquired_by_arm"], arms=cohort.arms, **simulated
         ),

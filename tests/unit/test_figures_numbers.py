@@ -83,9 +83,10 @@ from correlatives.figures.courses import change_in_words, round_numbers
 from correlatives.figures.markers import distinct_names, rank
 from correlatives.figures.style import arm_styles, format_interval, format_number
 from correlatives.pairing import not_at_progression, sample_months
+from correlatives.resistance.acquired import acquired as acquired_alterations
 from correlatives.resistance.change import paired_change
 from correlatives.resistance.dynamics import dynamics
-from correlatives.resistance.evidence_lines import BASELINE
+from correlatives.resistance.evidence_lines import BASELINE, evidence_lines
 from correlatives.response.evaluation import COEFFICIENTS, PERMUTATIONS, Share, judge
 from correlatives.response.performance import horizon_weights
 from correlatives.survival.kaplan_meier import KaplanMeier
@@ -642,6 +643,49 @@ def test_not_evaluable_is_neither_wild_type_nor_no_sample():
             assert f"{altered}/{read}" in words(drawn)
     assert (drawn.source.loc[drawn.source["state"] == "altered", "kinds"] != "").all()
     assert (drawn.source.loc[drawn.source["state"] != "altered", "kinds"] == "").all()
+
+
+def test_a_sample_that_was_not_taken_at_progression_is_in_no_share():
+    """As in the pairs: in the oncoprint and in the dossier's rows of every visit."""
+    cohort = with_genes(make_cohort(30), ["RB1", "TP53"])
+    never = np.arange(30) % 3 == 0
+    subjects = cohort.subjects.assign(
+        progression_seen=np.where(never, "no", "yes"),
+        progression_months=np.where(never, np.nan, cohort.subjects["PFS_months"]),
+    )
+    cohort = dataclasses.replace(cohort, subjects=subjects)
+    markers = cohort.markers.select(biomarker="gene:RB1")
+    tables = {
+        name: pd.DataFrame(columns=["endpoint"])
+        for name in ("acquired", "acquired_by_arm", "paired_change", "dynamics", "concordance")
+    }
+    tables["acquired"] = acquired_alterations(cohort, "baseline", "progression")
+    for believed in (False, True):
+        of = {"at_progression": not believed}
+        drawn = oncoprint.draw(cohort, **of)
+        lines = evidence_lines(cohort, **tables, **of, endpoint="PFS")
+        altered = lines[(lines["line"] == "altered") & (lines["marker"] == "gene:RB1")]
+        altered = altered.set_index(["timepoint", "arm"])
+        for row, time in enumerate(markers.info["timepoint"]):
+            for code, label in enumerate(ARMS.values()):
+                counted = subjects["arm_code"].eq(code).to_numpy()
+                if time == "progression" and not believed:
+                    counted = counted & ~never
+                read = int((np.isfinite(markers.value[row]) & counted).sum())
+                found = int(((markers.value[row] == 1) & counted).sum())
+                seen = drawn.source.query("gene == 'RB1' and timepoint == @time and arm == @label")
+                states = seen["state"].value_counts()
+                assert states.get("altered", 0) == found
+                assert states.get("altered", 0) + states.get("wild type", 0) == read
+                assert f"{found}/{read}" in words(drawn)
+                line = altered.loc[(time, label)]
+                assert line["n"] == read
+                assert line["estimate"] == pytest.approx(found / read)
+                assert line["of"] == int(((markers.state[row] != MISSING) & counted).sum())
+        left = int(((markers.state[1] != MISSING) & never).sum())
+        said = f"The progression samples of {left} subjects were not taken at progression"
+        assert (said in drawn.caption) == (not believed)
+        assert left > 0
 
 
 def test_a_call_that_does_not_count_is_not_drawn():

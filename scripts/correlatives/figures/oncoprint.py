@@ -32,7 +32,14 @@ from correlatives.figures.style import (
     styled,
     text_width,
 )
-from correlatives.pairing import TISSUE, TISSUE_NAME, of_specimen, specimens
+from correlatives.pairing import (
+    TISSUE,
+    TISSUE_NAME,
+    not_at_progression,
+    of_specimen,
+    sample_months,
+    specimens,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -86,6 +93,7 @@ def draw(
     specimen: str | None = None,
     from_: str = "baseline",
     to: str = "progression",
+    at_progression: bool = True,
     genes: Sequence[str] | None = None,
     top: int = 25,
     subject_level: bool = False,
@@ -105,6 +113,8 @@ def draw(
         looked at by default, blood before tissue.
     from_, to : str
         Analysis timepoints.
+    at_progression : bool
+        Whether samples at `to` of subjects who stopped without progression are set aside, as in the pairs.
     genes : sequence of str, optional
         Genes to draw, in order; else the `top` ones altered most often.
     top : int
@@ -127,6 +137,11 @@ def draw(
     found = {time: of_specimen(looked_at, specimen, time) for time in times}
     names = sorted({name[5:] for markers in found.values() for name in markers.info["biomarker"]})
     states = {time: _states(found[time], names) for time in times}
+    aside = np.zeros(len(part.subjects), dtype=bool)
+    if at_progression:
+        aside = not_at_progression(part, sample_months(part, specimen, to)) != ""
+    aside &= (states[to] != NO_SAMPLE).any(axis=0)
+    states[to][:, aside] = NO_SAMPLE
     sampled = np.zeros(len(part.subjects), dtype=bool)
     for state in states.values():
         sampled |= (state != NO_SAMPLE).any(axis=0)
@@ -147,6 +162,8 @@ def draw(
     shown = [names[i] for i in order]
     states = {time: state[order] for time, state in states.items()}
     kinds = {time: _kinds(part, specimen, time, shown) for time in times}
+    for subject in part.subjects["subject_id"][aside]:
+        kinds[to].pop(subject, None)
     styles = arm_styles(cohort.arms)
     arm = (
         part.subjects["arm"].to_numpy(dtype=object)
@@ -243,7 +260,13 @@ def draw(
         caption(
             title,
             f"{rates} with a sample at either timepoint; {unsampled} subjects of the primary population without "
-            "one are not shown. A subject has the same place in both panels.",
+            "one are not shown. A subject has the same place in both panels."
+            + (
+                f" The {rst_escape(to)} samples of {int(aside.sum())} subjects were not taken at progression (the flow into pairs "
+                "says why) and are left out."
+                if aside.any()
+                else ""
+            ),
             "Numbers: subjects altered over subjects in whom the gene could be read, by arm, in the arm's colour. Grey and "
             "hatched: a sample that could not be read at this gene (not looked at, too little tumour DNA, failed), "
             "which is not wild type (pale); white: no sample. An alteration found counts as read in any sample, so shares are "
@@ -264,6 +287,7 @@ def draw_tissue(
     *,
     from_: str = "baseline",
     to: str = "progression",
+    at_progression: bool = True,
     subject_level: bool = False,
     simulated: bool = False,
 ) -> Drawn:
@@ -284,6 +308,7 @@ def draw_tissue(
         specimen=TISSUE_NAME,
         from_=from_,
         to=to,
+        at_progression=at_progression,
         subject_level=subject_level,
         simulated=simulated,
     )

@@ -15,7 +15,13 @@ from correlatives.binary.rates import clopper_pearson
 from correlatives.cohort import Cohort
 from correlatives.intervals import Interval
 from correlatives.markers import MEASURED, MISSING
-from correlatives.pairing import TISSUE, TISSUE_NAME, is_alteration
+from correlatives.pairing import (
+    TISSUE,
+    TISSUE_NAME,
+    is_alteration,
+    not_at_progression,
+    sample_months,
+)
 from correlatives.resistance.evidence import names_in_order, quoted_markers
 from correlatives.resistance.pairs import arm_masks, pathways_of_genes
 from correlatives.tables.outcomes import progression_endpoint
@@ -88,6 +94,7 @@ def evidence_lines(
     longitudinal: pd.DataFrame | None = None,
     to: str = "progression",
     endpoint: str | None = None,
+    at_progression: bool = True,
 ) -> pd.DataFrame:
     """Gather the estimates of every gene and pathway.
 
@@ -101,6 +108,8 @@ def evidence_lines(
         The timepoint of progression: other changes are early ones.
     endpoint : str, optional
         Endpoint of the landmark analysis: that of progression.
+    at_progression : bool
+        Whether samples at `to` of subjects who stopped without progression are set aside, as in the pairs.
 
     Returns
     -------
@@ -125,6 +134,7 @@ def evidence_lines(
         longitudinal,
         to,
         endpoint,
+        at_progression,
     )
     by_marker: dict[str, list[dict[str, Any]]] = {}
     for row in numbers:
@@ -168,6 +178,7 @@ def _numbers(
     longitudinal: pd.DataFrame | None,
     to: str,
     endpoint: str,
+    at_progression: bool,
 ) -> list[dict[str, Any]]:
     """Return every estimate under its marker, in the order of `LINES`."""
     arms = list(cohort.arms.values()) if cohort.randomised else ["all", *cohort.arms.values()]
@@ -306,15 +317,23 @@ def _numbers(
                 "of": line["pairs"],
             }
         )
-    out += _altered(cohort)
+    out += _altered(cohort, to if at_progression else None)
     rank = {line: position for position, line in enumerate(LINES)}
     return sorted(out, key=lambda row: rank[row["line"]])
 
 
-def _altered(cohort: Cohort) -> list[dict[str, Any]]:
-    """Return the share altered of the samples that could be read, by specimen, timepoint and arm."""
+def _altered(cohort: Cohort, progression: str | None) -> list[dict[str, Any]]:
+    """Return the share altered of the samples that could be read, by specimen, timepoint and arm.
+
+    Of the timepoint of progression, if there is one, samples that were not taken at progression are set aside.
+    """
     markers = cohort.markers.where(is_alteration(cohort.markers))
     read, there = markers.state == MEASURED, markers.state != MISSING
+    late = markers.info["timepoint"].eq(progression).to_numpy(dtype=bool)
+    for specimen in markers.info.loc[late, "specimen"].unique():
+        aside = not_at_progression(cohort, sample_months(cohort, specimen, str(progression))) != ""
+        rows = late & markers.info["specimen"].eq(specimen).to_numpy(dtype=bool)
+        read[np.ix_(rows, aside)] = there[np.ix_(rows, aside)] = False
     altered = read & (markers.value > 0)
     masks = arm_masks(cohort)
     counts = [[part[:, mask].sum(axis=1) for part in (altered, read, there)] for _, mask in masks]
