@@ -64,6 +64,7 @@ with job(snakemake) as step:  # noqa: F821
         predictive=screened[0] if screened else None,
         to=to,
         drug=asked["drug"],
+        alpha=model["alpha"],
     )
     for name, table in tables.items():
         step.write(table, step.output[name])

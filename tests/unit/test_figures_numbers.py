@@ -1556,7 +1556,7 @@ def test_the_dossier_calls_markers_by_their_labels():
             lines.assign(own=False, marker="TK1", specimen="tissue", per="1 SD"),
         ]
     )
-    words = f"At baseline (tissue), the limits of gene:{gene} × arm exclude 1: less benefit where it is present or higher."
+    words = f"At baseline (archival tissue), gene:{gene} × arm: less benefit where it is present or higher (p 0.001, q 0.01)."
     tables = dataclasses.replace(
         tables,
         lines=pd.concat([tables.lines, others], ignore_index=True),
@@ -1576,7 +1576,7 @@ def test_the_dossier_calls_markers_by_their_labels():
     # a label without room gives way to the name in words, and a protein's is no gene's
     assert any(text.startswith("RBsig signature, tissue") for text in shown)
     assert any(text.startswith("TK1, tissue") for text in shown)
-    assert f"the limits of {gene} altered × arm" in said
+    assert f"At baseline (archival tissue), {gene} altered × arm: less benefit" in said
     for raw in ("gene:", "signature:", "_", ">="):
         assert raw not in said
     # arms are named in full

@@ -149,7 +149,8 @@ def test_rows_are_pathways_then_genes_in_their_order(planted):
     assert table["pathway"].tolist() == ["RB", "PI3K", "HER2", "RB", "RB", "PI3K", "HER2"]
 
 
-def test_baseline_interaction_is_quoted_and_never_from_a_p_value(planted):
+def test_baseline_interaction_is_claimed_by_its_adjusted_p_value_alone(planted):
+    """Limits that exclude 1 are said to be no more than that; the specimen is named."""
     row = {
         "biomarker": "gene:RB1",
         "specimen": "plasma",
@@ -159,6 +160,10 @@ def test_baseline_interaction_is_quoted_and_never_from_a_p_value(planted):
         "contrast": "altered v not",
         "n": 280,
         "events": 260,
+        "p_randomisation": 0.06,
+        "p_interaction_lrt": 0.03,
+        "p_fwer": np.nan,
+        "q_value": 0.998,
     }
     wide = row | {
         "biomarker": "gene:PIK3CA",
@@ -170,15 +175,30 @@ def test_baseline_interaction_is_quoted_and_never_from_a_p_value(planted):
     table = table_of(planted, predictive=pd.DataFrame([row, wide])).set_index("name")
     twice = table_of(planted, predictive=pd.DataFrame([row, cut, wide])).set_index("name")
     assert twice.loc["RB1", "summary"] == table.loc["RB1", "summary"]
-    assert table.loc["RB1", "baseline_interaction_pfs_blood"] == (
-        "less benefit with gene:RB1 (plasma): ratio of hazard ratios 2.4 (1.1 to 5.2), altered v not, "
-        "n 280, 260 events"
+    numbers = "ratio of hazard ratios 2.4 (1.1 to 5.2), altered v not, n 280, 260 events"
+    cell, said = "baseline_interaction_pfs_blood", "At baseline (plasma), gene:RB1 × arm: "
+    less = "less benefit where it is present or higher"
+    assert table.loc["RB1", cell] == (
+        f"less benefit by unadjusted limits alone with gene:RB1 (plasma): {numbers}, p 0.06, q 0.998"
     )
-    assert (
-        "At baseline (blood), the limits of gene:RB1 × arm exclude 1" in table.loc["RB1", "summary"]
+    assert table.loc["RB1", "summary"].endswith(
+        f"{said}{less} by unadjusted limits alone, which its test does not bear (p 0.06, q 0.998)."
     )
     assert table.loc["PIK3CA", "baseline_interaction_pfs_tissue"] != ""
     assert "At baseline" not in table.loc["PIK3CA", "summary"]
+    # Where the adjusted p-value bears it, it is claimed: that of the false discovery rate, or of the family.
+    for adjusted, words in (
+        ({"q_value": 0.04}, "p 0.06, q 0.04"),
+        ({"p_fwer": 0.03}, "p 0.06, family-wise p 0.03"),
+        ({"p_fwer": 0.2, "q_value": 0.04}, ""),
+        ({"q_value": 0.04, "p_randomisation": np.nan}, "likelihood-ratio p 0.03, q 0.04"),
+    ):
+        found = table_of(planted, predictive=pd.DataFrame([row | adjusted])).set_index("name")
+        claimed = f"{said}{less} ({words})."
+        assert (claimed in found.loc["RB1", "summary"]) == bool(words)
+        assert found.loc["RB1", cell].startswith("less benefit with") == bool(words)
+    strict = table_of(planted, predictive=pd.DataFrame([row | {"q_value": 0.04}]), alpha=0.01)
+    assert "unadjusted limits alone" in strict.set_index("name").loc["RB1", "summary"]
 
 
 def test_single_arm_study_says_nothing_of_arms():

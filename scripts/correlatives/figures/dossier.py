@@ -77,7 +77,7 @@ LEAST, REST = 3, 1.75
 MARKER, HEAD = 1.12, 2
 
 #: A marker in the words of the evidence table.
-QUOTED = re.compile(r"\((?P<place>blood|tissue)\), the limits of (?P<name>.+?) × arm")
+QUOTED = re.compile(r"At baseline \((?P<specimen>[^)]+)\), (?P<name>.+?) × arm")
 
 #: Size of the title in points, and specimens shown at most.
 TITLE, SPECIMENS = 11.0, 5
@@ -350,18 +350,11 @@ def _draw_page(
 
 def _write_words(page: _Page, part: Tables, labels: Labels) -> None:
     """Write the summary of the evidence table, markers by their labels."""
-    specimens = dict(
-        zip(
-            zip(part.lines["marker"], part.lines["place"], strict=True),
-            part.lines["specimen"],
-            strict=True,
-        )
-    )
 
     def called(quoted: re.Match[str]) -> str:
-        place_of, name = quoted.group("place"), quoted.group("name")
-        specimen = str(specimens.get((name, place_of), place_of))
-        return f"({place_of}), the limits of {marker_called(name, specimen, labels)} × arm"
+        specimen = quoted.group("specimen")
+        name = marker_called(quoted.group("name"), specimen.replace(" ", "_"), labels)
+        return f"At baseline ({specimen}), {name} × arm"
 
     said = [
         QUOTED.sub(called, text)

@@ -1,13 +1,15 @@
 """All that is known of each gene and pathway, side by side: blood and tissue apart.
 
 A cell states direction, size, limits and how many subjects; the summary puts the lines into words. A
-line is said to point somewhere by its interval, and for a difference between arms only if it
-stands after adjustment for time on treatment and for the number of genes looked at. No line is a verdict.
+line is said to point somewhere by its interval; a difference between arms only if it stands after adjustment for time
+on treatment and for the number of genes looked at, a baseline marker × arm only by its adjusted p-value. Where limits
+exclude no effect and the test does not bear it, the words say so. No line is a verdict.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -73,6 +75,7 @@ def evidence(
     to: str = "progression",
     endpoint: str = "PFS",
     drug: str = "",
+    alpha: float = 0.05,
 ) -> pd.DataFrame:
     """Put the lines of evidence of every gene and pathway side by side: ``resistance/evidence.tsv``.
 
@@ -91,6 +94,8 @@ def evidence(
         Endpoint of the landmark analysis quoted.
     drug : str
         The drug that resistance is asked about; the experimental arm's name by default.
+    alpha : float
+        Level of the adjusted p-value of baseline marker × arm (configuration: ``predictive.alpha``).
 
     Returns
     -------
@@ -135,9 +140,9 @@ def evidence(
             by_arm = arms.get((level, name, place), acquired_by_arm.iloc[:0])
             interactions = _of_markers(at_baseline, markers, place)
             cells = {
-                "baseline_interaction_pfs": _interaction(interactions),
+                "baseline_interaction_pfs": _interaction(interactions, alpha),
                 "baseline_interaction_early_progression": _interaction(
-                    _of_markers(on_early, markers, place), "odds"
+                    _of_markers(on_early, markers, place), alpha, "odds"
                 ),
                 "course_difference": _course(_of_markers(courses, markers, place), experimental),
                 "early_change": _early_change(_of_markers(changed, markers, place)),
@@ -151,7 +156,7 @@ def evidence(
             }
             row |= {f"{line}_{place}": text for line, text in cells.items()}
             said += _words(held, by_arm, experimental, control, drug or experimental)
-            said += _words_of_interaction(interactions, place)
+            said += _words_of_interaction(interactions, alpha)
         if level == "gene":
             row["concordance"] = _concordance(concordance, name)
         row["summary"] = " ".join(said) if said else "Not looked at in pairs of samples."
@@ -269,30 +274,62 @@ def _course(rows: pd.DataFrame, experimental: str) -> str:
     )
 
 
-def _interaction(rows: pd.DataFrame, ratio_of: str = "hazard") -> str:
-    """Baseline marker × arm: above 1 the drug helps less where the marker is present or higher."""
-    return _joined(
-        f"{_direction(low, high, 1, BENEFIT)} with {name} ({specimen}): ratio of {ratio_of} ratios "
-        f"{_number(ratio)} {_limits(low, high)}, {contrast}, n {n:.0f}, {events:.0f} events"
-        for name, specimen, ratio, low, high, contrast, n, events in _tuples(
-            rows,
-            *("biomarker", "specimen", "interaction_ratio", "interaction_ratio_low"),
-            *("interaction_ratio_high", "contrast", "n", "events"),
-        )
+def _test(line: Mapping[str, Any], alpha: float) -> tuple[bool, str]:
+    """Say whether a baseline marker × arm may be claimed, and its p-values in words.
+
+    The claim rests on the p-value adjusted within the row's family: family-wise where the row has that (confirmatory),
+    else by false discovery rate.
+    """
+    drawn, likelihood, family_wise, q = (
+        float(line.get(name, np.nan))
+        for name in ("p_randomisation", "p_interaction_lrt", "p_fwer", "q_value")
     )
+    p = f"p {_number(drawn)}" if np.isfinite(drawn) else f"likelihood-ratio p {_number(likelihood)}"
+    if np.isfinite(family_wise):
+        return family_wise <= alpha, f"{p}, family-wise p {_number(family_wise)}"
+    return q <= alpha, f"{p}, q {_number(q)}"
 
 
-def _words_of_interaction(rows: pd.DataFrame, place: str) -> list[str]:
-    # A marker and its cut-point may say the same.
-    said = [
-        f"At baseline ({place}), the limits of {name} × arm exclude 1: "
-        f"{_direction(low, high, 1, BENEFIT)} where it is present or higher."
-        for name, low, high in _tuples(
-            rows, "biomarker", "interaction_ratio_low", "interaction_ratio_high"
+def _interaction(rows: pd.DataFrame, alpha: float = 0.05, ratio_of: str = "hazard") -> str:
+    """Baseline marker × arm: above 1 the drug helps less where the marker is present or higher."""
+    cells = []
+    for line in rows.to_dict("records"):
+        ratio, low, high = (float(line[f"interaction_ratio{end}"]) for end in ("", "_low", "_high"))
+        claimed, test = _test(line, alpha)
+        if claimed:
+            direction = BENEFIT[int(ratio > 1)]
+        else:
+            direction = _direction(low, high, 1, BENEFIT)
+            direction += " by unadjusted limits alone" if low > 1 or high < 1 else ""
+        cells.append(
+            f"{direction} with {line['biomarker']} ({line['specimen']}): ratio of {ratio_of} ratios "
+            f"{_number(ratio)} {_limits(low, high)}, {line['contrast']}, n {line['n']:.0f}, "
+            f"{line['events']:.0f} events, {test}"
         )
-        if low > 1 or high < 1
-    ]
-    return list(dict.fromkeys(said))
+    return _joined(cells)
+
+
+def _words_of_interaction(rows: pd.DataFrame, alpha: float) -> list[str]:
+    """Say of each marker and specimen what its test bears, or that only its limits exclude 1."""
+    said: dict[tuple[str, str], str] = {}
+    for line in rows.to_dict("records"):
+        ratio, low, high = (float(line[f"interaction_ratio{end}"]) for end in ("", "_low", "_high"))
+        claimed, test = _test(line, alpha)
+        if not (claimed or low > 1 or high < 1):
+            continue
+        # A marker and its cut-point may say the same: the first that is claimed, else the first.
+        key = (str(line["biomarker"]), str(line["specimen"]))
+        if key in said and not (claimed and "alone" in said[key]):
+            continue
+        where = f"At baseline ({key[1].replace('_', ' ')}), "
+        benefit = f"{BENEFIT[int(ratio > 1)]} where it is present or higher"
+        if claimed:
+            said[key] = f"{where}{key[0]} × arm: {benefit} ({test})."
+        else:
+            said[key] = (
+                f"{where}{key[0]} × arm: {benefit} by unadjusted limits alone, which its test does not bear ({test})."
+            )
+    return list(said.values())
 
 
 def _early(paired: pd.DataFrame, to: str, arms: tuple[str, str], wanted: set[str]) -> pd.DataFrame:
