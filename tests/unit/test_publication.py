@@ -10,6 +10,7 @@ import openpyxl
 import pandas as pd
 import pytest
 
+from correlatives.multiplicity import FEW_CARRIERS
 from correlatives.publish import workbook
 from correlatives.publish.checklists import remark
 from correlatives.publish.methods_text import listed, methods
@@ -56,7 +57,9 @@ def screened(endpoint_method: str = "Cox", family: str = "confirmatory") -> pd.D
             "specimen": ["serum", "archival_tissue"],
             "timepoint": "baseline",
             "family": [family, "exploratory"],
+            "interaction_ratio": [0.5, 0.9],
             "p_randomisation": [0.01, 0.2],
+            "q_value": [0.01, 0.2],
             "note": ["", ""],
             "method": [endpoint_method, "logistic, Firth"],
         }
@@ -115,15 +118,127 @@ def test_values_beyond_limits_are_described_as_they_were_handled():
         "less than 15 % of a marker's results, they stood at the limit over √2 if below it (1 marker)"
         in text
     )
-    assert "pooled by Rubin's rules (1 marker)" in text
+    assert "imputed 30 times and pooled by Rubin's rules (1 marker)" in text
+    assert "expected value" not in text
+    assert "profile likelihood" in text
+    assert "; of markers pooled by Rubin's rules they are Wald's." in text
     assert "more than 50 %, the marker was analysed as detected or not (1 marker)" in text
+    # the response's models of one more such marker had no finite maximum
+    other = table.assign(method="Firth logistic, profile penalised limits")
+    other.loc[2, "note"] = (
+        "30 % of values beyond a limit: at their expected value by a censored normal fit, not imputed: no finite maximum"
+    )
+    text = methods(RECORD, SUBJECTS, {"predictive/PFS": table, "predictive/ORR": other})
+    assert "pooled by Rubin's rules (1 marker for PFS)" in text
+    assert "expected value by a censored normal fit (1 marker for ORR)" in text
+    assert "as detected or not (1 marker)" in text
     table["fraction_censored"], table["method"] = 0.0, "Cox"
+    assert "Wald" not in methods(RECORD, SUBJECTS, {"predictive/PFS": table})
     assert "limit of quantification" not in methods(RECORD, SUBJECTS, {"predictive/PFS": table})
 
 
-def test_clinical_factors_are_no_specimen():
-    table = screened().assign(specimen=["clinical", "archival_tissue"])
-    assert "at baseline (archival tissue)" in methods(RECORD, SUBJECTS, {"predictive/PFS": table})
+def test_clinical_factors_are_no_specimen_and_no_biomarkers():
+    table = screened().assign(specimen=["serum", "clinical"])
+    text = methods(RECORD, SUBJECTS, {"predictive/PFS": table})
+    assert (
+        "1 confirmatory biomarker at baseline (serum) were analysed, and with them the clinical factor ESR1."
+        in text
+    )
+
+
+def test_families_are_counted_as_tests():
+    table = pd.concat([screened(), screened(family="confirmatory")], ignore_index=True)
+    table["family"] = ["confirmatory", "confirmatory", "exploratory", "exploratory"]
+    table["biomarker"] = ["TK1", "TK1", "RB1", "MYC"]  # TK1 and its cut-point
+    table.loc[3, ["q_value", "interaction_ratio"]] = np.nan
+    table.loc[3, "note"] = FEW_CARRIERS
+    text = methods(RECORD, SUBJECTS, {"predictive/PFS": table})
+    assert (
+        "For an endpoint there are 4 tests (a marker and its cut-point are two); p-values were adjusted in families of "
+        "2 confirmatory tests and 1 exploratory test; 1 test of markers in which fewer than 5 subjects differ from the most "
+        "common value belong to none; 1 test could not be estimated." in text
+    )
+    # what could not be estimated is no model
+    assert "(1 model of 3)" in text
+    other = table.assign(q_value=[0.1, np.nan, 0.1, np.nan])
+    text = methods(RECORD, SUBJECTS, {"predictive/PFS": table, "predictive/ORR": other})
+    assert "2 confirmatory tests for PFS and 1 for ORR" in text
+
+
+def test_draws_beyond_those_of_all_markers_are_told_only_if_there_were_some():
+    assert "Monte Carlo" not in methods(RECORD, SUBJECTS, TABLES)
+    method = "Cox; p_randomisation by sequential Monte Carlo, {} draws; Benjamini–Hochberg"
+    table = screened()
+    table["method"] = [method.format(150547), method.format(11152)]
+    text = methods(RECORD, SUBJECTS, {"predictive/PFS": table})
+    assert (
+        "2 exploratory tests whose statistic fewer than 20 of these reached went on by sequential Monte Carlo, to "
+        "11,152–150,547 draws (Besag and Clifford 1991)" in text
+    )
+
+
+#: Table -> its content, and what the text then says with which reference.
+ALSO = {
+    "predictive/continuous_PFS": (
+        pd.concat([screened(), screened()])[["biomarker", "specimen", "timepoint"]],
+        "explored in 2 continuous markers",
+        "Bonetti and Gelber 2000",
+    ),
+    "predictive/sensitivity_PFS": (
+        pd.DataFrame({"analysis": ["complete_cases", "multiple_imputation"] * 3}),
+        "such values of 3 markers an endpoint",
+        "White and Royston 2009",
+    ),
+    "resistance/longitudinal": (
+        pd.DataFrame({"biomarker": ["TK1"]}),
+        "mixed model",
+        "Liang and Zeger 2000",
+    ),
+    "resistance/time_dependent": (
+        pd.DataFrame({"biomarker": ["TK1"]}),
+        "time-dependent covariate",
+        "Andersen and Gill 1982",
+    ),
+    "resistance/lead_time": (
+        pd.DataFrame({"marker": ["new alteration"]}),
+        "Lead time",
+        "Hollander et al. 2014",
+    ),
+    "response/permutation": (
+        pd.DataFrame({"model": ["clinical"], "permutations": [50]}),
+        "repeated 50 times with outcomes permuted within arm, for all models but forest,",
+        "Phipson and Smyth 2010",
+    ),
+    "response/benefit": (
+        pd.DataFrame({"metric": ["c_for_benefit", "score_z"], "randomisations": [0, 60]}),
+        "one-sided p-value of 60 draws of the arms within strata",
+        "van Klaveren et al. 2018",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", ALSO)
+def test_what_was_also_done_is_described_with_its_reference(name: str):
+    table, *words = ALSO[name]
+    models = pd.DataFrame({"endpoint": "PFS", "model": ["clinical", "forest"]})
+    others = TABLES | {"response/performance": models}
+    without, told = (methods(RECORD, SUBJECTS, others | more) for more in ({}, {name: table}))
+    for word in words:
+        assert word in told
+        assert word not in without
+
+
+def test_models_that_were_not_permuted_nor_re_randomised_have_no_p():
+    models = pd.DataFrame({"endpoint": ["PFS"], "model": ["clinical"]})
+    tables = {
+        "response/performance": models,
+        "response/permutation": pd.DataFrame({"model": ["clinical"], "permutations": [0]}),
+        "response/benefit": pd.DataFrame({"metric": ["score_z"], "randomisations": [0]}),
+    }
+    text = methods(RECORD, SUBJECTS, tables)
+    assert "permuted" not in text
+    assert "c-for-benefit" in text
+    assert "one-sided" not in text
 
 
 def test_what_has_no_table_is_not_claimed():
@@ -158,6 +273,8 @@ def test_a_single_arm_study_is_not_said_to_predict_benefit():
     assert "Prognostic biomarkers" in text
     assert "redictive" not in text
     assert "randomis" not in text
+    assert "interaction" not in text
+    assert "Limits are of the profile likelihood: in Cox models by Student's t" in text
 
 
 def test_simulated_data_are_called_so():

@@ -77,10 +77,16 @@ if not SCORED:
             for endpoint in SCREENED
         },
         **{
+            f"{SCREEN}/continuous_{endpoint}.tsv": f"Continuous markers, {endpoint}"
+            for endpoint in (SCREENED if RANDOMISED else [])
+        },
+        **{
             f"resistance/{name}.tsv": title for name, title in RESISTANCE_TABLES.items()
         },
         "response/performance.tsv": "Performance",
         "response/sample_size.tsv": "Sample size",
+        "response/permutation.tsv": "Permutation of the outcome",
+        **({"response/benefit.tsv": "Treatment benefit"} if RANDOMISED else {}),
     }
 
     rule write_publication:

@@ -11,7 +11,12 @@ from typing import Any
 
 import pandas as pd
 
+from correlatives.imputation import IMPUTATIONS
+from correlatives.markers import KEY
+from correlatives.multiplicity import FEW_CARRIERS, LEAST_CARRIERS
 from correlatives.pairing import PROGRESSION_WINDOW_DAYS, means_progression
+from correlatives.predictive.randomisation import ENOUGH
+from correlatives.predictive.rows import EXPECTED
 from correlatives.tables.limits import FEW_CENSORED, MOST_CENSORED
 
 #: Libraries that a methods section names, as they call themselves.
@@ -25,6 +30,13 @@ NAMED = {
     "matplotlib": "Matplotlib",
     "snakemake": "Snakemake",
 }
+
+#: Columns of the effect that a test is of, in a table of biomarkers of two arms and of one.
+EFFECTS = ["interaction_ratio", "marker_effect"]
+
+#: What `method` says of markers that were imputed and pooled, and of p-values that went on beyond the draws of all.
+POOLED = "Rubin's rules"
+WENT_ON = r"sequential Monte Carlo, (\d+) draws"
 
 #: Words for best responses.
 RESPONSES = {"CR": "complete response", "PR": "partial response", "SD": "stable disease"}
@@ -191,15 +203,24 @@ def _biomarkers(settings: Mapping[str, Any], tables: Mapping[str, pd.DataFrame])
     if not screened:
         return ""
     table = next(iter(screened.values()))
-    key = ["biomarker", "specimen", "timepoint"]
-    families = table.drop_duplicates(key)["family"].value_counts()
+    markers = table.drop_duplicates(KEY)
+    clinical = markers["specimen"].eq("clinical")
+    families = markers.loc[~clinical, "family"].value_counts()
     parts = [
         f"{number_of(int(families.get(family, 0)), f'{family} biomarker')}"
         for family in ("confirmatory", "exploratory")
         if families.get(family, 0)
     ]
-    places = specimens(table)
-    said = [f"**Biomarkers.** {listed(parts)} at baseline ({listed(places)}) were analysed."]
+    said = [
+        f"**Biomarkers.** {listed(parts)} at baseline ({listed(specimens(table))}) were analysed"
+    ]
+    if clinical.any():
+        factors = markers.loc[clinical, "biomarker"].tolist()
+        said[0] += (
+            f", and with them the clinical factor{'s' * (len(factors) > 1)} {listed(factors)}"
+        )
+    said[0] += "."
+    said.append(_families(screened))
     given = settings["tables"]
     if given.get("biomarkers"):
         said.append(
@@ -220,27 +241,86 @@ def _biomarkers(settings: Mapping[str, Any], tables: Mapping[str, pd.DataFrame])
                     else "."
                 )
             )
-    if beyond := _limits(table.drop_duplicates(key)):
+    if beyond := _limits(screened):
         said.append(beyond)
     return " ".join(said)
 
 
-def _limits(markers: pd.DataFrame) -> str:
-    """Say what was done with values beyond limits of quantification, and to how many markers."""
-    share = markers.get("fraction_censored", pd.Series(dtype=float)).astype(float)
-    imputed = markers["method"].astype(str).str.contains("Rubin")
-    ways = (
-        (
-            (share > 0) & (share < FEW_CENSORED),
-            f"less than {100 * FEW_CENSORED:.0f} % of a marker's results, they stood at the limit over √2 if below it",
-        ),
-        (imputed, "more, they were imputed several times and pooled by Rubin's rules"),
-        (
-            share > MOST_CENSORED,
-            f"more than {100 * MOST_CENSORED:.0f} %, the marker was analysed as detected or not",
-        ),
+def _families(screened: Mapping[str, pd.DataFrame]) -> str:
+    """Say how many tests each family has, and how many are in none or could not be estimated."""
+    counts: dict[str, dict[str, int]] = {}
+    for name, table in screened.items():
+        inside = table["q_value"].notna()
+        few = table["note"].astype("str").str.contains(FEW_CARRIERS, regex=False)
+        for what, rows in (
+            ("all", inside | True),
+            ("confirmatory", inside & table["family"].eq("confirmatory")),
+            ("exploratory", inside & table["family"].eq("exploratory")),
+            ("few", few & ~inside),
+            ("lost", ~_estimated(table)),
+        ):
+            counts.setdefault(what, {})[name] = int(rows.sum())
+    families = [
+        _by_endpoint(counts[family], f"{family} test")
+        for family in ("confirmatory", "exploratory")
+        if any(counts[family].values())
+    ]
+    said = f"For an endpoint there are {_by_endpoint(counts['all'], 'test')} (a marker and its cut-point are two)"
+    if families:
+        said += f"; p-values were adjusted in families of {listed(families)}"
+    if any(counts["few"].values()):
+        said += (
+            f"; {_by_endpoint(counts['few'], 'test')} of markers in which fewer than {LEAST_CARRIERS} subjects differ from the "
+            "most common value belong to none"
+        )
+    if any(counts["lost"].values()):
+        said += f"; {_by_endpoint(counts['lost'], 'test')} could not be estimated"
+    return f"{said}."
+
+
+def _estimated(table: pd.DataFrame) -> pd.Series:
+    """Which tests have an estimate of the effect that they are of."""
+    effect = next(name for name in EFFECTS if name in table)
+    return table[effect].notna()
+
+
+def _by_endpoint(counts: Mapping[str, int], one: str) -> str:
+    """Return ``8 markers``, or ``8 markers for PFS and 5 for ORR`` where endpoints differ; those of none are left out."""
+    if len(set(counts.values())) == 1:
+        return number_of(next(iter(counts.values())), one)
+    (first, n), *others = [(name, n) for name, n in counts.items() if n]
+    return listed(
+        [f"{number_of(n, one)} for {first}", *(f"{n:,} for {name}" for name, n in others)]
     )
-    said = [f"{words} ({number_of(int(who.sum()), 'marker')})" for who, words in ways if who.any()]
+
+
+def _limits(screened: Mapping[str, pd.DataFrame]) -> str:
+    """Say what was done with values beyond limits of quantification, and to how many markers of each endpoint."""
+    ways: dict[str, dict[str, int]] = {}
+    for name, table in screened.items():
+        share = table.get("fraction_censored", pd.Series(0.0, table.index)).astype(float)
+        imputed = table["method"].astype("str").str.contains(POOLED, regex=False)
+        expected = table["note"].astype("str").str.contains(EXPECTED, regex=False)
+        for words, who in (
+            (
+                f"less than {100 * FEW_CENSORED:.0f} % of a marker's results, they stood at the limit over √2 if below it",
+                (share > 0) & (share < FEW_CENSORED),
+            ),
+            (f"more, they were imputed {IMPUTATIONS} times and pooled by Rubin's rules", imputed),
+            (
+                "as many, but without a finite maximum of an imputed model, they stood at their expected value by a censored "
+                "normal fit",
+                expected,
+            ),
+            (
+                f"more than {100 * MOST_CENSORED:.0f} %, the marker was analysed as detected or not",
+                share > MOST_CENSORED,
+            ),
+        ):
+            ways.setdefault(words, {})[name] = len(table.loc[who, KEY].drop_duplicates())
+    said = [
+        f"{words} ({_by_endpoint(n, 'marker')})" for words, n in ways.items() if any(n.values())
+    ]
     if not said:
         return ""
     return f"Where values beyond a limit of quantification were {'; '.join(said)}."
@@ -266,22 +346,37 @@ def _screen(settings: Mapping[str, Any], tables: Mapping[str, pd.DataFrame]) -> 
     adjusted = f"adjusted for {listed(options['covariates'])}, " if options["covariates"] else ""
     names = listed([_named(settings, name) for name in screened])
     stacked = pd.concat(list(screened.values()), ignore_index=True)
-    firth = int(stacked["method"].astype(str).str.contains("Firth").sum())
-    penalised = (
-        f" Firth's penalty was used in logistic models, and in Cox models where events were few or the likelihood had no finite "
-        f"maximum ({number_of(firth, 'model')} of {len(stacked):,}). Limits of interactions are of the profile likelihood: in Cox "
-        "models by Student's t with the events and the carriers of the marker as degrees of freedom, in logistic models by "
-        "chi-square, for a binary marker times 1 − 1/(3m), m being the fewest subjects of one level in one arm."
-        if firth
-        else ""
-    )
+    fitted = stacked.loc[_estimated(stacked), "method"].astype("str")
+    firth = int(fitted.str.contains("Firth").sum())
+    randomised = _randomised(settings)
+    logistic, cox = "response" in kinds, any(kind != "response" for kind in kinds)
+    penalised = ""
+    if firth:
+        where = ["in logistic models"] * logistic
+        where += [
+            "in Cox models where events were few or the likelihood had no finite maximum"
+        ] * cox
+        penalised = f" Firth's penalty was used {', and '.join(where)} ({number_of(firth, 'model')} of {len(fitted):,})."
+    reach = [
+        "in Cox models by Student's t with the events and the carriers of the marker as degrees of freedom"
+    ] * cox
+    reach += ["in logistic models by chi-square"] * logistic
+    if randomised and logistic:
+        reach.append(
+            "for a binary marker times 1 − 1/(3m), m being the fewest subjects of one level in one arm"
+        )
+    of = " of interactions" if randomised else ""
+    penalised += f" Limits{of} are of the profile likelihood: {', '.join(reach)}"
+    wald = fitted.str.contains(POOLED, regex=False).any()
+    penalised += "; of markers pooled by Rubin's rules they are Wald's." if wald else "."
     level = f"{options['alpha']:g}"
     confirmatory = (stacked["family"] == "confirmatory").any()
-    if not _randomised(settings):
+    missing = _missing(tables, "predictive" if randomised else "prognostic", list(screened))
+    if not randomised:
         return (
             f"**Prognostic biomarkers.** Each marker was related to {names} in {listed(models, 'or')} ({strata}{adjusted}one marker "
             f"a model).{penalised} The false discovery rate was controlled by the method of Benjamini and Hochberg within family and "
-            f"endpoint, at {level}. Without a control arm nothing is said of the benefit from treatment."
+            f"endpoint, at {level}. Without a control arm nothing is said of the benefit from treatment.{missing}"
         ).replace("(one marker a model)", "one marker a model")
     text = (
         f"**Predictive biomarkers.** For {names} each marker was entered with the treatment and their product into "
@@ -293,7 +388,7 @@ def _screen(settings: Mapping[str, Any], tables: Mapping[str, pd.DataFrame]) -> 
         within = " within strata" if settings["study"]["strata"] else ""
         text += (
             " A marker was called predictive by the test of this interaction alone: a randomisation test of the efficient score, "
-            f"studentised in every one of {options['randomisations']:,} draws of the treatment{within}."
+            f"studentised in every one of {options['randomisations']:,} draws of the treatment{within}.{_went_on(stacked)}"
         )
         if confirmatory:
             text += (
@@ -306,7 +401,54 @@ def _screen(settings: Mapping[str, Any], tables: Mapping[str, pd.DataFrame]) -> 
             f" markers the false discovery rate was controlled at {level} by the method of Benjamini and Hochberg, within endpoint."
             " Likelihood-ratio p-values are given for comparison with other reports."
         )
-    return text
+    return text + _shapes(tables, list(screened)) + missing
+
+
+def _went_on(stacked: pd.DataFrame) -> str:
+    """Say which p-values rest on more draws than all others, and on how many."""
+    draws = stacked["method"].astype("str").str.extract(WENT_ON)[0].dropna().astype(int)
+    if not len(draws):
+        return ""
+    many = f"{draws.min():,}" + (f"–{draws.max():,}" if draws.max() > draws.min() else "")
+    return (
+        f" {number_of(len(draws), 'exploratory test')} whose statistic fewer than {ENOUGH} of these reached went on by sequential Monte "
+        f"Carlo, to {many} draws (Besag and Clifford 1991)."
+    )
+
+
+def _shapes(tables: Mapping[str, pd.DataFrame], endpoints: Sequence[str]) -> str:
+    """Say how continuous markers were looked at closely, and how many."""
+    looked = {
+        name: len(table[KEY].drop_duplicates())
+        for name in endpoints
+        if (table := tables.get(f"predictive/continuous_{name}")) is not None
+    }
+    if not looked:
+        return ""
+    return (
+        f" The shape of interactions was explored in {_by_endpoint(looked, 'continuous marker')} an endpoint, confirmatory ones first, "
+        "by restricted cubic splines (Harrell 2015), treatment effects in overlapping windows (STEPP; Bonetti and Gelber 2000) and the "
+        "cut-point at which effects differ most (Lausen and Schumacher 1992), each of the last two with a randomisation test over "
+        "all windows or cut-points."
+    )
+
+
+def _missing(tables: Mapping[str, pd.DataFrame], folder: str, endpoints: Sequence[str]) -> str:
+    """Say how missing markers were imputed to see whether they matter, and how many."""
+    imputed = {
+        name: int(table["analysis"].eq("multiple_imputation").sum())
+        for name in endpoints
+        if (table := tables.get(f"{folder}/sensitivity_{name}")) is not None
+    }
+    if not any(imputed.values()):
+        return ""
+    arm = "treatment, " if folder == "predictive" else ""
+    return (
+        " Main analyses leave out subjects without a value of the marker. As a sensitivity analysis such values of "
+        f"{_by_endpoint(imputed, 'marker')} an endpoint, confirmatory ones and those of the smallest p-values first, were imputed "
+        f"{IMPUTATIONS} times by chained equations from outcome, {arm}covariates and other markers (White and Royston 2009), taking "
+        "them as missing at random."
+    )
 
 
 def _resistance(settings: Mapping[str, Any], tables: Mapping[str, pd.DataFrame]) -> str:
@@ -331,10 +473,30 @@ def _resistance(settings: Mapping[str, Any], tables: Mapping[str, pd.DataFrame])
         said.append(
             "Changes of measured biomarkers are Hodges–Lehmann estimates with Wilcoxon's signed-rank test."
         )
+    if "resistance/longitudinal" in tables:
+        alike = (
+            "; one mean of both arms at baseline, Liang and Zeger 2000"
+            if _randomised(settings)
+            else ""
+        )
+        said.append(
+            f"Courses over all visits were estimated by a mixed model (random intercept of the subject{alike}) with robust standard "
+            "errors (Mancl and DeRouen 2001)."
+        )
+    if "resistance/lead_time" in tables:
+        said.append(
+            "Lead time is that from the first blood sample with a new alteration, or with a tumour fraction risen to at least twice its "
+            "lowest, to progression on imaging: the median with order-statistic limits (Hollander et al. 2014), in subjects with both."
+        )
     if "resistance/dynamics" in tables and options["early"]:
         said.append(
             f"Early change (to {listed(options['early'])}) was related to later survival from a landmark; subjects with an event or "
             "censored before it were left out."
+        )
+    if "resistance/time_dependent" in tables:
+        said.append(
+            "As a sensitivity analysis change was a time-dependent covariate of a Cox model, known from the first sample after "
+            "baseline on (Andersen and Gill 1982)."
         )
     if "resistance/concordance" in tables:
         said.append(
@@ -357,7 +519,42 @@ def _models(settings: Mapping[str, Any], tables: Mapping[str, pd.DataFrame]) -> 
         f"**Models of response.** {endpoints[0].upper()}{endpoints[1:]} {were} predicted from baseline by these models: {listed(models)}."
         f"{factors} Performance was estimated by repeated nested cross-validation with imputation, scaling, selection and tuning "
         "inside every training set; its limits are Nadeau and Bengio's, which allow for refitting on other subjects. The sample "
-        "size that such models need was calculated by the criteria of Riley and colleagues."
+        "size that such models need was calculated by the criteria of Riley and colleagues, indicators of missing values among the "
+        f"candidate parameters.{_permuted(tables, models)}{_benefit(settings, tables)}"
+    )
+
+
+def _permuted(tables: Mapping[str, pd.DataFrame], models: Sequence[str]) -> str:
+    """Say by how many permutations the response models were tested."""
+    table = tables.get("response/permutation")
+    if table is None or not table["permutations"].gt(0).any():
+        return ""
+    done = table.loc[table["permutations"] > 0]
+    most = int(done["permutations"].max())
+    without = [name for name in models if name not in set(done["model"])]
+    but = f", for all models but {listed(without)}" if without else ""
+    return (
+        f" The whole procedure was repeated {number_of(most, 'time')} with outcomes permuted within arm{but}, which gives one-sided "
+        "p-values (Phipson and Smyth 2010)."
+    )
+
+
+def _benefit(settings: Mapping[str, Any], tables: Mapping[str, pd.DataFrame]) -> str:
+    """Say how treatment benefit was predicted and tested, with how many draws."""
+    table = tables.get("response/benefit")
+    if table is None:
+        return ""
+    draws = int(table["randomisations"].max())
+    within = " within strata" if settings["study"]["strata"] else ""
+    return (
+        " Each subject's benefit from the experimental arm was predicted by a cross-fitted penalised model of arm, predictors and "
+        "their products (Tian et al. 2014) and judged by the c-for-benefit (van Klaveren et al. 2018)"
+        + (
+            f" and by the score of arm × predicted benefit, with a one-sided p-value of {number_of(draws, 'draw')} of the arms{within}, "
+            "for each of which the procedure was repeated."
+            if draws
+            else "."
+        )
     )
 
 
@@ -377,5 +574,5 @@ def _software(record: Mapping[str, Any]) -> str:
     return (
         f"**Software.** Analyses were made in {python}{with_libraries} by version {software['workflow']} of this workflow (SHA-256 of "
         f"its code: {record['code']['sha256'][:12]}…); everything random follows from the seed {record['seeds']['study']}.{corrected} "
-        "Results were left unrounded and p-values are two-sided."
+        "Results were left unrounded; p-values are two-sided unless said otherwise."
     )
