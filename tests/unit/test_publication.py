@@ -274,6 +274,7 @@ def test_a_single_arm_study_is_not_said_to_predict_benefit():
     assert "redictive" not in text
     assert "randomis" not in text
     assert "interaction" not in text
+    assert "in a Cox model (Efron's method for ties), one marker a model." in text
     assert "Limits are of the profile likelihood: in Cox models by Student's t" in text
 
 
@@ -333,6 +334,7 @@ def checklist(runs: pd.DataFrame = RUNS, **changed: object) -> pd.DataFrame:
     new["configuration"]["settings"].setdefault("eligibility", [{}, {}])
     table = screened().assign(
         prespecified=["yes", "no"],
+        specimen=["serum", "clinical"],
         contrast=["doubling", "1 SD"],
         minimum_detectable_ratio=[2.34, 9.0],
     )
@@ -344,13 +346,14 @@ def checklist(runs: pd.DataFrame = RUNS, **changed: object) -> pd.DataFrame:
 def test_the_checklist_has_all_twenty_items_and_says_what_is_known():
     items = checklist()
     assert list(items.index) == list(range(1, 21))
-    assert items.loc[1, "here"] == "1 confirmatory biomarker (TK1); 1 of 2 were prespecified"
+    assert items.loc[1, "here"] == "1 confirmatory biomarker (TK1); 1 of 1 were prespecified"
     assert items.loc[2, "here"].startswith("2 criteria")
     assert items.loc[5, "here"] == (
         "4 runs of assays (3 ctDNA panel and 1 RNA-seq) failed quality control and were left out, in 3 samples; "
         "of 2 of these every run failed"
     )
     assert checklist(runs=RUNS.assign(qc="pass")).loc[5, "here"] == ""
+    assert items.loc[8, "here"].startswith("1 biomarker and 1 clinical factor, all of them")
     assert items.loc[9, "here"].endswith("PFS 2.3 to 2.3")
     assert items.loc[12, "here"] == "PFS: 27 events in 41 subjects"
     assert "1 on a logarithmic scale" in items.loc[11, "here"]

@@ -12,6 +12,7 @@ from typing import Any
 
 import pandas as pd
 
+from correlatives.markers import KEY
 from correlatives.multiplicity import FEW_CARRIERS
 from correlatives.publish.methods_text import listed, number_of, specimens
 from correlatives.tables.dictionary import in_words
@@ -170,11 +171,13 @@ def _answers(
     if not screens:
         return found
     first = next(iter(screens.values()))
-    key = ["biomarker", "specimen", "timepoint"]
-    markers = first.drop_duplicates(key)
+    markers = first.drop_duplicates(KEY)
+    factors = markers["specimen"].eq("clinical")
+    markers = markers[~factors]
     confirmatory = list(
         dict.fromkeys(markers.loc[markers["family"] == "confirmatory", "biomarker"])
     )
+    also = f" and {number_of(int(factors.sum()), 'clinical factor')}" if factors.any() else ""
     prespecified = int((markers["prespecified"] == "yes").sum())
     places = specimens(markers)
     covariates = settings["predictive"]["covariates"]
@@ -192,13 +195,16 @@ def _answers(
     found |= {
         1: (
             f"{len(confirmatory)} confirmatory biomarker{'' if len(confirmatory) == 1 else 's'} ({listed(confirmatory[:12])}{' and others' if len(confirmatory) > 12 else ''}); "
-            f"{prespecified} of {len(markers)} were prespecified"
+            f"{prespecified} of {len(markers):,} were prespecified"
             if confirmatory
-            else f"no confirmatory biomarker; {prespecified} of {len(markers)} were prespecified",
+            else f"no confirmatory biomarker; {prespecified} of {len(markers):,} were prespecified",
             files,
         ),
         4: (listed(places), ("check/inventory.tsv", "figures/inventory")),
-        8: (f"{len(markers)} biomarkers, all of them in the tables whatever they showed", files),
+        8: (
+            f"{number_of(len(markers), 'biomarker')}{also}, all of them in the tables whatever they showed",
+            files,
+        ),
         11: (
             f"continuous biomarkers stayed continuous ({logged} on a logarithmic scale) unless most values lay beyond a limit; {cut} prespecified cut-points, none "
             "chosen by the data in a primary analysis",

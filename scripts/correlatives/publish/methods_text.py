@@ -374,10 +374,10 @@ def _screen(settings: Mapping[str, Any], tables: Mapping[str, pd.DataFrame]) -> 
     missing = _missing(tables, "predictive" if randomised else "prognostic", list(screened))
     if not randomised:
         return (
-            f"**Prognostic biomarkers.** Each marker was related to {names} in {listed(models, 'or')} ({strata}{adjusted}one marker "
-            f"a model).{penalised} The false discovery rate was controlled by the method of Benjamini and Hochberg within family and "
+            f"**Prognostic biomarkers.** Each marker was related to {names} in {listed(models, 'or')}, {strata}{adjusted}one marker "
+            f"a model.{penalised} The false discovery rate was controlled by the method of Benjamini and Hochberg within family and "
             f"endpoint, at {level}. Without a control arm nothing is said of the benefit from treatment.{missing}"
-        ).replace("(one marker a model)", "one marker a model")
+        )
     text = (
         f"**Predictive biomarkers.** For {names} each marker was entered with the treatment and their product into "
         f"{listed(models, 'or')}, {strata}{adjusted}".rstrip(", ")
