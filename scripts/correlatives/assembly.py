@@ -559,13 +559,13 @@ class Assembly:
                 )
         to = progression_names(self.config)[0]
         at_progression = means_progression(self.config.get("timepoints") or {}, to)
-        for specimen, why in unpaired_by_specimen(
+        for (specimen, what), why in unpaired_by_specimen(
             cohort, self.baseline, to, at_progression=at_progression
         ).items():
             reasons = {
                 subject: reason for subject, reason in zip(self.ids, why, strict=True) if reason
             }
-            self.flow.branch(f"resistance: pairs, {specimen}", "subject", reasons | outside)
+            self.flow.branch(f"resistance: pairs, {specimen}, {what}", "subject", reasons | outside)
 
     def _inventory(self, cohort: Cohort, collected: Collected) -> pd.DataFrame:
         runs, subjects, samples = self.runs, self.subjects, self.samples

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from correlatives.markers import MISSING, NOT_EVALUABLE, Markers
+from correlatives.markers import ABOVE, BELOW, MEASURED, MISSING, NOT_EVALUABLE, Markers
+from correlatives.tables.limits import LOG_RATIOS
 from correlatives.time_units import DAYS_A_MONTH
 
 if TYPE_CHECKING:
@@ -29,6 +30,9 @@ TISSUE_NAME = "tissue"
 
 #: Specimens from a vein, in the order in which they are reported.
 BLOOD = ("plasma", "serum", "blood", "pbmc")
+
+#: States that are a result.
+RESULTS = (MEASURED, BELOW, ABOVE)
 
 #: Reasons to stop treatment that are not progression, and how they are found in a form's own words.
 NOT_PROGRESSION = {
@@ -44,6 +48,9 @@ PROGRESSION_NAMES = ("progression", "pd", "eot", "end of treatment")
 #: A sample this many days before progression is still one at progression (the contract's window).
 PROGRESSION_WINDOW_DAYS = 28.0
 
+
+#: What pairs are of, as the flow calls it.
+ALTERATIONS, QUANTITIES = "alterations", "quantities"
 
 #: Reasons that a sample is none at progression, beside those of ``NOT_PROGRESSION``.
 NO_PROGRESSION = "no progression seen"
@@ -98,6 +105,48 @@ def is_alteration(markers: Markers) -> np.ndarray:
     return (
         markers.info["biomarker"].astype(str).str.startswith(("gene:", "pathway:")).to_numpy(bool)
     )
+
+
+def is_quantity(markers: Markers) -> np.ndarray:
+    """Whether each marker is measured on a scale and is not yet a change, shape (p,)."""
+    return (
+        markers.info["kind"].isin(["continuous", "count"]).to_numpy(bool)
+        & ~markers.info["biomarker"].astype(str).str.startswith(LOG_RATIOS).to_numpy(bool)
+        & ~markers.info["specimen"].eq("clinical").to_numpy(bool)
+    )
+
+
+def quantities(markers: Markers) -> Markers:
+    """Return the markers that are measured on a scale and are not yet a change."""
+    return markers.where(is_quantity(markers))
+
+
+def _measured_at_both(
+    markers: Markers, specimen: str, from_: str, to: str
+) -> tuple[Markers, np.ndarray]:
+    """Return a specimen's quantities that one assay measured at both timepoints, and who has both results, shape (n,).
+
+    Only these are copied: a wide assay at one of the timepoints is large, and of no use.
+    """
+    wanted = TISSUE if specimen == TISSUE_NAME else (specimen,)
+    kept = is_quantity(markers) & markers.info["specimen"].isin(wanted).to_numpy(bool)
+    kept &= markers.info["timepoint"].isin([from_, to]).to_numpy(bool)
+    rows = np.flatnonzero(kept)
+    names = names_with_assay(markers)[rows]
+    late = markers.info["timepoint"].eq(to).to_numpy(bool)[rows]
+    common = np.intersect1d(names[~late], names[late])
+    here = np.isin(names, common)
+    kept[rows[~here]] = False
+    part, place, late = markers.where(kept), np.searchsorted(common, names[here]), late[here]
+    both = np.ones((len(common), len(markers.subjects)), dtype=bool)
+    for when in (late, ~late):
+        there = np.zeros_like(both)
+        for name in wanted:
+            # a name is once in a specimen at a timepoint; of tissue, the biopsy's result or the archival block's
+            one = when & part.info["specimen"].eq(name).to_numpy(bool)
+            there[place[one]] |= np.isin(part.state[one], RESULTS)
+        both &= there
+    return part, both.any(axis=0)
 
 
 def sample_months(cohort: Cohort, specimen: str, timepoint: str) -> np.ndarray:
@@ -249,19 +298,31 @@ def unpaired(
 
 def unpaired_by_specimen(
     cohort: Cohort, from_: str, to: str, *, at_progression: bool = True
-) -> dict[str, np.ndarray]:
-    """Return `unpaired` of every specimen that anybody has a sample of at the later timepoint.
+) -> dict[tuple[str, str], np.ndarray]:
+    """Return why each subject has no pair, of every specimen that was looked at in anybody at the later timepoint.
 
-    Where a specimen was looked at for alterations, those samples count, as in ``resistance/acquired.tsv``;
-    else those with any marker.
+    Returns
+    -------
+    dict
+        (specimen, `ALTERATIONS`) -> `unpaired` of what was looked at for alterations, the pairs of
+        ``resistance/acquired.tsv``; (specimen, `QUANTITIES`) -> that of what was measured, the pairs of
+        ``resistance/paired_change.tsv``: a quantity has a result in both samples by the same assay. Samples of assays
+        that were used at one of the timepoints only do not count.
     """
     alterations = cohort.markers.where(is_alteration(cohort.markers))
     looked_at = set(specimens(alterations))
     found = {}
     for specimen in specimens(cohort.markers):
-        markers = alterations if specimen in looked_at else cohort.markers
-        if (of_specimen(markers, specimen, to).state != MISSING).any():
-            found[specimen] = unpaired(
-                cohort, markers, specimen, from_, to, at_progression=at_progression
+        if (
+            specimen in looked_at
+            and (of_specimen(alterations, specimen, to).state != MISSING).any()
+        ):
+            found[specimen, ALTERATIONS] = unpaired(
+                cohort, alterations, specimen, from_, to, at_progression=at_progression
             )
+        measured, both = _measured_at_both(cohort.markers, specimen, from_, to)
+        if (of_specimen(measured, specimen, to).state != MISSING).any():
+            reasons = unpaired(cohort, measured, specimen, from_, to, at_progression=at_progression)
+            reasons[(reasons == "") & ~both] = "nothing measured in both by the same assay"
+            found[specimen, QUANTITIES] = reasons
     return found

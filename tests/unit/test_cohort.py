@@ -1012,7 +1012,7 @@ def test_whether_progression_was_seen_and_its_samples_counted():
     )
     subjects = built.cohort.subjects.set_index("subject_id")
     assert subjects["progression_seen"].tolist() == ["yes", "no", "no", "", *["yes"] * 4, ""]
-    flow = built.flow.query("step == 'resistance: pairs, plasma' and arm == @CONTROL")
+    flow = built.flow.query("step == 'resistance: pairs, plasma, quantities' and arm == @CONTROL")
     assert dict(zip(flow["reason"], flow["n"], strict=True)) == {
         "no progression seen": 2,
         "no progression sample": 1,
@@ -1075,7 +1075,7 @@ def test_branches_count_outcomes_samples_and_pairs():
         ("no outcome", EXPERIMENTAL): 1,
         ("no evaluable baseline sample", CONTROL): 1,
     }
-    assert left("resistance: pairs, plasma") == {
+    assert left("resistance: pairs, plasma, quantities") == {
         ("no baseline sample", CONTROL): 1,
         ("no progression sample", EXPERIMENTAL): 2,
     }

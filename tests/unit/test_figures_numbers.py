@@ -746,6 +746,10 @@ def test_the_flow_claims_no_more_than_it_draws():
     more = table[table["step"] == "analysis: PFS, domain 0"].assign(step="analysis: OS")
     both = flow.draw(pd.concat([table, more]), arms=ARMS)
     assert "shown for the first endpoint (PFS); the table has all" in both.caption
+    assert "Pairs of" not in both.caption
+    pairs = more.assign(step="resistance: pairs, blood, quantities")
+    paired = flow.draw(pd.concat([table, pairs]), arms=ARMS)
+    assert "of quantities: some biomarker has a result in both by the same assay." in paired.caption
     whole = table[(table["step"] == "in the files") & (table["reason"] == "")]
     assert "Boxes" not in flow.draw(whole, arms=ARMS).caption
 

@@ -6,6 +6,7 @@ from resistance_cohorts import UNREADABLE, marker, sample, trial
 
 from correlatives.cohort import MEASURED, MISSING, NOT_EVALUABLE
 from correlatives.pairing import means_progression, of_specimen, sample_months, unpaired_by_specimen
+from correlatives.resistance.change import paired_change
 from correlatives.resistance.pairs import gene_pairs
 
 
@@ -107,7 +108,9 @@ def test_without_a_progression_there_is_no_progression_sample(seen, progressed, 
         progression_months=[progressed],
     )
     assert only_pair(cohort).paired.tolist() == [is_pair]
-    assert unpaired_by_specimen(cohort, "baseline", "progression")["plasma"].tolist() == [why]
+    assert unpaired_by_specimen(cohort, "baseline", "progression")[
+        "plasma", "alterations"
+    ].tolist() == [why]
     assert only_pair(cohort, at_progression=False).paired.tolist() == [True]
 
 
@@ -121,7 +124,7 @@ def test_who_progressed_long_after_a_toxicity_stop_is_told_so():
         progression_seen=["yes"],
         progression_months=[8.0],
     )
-    (why,) = unpaired_by_specimen(cohort, "baseline", "progression")["plasma"]
+    (why,) = unpaired_by_specimen(cohort, "baseline", "progression")["plasma", "alterations"]
     assert why == "progressed more than 28 days after the progression sample"
 
 
@@ -142,7 +145,9 @@ def test_a_sample_that_failed_quality_control_makes_no_pair():
         ],
     )
     assert only_pair(cohort).paired.tolist() == [False, True, False]
-    assert unpaired_by_specimen(cohort, "baseline", "progression")["plasma"].tolist() == [
+    assert unpaired_by_specimen(cohort, "baseline", "progression")[
+        "plasma", "alterations"
+    ].tolist() == [
         "baseline sample failed quality control",
         "",
         "progression sample failed quality control",
@@ -244,6 +249,10 @@ def test_why_a_subject_is_no_pair():
             marker("TK1", "serum", "baseline", [5, 5, None, 5, 5], kind="continuous"),
             marker("TK1", "serum", "progression", [None, 4, 4, 4, 4], kind="continuous"),
             marker("Ki67", "archival_tissue", "baseline", [5, 5, 5, 5, 5], kind="continuous"),
+            # a chemistry at baseline is no partner of a later count of cells, nor is a count that failed
+            marker("LDH", "blood", "baseline", [5, 5, 5, 5, 5], kind="continuous"),
+            marker("CTC", "blood", "baseline", [None, None, 5, 5, UNREADABLE], kind="count"),
+            marker("CTC", "blood", "progression", [5, 5, None, 5, 5], kind="count"),
         ],
         off_treatment_reason=["toxicity", "", "", "", ""],
     )
@@ -251,12 +260,32 @@ def test_why_a_subject_is_no_pair():
     toxicity = "stopped for toxicity, not progression"
     assert {specimen: why.tolist() for specimen, why in found.items()} == {
         # what was looked at for alterations is counted by that, as the tables count it
-        "plasma": [toxicity, "no baseline sample", "no sample", "no progression sample", ""],
-        "serum": ["no progression sample", "", "no baseline sample", "", ""],
+        ("plasma", "alterations"): [
+            toxicity,
+            "no baseline sample",
+            "no sample",
+            "no progression sample",
+            "",
+        ],
+        ("blood", "quantities"): [
+            "no baseline sample",
+            "no baseline sample",
+            "no progression sample",
+            "",
+            "nothing measured in both by the same assay",
+        ],
+        ("serum", "quantities"): ["no progression sample", "", "no baseline sample", "", ""],
     }
-    assert only_pair(cohort).paired.tolist() == [why == "" for why in found["plasma"]]
+    change = paired_change(cohort, "baseline", "progression")
+    for specimen, n in (("blood", 1), ("serum", 3)):
+        row = change.query("specimen == @specimen and arm == 'all'")
+        assert row["pairs"].tolist() == [n]
+        assert (found[specimen, "quantities"] == "").sum() == n
+    assert only_pair(cohort).paired.tolist() == [
+        why == "" for why in found["plasma", "alterations"]
+    ]
     later = unpaired_by_specimen(cohort, "baseline", "progression", at_progression=False)
-    assert later["plasma"][0] == ""
+    assert later["plasma", "alterations"][0] == ""
 
 
 def test_nothing_looked_at_gives_nothing():

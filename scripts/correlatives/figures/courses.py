@@ -21,13 +21,14 @@ from correlatives.figures.style import (
 )
 from correlatives.markers import ABOVE, BELOW, MEASURED, MISSING
 from correlatives.pairing import (
+    RESULTS,
     names_with_assay,
     not_at_progression,
     of_specimen,
+    quantities,
     sample_months,
     specimens,
 )
-from correlatives.resistance.change import RESULTS, quantities
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist

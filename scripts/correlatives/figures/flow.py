@@ -225,15 +225,21 @@ def _domains(analyses: Sequence[Step]) -> str:
         if step.name.startswith(ANALYSES[0])
     ]
     endpoints = list(dict.fromkeys(part[0] for part in parts if len(part) > 1))
+    paired = (
+        " Pairs of alterations: both samples were looked at for alterations, whether a gene could be read or not; of quantities: some "
+        "biomarker has a result in both by the same assay."
+        if any(step.name.startswith("resistance: pairs, ") for step in analyses)
+        else ""
+    )
     if not endpoints:
-        return ""
+        return paired.strip()
     words = (
         "In a domain of biomarkers are the subjects with an evaluable result of any of its markers at baseline (of "
         "alterations: of any gene); single markers and genes have fewer."
     )
     if len(endpoints) == 1 and any(part[0] != endpoints[0] for part in parts):
         words += f" The domains are shown for the first endpoint ({rst_escape(endpoints[0])}); the table has all."
-    return words
+    return words + paired
 
 
 def _named(arm: str) -> str:

@@ -10,12 +10,14 @@ import pandas as pd
 
 from correlatives.cohort import Cohort
 from correlatives.intervals import Interval
-from correlatives.markers import ABOVE, BELOW, MEASURED, MISSING, Markers
+from correlatives.markers import ABOVE, BELOW, MISSING, Markers
 from correlatives.multiplicity import benjamini_hochberg
 from correlatives.pairing import (
+    RESULTS,
     names_with_assay,
     not_at_progression,
     of_specimen,
+    quantities,
     sample_months,
     specimens,
 )
@@ -36,9 +38,6 @@ COLUMNS = [
     "q_value",
 ]
 
-#: Markers that are already a change from baseline.
-CHANGES = ("ratio:", "vaf_ratio:")
-
 #: Differences that agree to this many significant digits of the largest value are ties.
 TIE_DIGITS = 10
 
@@ -47,9 +46,6 @@ EXACT_PAIRS = 50
 
 #: Standard normal quantile of 95 % limits.
 Z_95 = 1.959963984540054
-
-#: States that are a result.
-RESULTS = (MEASURED, BELOW, ABOVE)
 
 
 def paired_change(
@@ -178,16 +174,6 @@ def signed_rank_p(differences: np.ndarray) -> float:
     excess = abs(statistic - total / 2.0) / 2.0
     variance = float((doubled.astype(float) ** 2).sum()) / 16.0
     return float(min(1.0, 2.0 * ndtr(-max(0.0, excess - 0.5) / np.sqrt(variance))))
-
-
-def quantities(markers: Markers) -> Markers:
-    """Return the markers that are measured on a scale and are not yet a change."""
-    name = markers.info["biomarker"].astype(str)
-    return markers.where(
-        markers.info["kind"].isin(["continuous", "count"]).to_numpy(bool)
-        & ~name.str.startswith(CHANGES).to_numpy(bool)
-        & ~markers.info["specimen"].eq("clinical").to_numpy(bool)
-    )
 
 
 def _differences(

@@ -13,9 +13,9 @@ from correlatives.pairing import (
     TISSUE,
     TISSUE_NAME,
     of_specimen,
+    quantities,
     sample_months,
 )
-from correlatives.resistance.change import quantities
 from correlatives.resistance.concordance import COLUMNS as AGREEMENT
 from correlatives.resistance.concordance import Compared, agreement, compared_genes
 from correlatives.resistance.pairs import pathway_order

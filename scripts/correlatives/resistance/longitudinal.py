@@ -20,18 +20,19 @@ import numpy as np
 import pandas as pd
 
 from correlatives.cohort import Cohort
-from correlatives.markers import ABOVE, BELOW, MEASURED, MISSING, Markers
+from correlatives.markers import MISSING, Markers
 from correlatives.multiplicity import benjamini_hochberg
 from correlatives.pairing import (
+    RESULTS,
     TISSUE,
     TISSUE_NAME,
     names_with_assay,
     not_at_progression,
     of_specimen,
+    quantities,
     sample_months,
     specimens,
 )
-from correlatives.resistance.change import quantities
 from correlatives.resistance.pairs import arm_masks
 from correlatives.tables.limits import analysis_values
 
@@ -75,8 +76,6 @@ LEAST_FREEDOM = 5
 
 #: A share of the variance between subjects below which the model is least squares.
 NO_VARIANCE = 1e-6
-
-RESULTS = (MEASURED, BELOW, ABOVE)
 
 
 @dataclass(frozen=True)
