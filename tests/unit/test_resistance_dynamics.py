@@ -190,6 +190,61 @@ def test_clearance_is_of_who_had_something_to_clear():
     )
 
 
+def test_nothing_found_is_one_clearance():
+    """The highest and the mean allele fraction are gone together: one test, not two of the same subjects."""
+    both = ([0.2, 0.1, 0.3], ["<0.01", 0.2, 0.1])
+    names = ("max_vaf", "mean_vaf")
+    burdens = [
+        marker(name, "plasma", when, values, "continuous")
+        for name in names
+        for when, values in zip(("baseline", "C1D15"), both, strict=True)
+    ]
+    burdens += [
+        marker(f"ratio:{n}:C1D15", "plasma", "C1D15", [-1, 1, 0], "continuous") for n in names
+    ]
+    found = change_markers(trial([1] * 3, burdens).markers, "C1D15", "baseline")
+    assert found.info["biomarker"].tolist() == [
+        "clearance:max_vaf:C1D15",
+        "ratio:max_vaf:C1D15",
+        "ratio:mean_vaf:C1D15",
+    ]
+    # A mean that stands alone is followed.
+    alone = [one for one in burdens if "mean" in one[0]["biomarker"]]
+    found = change_markers(trial([1] * 3, alone).markers, "C1D15", "baseline")
+    assert found.info["biomarker"].tolist()[0] == "clearance:mean_vaf:C1D15"
+
+
+def test_all_is_the_stratified_model_with_the_arm():
+    """Two packages, one number, also where it does not lie between those of the arms (small strata)."""
+    from statsmodels.duration.hazard_regression import PHReg
+
+    random = np.random.default_rng(40)
+    n = 40
+    arm, stratum = np.arange(n) % 2, np.arange(n) // 2 % 4
+    cleared = (random.random(n) < 0.3).astype(float)
+    months = 1 + random.exponential(6.0 * np.exp(-0.8 * stratum * (1 - arm)))
+    cohort = trial(
+        arm.tolist(),
+        [
+            marker("gene:PIK3CA", "plasma", "baseline", [1] * n),
+            marker("gene:PIK3CA", "plasma", "C1D15", (1 - cleared).tolist()),
+        ],
+        PFS_months=months,
+        PFS_event=1.0,
+        stratum=stratum,
+    )
+    cohort.study["strata"] = ["site"]
+    table = dynamics(cohort, ["C1D15"], {"C1D15": 19}).set_index("arm")
+    for label, use in ((CONTROL, arm == 0), (EXPERIMENTAL, arm == 1), ("all", arm >= 0)):
+        columns = np.column_stack([cleared, arm] if label == "all" else [cleared])[use]
+        fit = PHReg(
+            months[use], columns, status=np.ones(use.sum()), strata=stratum[use], ties="efron"
+        )
+        assert table.loc[label, "hr"] == pytest.approx(
+            np.exp(fit.fit(disp=False).params[0]), rel=1e-4
+        )
+
+
 def test_a_ratio_mostly_beyond_its_limit_is_no_quantity():
     ratio = marker(RATIO, "serum", "C1D15", [0.5, -2.0, -2.0, -2.0], "continuous")
     cohort = trial([1] * 4, [ratio])

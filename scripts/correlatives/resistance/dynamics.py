@@ -171,6 +171,9 @@ def change_markers(markers: Markers, timepoint: str, baseline: str) -> Markers:
     ).where(kept)
     followed = set(name[of_change].str.replace(r"^(vaf_)?ratio:", "", regex=True))
     followed |= {f"{burden}:{timepoint}" for burden in BURDENS}
+    if name.eq("max_vaf").any():
+        # Nothing found is nothing of the highest and of the mean: one clearance, not the same twice.
+        followed.discard(f"mean_vaf:{timepoint}")
     cleared = _clearance(markers, timepoint, baseline, followed)
     found = Markers.concatenate([ratios, markers.where(given.to_numpy(dtype=bool)), cleared])
     order = found.info.sort_values(
