@@ -38,6 +38,7 @@ from test_figures_all import (
     make_benefit,
     make_curves_of_decisions,
     make_flow,
+    make_intrinsic,
     make_inventory,
     make_pairs,
     make_rates,
@@ -1504,6 +1505,17 @@ def test_cells_of_evidence_say_what_the_tables_say():
             assert cell["estimate"] == held.loc[(gene, "plasma", arm), "rate_gained"]
     up = [line for line in drawn.figure.axes[0].lines if line.get_gid() == "above"]
     assert len(up) == (drawn.source["direction"] == "above").sum() > 0
+
+
+def test_the_p_of_a_baseline_marker_is_that_of_the_test_a_claim_rests_on():
+    """Of the randomisation test, as in the summary's words; without draws of the likelihood ratio."""
+    cohort, numbers, _ = known(46, "two", tuple(GENES))
+    drawn = make_intrinsic(GENES).assign(p_randomisation=0.21)
+    drawn.loc[drawn["biomarker"].eq(f"gene:{GENES[0]}"), "p_randomisation"] = np.nan
+    lines = evidence_lines(cohort, **numbers, intrinsic=drawn)
+    p = lines[lines["line"].eq(BASELINE)].groupby("marker")["p"].agg(set)
+    assert p[f"gene:{GENES[0]}"] == {0.04}
+    assert p[f"gene:{GENES[2]}"] == {0.21}
 
 
 def test_a_gene_that_could_not_be_read_is_hatched_and_not_a_rate_of_nothing():

@@ -217,7 +217,7 @@ def draw(
             "and survival from the landmark by early change, as ratios; changes of the other biomarkers of that gene or pathway; each "
             "alteration; tissue against plasma; early and late progressors; molecular before imaging progression; calls set aside.",
             "Every number has its own denominator, on the page and in the table beside. Limits are 95 %; p-values are not adjusted "
-            "unless called q.",
+            "unless called q; those of baseline markers × arm are of the randomisation test where there were draws.",
             "The figure does not show a verdict: see the statistical methods for what each analysis can say.",
             simulated=simulated,
         ),

@@ -185,7 +185,10 @@ def _numbers(
     out: list[dict[str, Any]] = []
     if intrinsic is not None and len(intrinsic):
         effect = "interaction_ratio" if "interaction_ratio" in intrinsic else "marker_effect"
-        test = "p_interaction_lrt" if effect == "interaction_ratio" else "p_prognostic"
+        # A claim on marker × arm rests on the randomisation test, where there were draws.
+        tests = ["p_randomisation", "p_interaction_lrt"]
+        if effect == "marker_effect":
+            tests = ["p_prognostic"]
         for line in _records(intrinsic):
             early = line["effect_measure"] == "odds_ratio"
             out.append(
@@ -198,7 +201,7 @@ def _numbers(
                     "measure": RATIO,
                     **_estimate(line, effect),
                     "n": line["n"],
-                    "p": line[test],
+                    "p": next((p for t in tests if np.isfinite(p := line.get(t, np.nan))), np.nan),
                     "q": line["q_value"],
                 }
             )
