@@ -443,7 +443,7 @@ def make_curves(p, *, seed=2, name="marker {}", measure="hazard_ratio"):
                 value_low=at[j - 4],
                 value_high=at[j + 4],
                 p_stepp_randomisation=0.02,
-                method="Cox, Efron, profile limits; windows of 48 that share 36",
+                method="Cox, Efron, profile limits; windows of at least 48 that share at most 36",
             )
         ends = {"value_low": at[3], "value_high": at[15]}
         add(base, "selected_cut", at[9], 2.0, p_maximally_selected_randomisation=0.0001, **ends)

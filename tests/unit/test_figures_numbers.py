@@ -15,6 +15,7 @@ from figures_inputs import (
     make_risks,
     make_rugs,
     make_screen,
+    make_values,
     texts_drawn,
     with_genes,
     with_tissue,
@@ -67,6 +68,7 @@ from correlatives.figures import (
     inventory,
     km,
     km_landmark,
+    marker_correlation,
     oncoprint,
     pairs_flow,
     performance_models,
@@ -402,15 +404,30 @@ def test_the_caption_names_the_models_that_were_fitted():
     assert "(logistic model, with Firth's penalty; arm + marker" in caption
 
 
-def test_windows_of_several_sizes_are_one_range():
+def test_correlations_have_one_decimal_however_small():
+    values = make_values(6)
+    drawn = marker_correlation.draw(*values)
+    written = [w for w in words(drawn) if re.fullmatch(r"[−-]?[01](\.\d+)?", w)]
+    assert written
+    assert {len(w.lstrip("−")) for w in written if w not in ("−1", "1", "0")} == {3}
+    assert "−0.0" not in written
+
+
+def test_windows_are_said_to_be_as_large_as_they_are():
     curves = make_curves(3)
-    assert (
-        "windows of 48 subjects that share 36:" in continuous.draw(curves, "PFS", arms=ARMS).caption
+    stepp = curves["analysis"].eq("stepp") & curves["value"].notna()
+    curves.loc[stepp, "n"] = 48
+    assert "windows of 48 subjects (at least 48 that share at most 36 with" in (
+        continuous.draw(curves, "PFS", arms=ARMS).caption
     )
-    first = curves["biomarker"].eq("marker 0") & curves["analysis"].eq("stepp")
-    curves.loc[first, "method"] = "Cox, Efron, profile limits; windows of 39 that share 29"
+    # equal values stay together, so that windows may be larger than they were made for
+    first = curves["biomarker"].eq("marker 0") & stepp
+    curves.loc[first, "method"] = (
+        "Cox, Efron, profile limits; windows of at least 39 that share at most 29"
+    )
+    curves.loc[curves.index[first][0], "n"] = 61
     caption = continuous.draw(curves, "PFS", arms=ARMS).caption
-    assert "windows of 39 to 48 subjects that share 29 to 36:" in caption
+    assert "windows of 48 to 61 subjects (at least 39 to 48 that share at most 29 to 36" in caption
 
 
 def test_a_limit_beyond_the_axis_ends_in_an_arrow():

@@ -130,7 +130,7 @@ def draw(
     confirmatory = int(sum(part["family"].iloc[0] == "confirmatory" for part in parts))
     of = f" of {tested}" if tested is not None else ""
     good = "below" if short == "HR" else "above"
-    sizes = _window_sizes(windows["method"])
+    sizes = _window_sizes(windows)
     subjects = [int(part["n"].iloc[0]) for part in parts]
     events = [int(part["events"].iloc[0]) for part in parts]
     return Drawn(
@@ -152,7 +152,7 @@ def draw(
             "horizontal bar spans the window. p: randomisation test with the windows as one family. The triangle is the "
             "cut at which arms differ most, with a 95 % bootstrap interval, and its p is corrected for having been "
             "chosen among all cuts between the 10th and the 90th percentile: exploratory, never a cut to use.",
-            "Neighbouring windows share about three quarters of their subjects: they are not independent findings. p-values are "
+            "Neighbouring windows share most of their subjects: they are not independent findings. p-values are "
             "not adjusted for the number of markers. The figure does not show that an effect changes where its bands "
             "overlap, nor anything beyond the range drawn. Exploratory markers were picked for their small p and overstate "
             "their effects.",
@@ -161,17 +161,19 @@ def draw(
     )
 
 
-def _window_sizes(methods: pd.Series) -> str:
-    """Return the sizes of the windows, and of what neighbours share, that the methods name."""
-    named = methods.astype(str).str.extract(r"windows of (\d+) that share (\d+)").dropna()
-    if not len(named):
-        return "windows of equal size"
-    pairs = [named[column].astype(int) for column in named]
-    own, shared = (
+def _window_sizes(windows: pd.DataFrame) -> str:
+    """Return how many subjects the windows have, and by which rule they were made, that their methods name."""
+    rule = windows["method"].astype(str).str.extract(r"at least (\d+) that share at most (\d+)")
+    if rule.isna().all(axis=None):
+        return "windows"
+    least, shared, own = (
         f"{sizes.min()}" if sizes.min() == sizes.max() else f"{sizes.min()} to {sizes.max()}"
-        for sizes in pairs
+        for sizes in (
+            *(rule[column].dropna().astype(int) for column in rule),
+            windows["n"].astype(int),
+        )
     )
-    return f"windows of {own} subjects that share {shared}"
+    return f"windows of {own} subjects (at least {least} that share at most {shared} with the next; equal values are not parted)"
 
 
 def _draw_key(page: Axes, top: float, short: str, arms: Mapping[str, str]) -> None:

@@ -153,6 +153,8 @@ def draw(
         )
     whole_rows = table[everybody.loc[table.index]]
     counts = ""
+    numbers = shown["level"].astype(str).str.startswith("≤").any()
+    cut = "Numbers are cut at their median, which the lower group holds. " if numbers else ""
     if len(whole_rows):
         line = whole_rows.iloc[0]
         counts = "; ".join(
@@ -170,7 +172,7 @@ def draw(
             f"({'below' if good_left else 'above'} 1 the experimental arm does better; {model} within "
             "the subgroup, stratified as randomised where the study names strata) with 95 % limits; squares grow with the "
             f"number of {counted}, arrows mark limits beyond the "
-            "axis, – is not estimable. Dotted line: all subjects. p interaction: likelihood-ratio test of arm × "
+            f"axis, – is not estimable. {cut}Dotted line: all subjects. p interaction: likelihood-ratio test of arm × "
             "factor, not adjusted for the number of factors.",
             "With strata, the logistic model has a term for each; the response table pools the same subjects by "
             "Mantel and Haenszel (without strata, by the exact conditional odds ratio), so that its odds ratio of all "

@@ -19,7 +19,6 @@ from correlatives.figures.style import (
     VERMILLION,
     Drawn,
     caption,
-    format_number,
     new_figure,
     no_data,
     place,
@@ -168,7 +167,7 @@ def draw(
         for i in range(p):
             for j in range(p):
                 if np.isfinite(shown[i, j]) and i != j:
-                    text = format_number(shown[i, j], 1)
+                    text = f"{shown[i, j]:.1f}".replace("-0.0", "0.0").replace("-", "−")
                     axes.text(j + 0.5, i + 0.5, text, ha="center", va="center", fontsize=SMALL)
     branches = place(figure, left, bottom + side + 0.03, side, TREE)
     for xs, ys in zip(tree["icoord"], tree["dcoord"], strict=True):

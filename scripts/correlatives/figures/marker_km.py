@@ -176,7 +176,8 @@ def draw(
             else "",
             f"Kaplan–Meier estimates; markers at {rst_escape(', '.join(dict.fromkeys(s.timepoint for s in shown)))}, the marker low on the left and high on the right: its two levels, the dictionary's "
             "cut, or, where it has none, the median of the subjects (said above each pair). Ticks are censored "
-            "subjects. Hazard ratios (experimental over control, 95 % profile limits, within the level) are those of the "
+            "subjects. Hazard ratios (experimental over control, within the level; Cox with 95 % profile limits, and with Firth's penalty "
+            "where there is no finite maximum without it, as without an event in an arm) are those of the "
             "main table; levels by the median have none there, since a median is no hypothesis.",
             "Whether the arms differ more in one level than the other is the test of interaction in the main table: two curves "
             "or two p-values compared by eye do not show it. The figure does not show subjects without a "

@@ -357,7 +357,7 @@ def _window_rows(
             "effect_high": effects[2, i],
             "p_stepp_randomisation": found.p,
             "method": _fitted_by(model, found.firth[i])
-            + f", profile limits; windows of {found.size} that share {found.overlap}",
+            + f", profile limits; windows of at least {found.size} that share at most {found.overlap}",
             "note": str(found.note[i]),
         }
         for i in range(len(found.n))
