@@ -396,7 +396,7 @@ def test_the_workbook_has_the_numbers_unrounded_and_no_formula(table: pd.DataFra
         simulated=True,
     )
     book = openpyxl.load_workbook(path)
-    assert book.sheetnames == ["Contents", "1 Between arms  all some", "2 Empty"]
+    assert book.sheetnames == ["Contents", "1 Between arms all some"]
     sheet = book.worksheets[1]
     rows = [[cell.value for cell in row] for row in sheet.iter_rows(min_row=4)]
     assert rows == [
@@ -409,7 +409,6 @@ def test_the_workbook_has_the_numbers_unrounded_and_no_formula(table: pd.DataFra
     assert {cell.data_type for row in sheet.iter_rows() for cell in row} == {"s", "n"}
     assert sheet["D5"].number_format == '[<0.001]"<0.001";0.000'
     assert all("Simulated data" in one["A2"].value for one in book.worksheets)
-    assert book.worksheets[2]["A4"].value == "name"
 
 
 def test_a_sheet_of_a_very_long_table_says_that_it_is_not_all(
@@ -426,3 +425,87 @@ def test_the_same_tables_give_the_same_workbook(table: pd.DataFrame, tmp_path: P
     for name in ("one.xlsx", "other.xlsx"):
         workbook.write(tmp_path / name, {"a.tsv": ("A", table)}, title="x", simulated=False)
     assert (tmp_path / "one.xlsx").read_bytes() == (tmp_path / "other.xlsx").read_bytes()
+
+
+def looks_like(value: float, form: str) -> str:
+    """Return a number as a spreadsheet shows it under the formats used."""
+    if form.startswith("[<0.001]"):
+        return "<0.001" if value < 0.001 else f"{value:.3f}"
+    if form.endswith("E+00"):
+        return f"{value:.2e}"
+    return f"{value:,.{len(form.partition('.')[2])}f}"
+
+
+def test_the_look_of_a_number_is_its_own(tmp_path: Path):
+    mixed = [502.0, 1.0, 0.004, -0.0022, 0.0023, 7.1e-06, 0.0014, 0.0138, 0.63, 12.346, 0.0, 3.2e8]
+    frame = pd.DataFrame(
+        {"value": [*mixed, np.nan, np.inf], "n": 1200, "p_value": 0.0, "q_value": 0.0138}
+    )
+    workbook.write(tmp_path / "t.xlsx", {"a.tsv": ("A", frame)}, title="x", simulated=False)
+    sheet = openpyxl.load_workbook(tmp_path / "t.xlsx").worksheets[1]
+    cells = [row[0] for row in sheet.iter_rows(min_row=5)]
+    assert [cell.value for cell in cells] == [*mixed, None, "inf"]
+    assert [looks_like(cell.value, cell.number_format) for cell in cells[: len(mixed)]] == [
+        "502",
+        "1",
+        "0.00400",
+        "-0.00220",
+        "0.00230",
+        "7.10e-06",
+        "0.00140",
+        "0.014",
+        "0.63",
+        "12.35",
+        "0",
+        "3.20e+08",
+    ]
+    others = [looks_like(cell.value, cell.number_format) for cell in sheet[5][1:]]
+    assert others == ["1,200", "<0.001", "0.014"]
+
+
+@pytest.mark.parametrize(
+    "value", [10.0**k * m for k in range(-12, 12) for m in (1.003, 4.5, 9.949)]
+)
+@pytest.mark.parametrize("sign", [1, -1])
+def test_no_number_looks_like_zero_or_like_another_by_more_than_a_tenth(value: float, sign: int):
+    forms = workbook.number_formats("lower", pd.Series([sign * value, 0.5]))
+    seen = float(looks_like(sign * value, forms[0]).replace(",", ""))
+    assert seen == pytest.approx(sign * value, rel=0.1)
+
+
+def test_tables_without_rows_have_no_sheet_and_are_named_in_the_contents(
+    table: pd.DataFrame, tmp_path: Path
+):
+    given = {
+        "a.tsv": ("First", table),
+        "b.tsv": ("Second", table.head(0)),
+        "c.tsv": ("Third", table.head(1)),
+    }
+    workbook.write(tmp_path / "t.xlsx", given, title="x", simulated=False)
+    book = openpyxl.load_workbook(tmp_path / "t.xlsx")
+    assert book.sheetnames == ["Contents", "1 First", "2 Third"]
+    rows = [[cell.value for cell in row] for row in book["Contents"].iter_rows(min_row=2)]
+    assert rows[0][0] == "2 tables; 1 more without rows"
+    assert rows[3:] == [
+        ["1", "First", "a.tsv", "4 rows"],
+        [None, "Second", "b.tsv", "no rows in this study"],
+        ["2", "Third", "c.tsv", "1 row"],
+    ]
+    assert book["2 Third"]["A2"].value == "1 row; all, unrounded, in c.tsv"
+    links = [cell.hyperlink.location for cell in book["Contents"]["B"] if cell.hyperlink]
+    assert links == ["'1 First'!A1", "'2 Third'!A1"]
+
+
+@pytest.mark.parametrize(
+    "words, name",
+    [
+        ("13 Acquired and lost, within arms", "13 Acquired and lost, within…"),
+        ("18 Course over all visits, by arm", "18 Course over all visits, by…"),
+        ("5 Survival: all/some", "5 Survival all some"),
+        ("7 The subjects' own words, as told", "7 The subjects' own words, as…"),
+        ("1 " + "x" * 40, "1 " + "x" * 28 + "…"),
+    ],
+)
+def test_names_of_sheets_are_whole_words(words: str, name: str):
+    assert workbook.sheet_name(words) == name
+    assert len(name) <= 31

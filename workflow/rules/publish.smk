@@ -66,7 +66,7 @@ rule record_provenance:
 if not SCORED:
 
     PUBLISHED = {
-        "efficacy/table_one.tsv": "Table 1",
+        "efficacy/table_one.tsv": "Baseline characteristics",
         **{f"efficacy/{name}.tsv": title for name, title in EFFICACY_TABLES.items()},
         **{
             f"{SCREEN}/{endpoint}.tsv": f"Biomarkers, {endpoint}"
