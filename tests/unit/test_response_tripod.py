@@ -29,9 +29,9 @@ SIZE = pd.DataFrame(
 )
 
 
-def filled(**changes):
+def filled(study=STUDY, response=RESPONSE, **changes):
     given = {"eligibility": 3, "performance": PERFORMED, "sample_size": SIZE} | changes
-    return checklist(STUDY, ENDPOINTS, RESPONSE, **given).set_index("item")
+    return checklist(study, ENDPOINTS, response, **given).set_index("item")
 
 
 def test_every_item_is_there_once_and_says_who_answers():
@@ -53,7 +53,11 @@ def test_what_the_workflow_knows_is_filled_in():
     assert "Randomised to A v B" in reported["6c"]
     assert "best overall response CR or PR" in reported["8a"]
     assert "20 repeats of 5 folds" in reported["12a"]
-    assert "ORR: 132 subjects, 58 with the outcome; PFS: 130" in reported["21"]
+    assert (
+        "ORR: 132 subjects, 58 with the outcome; PFS: 130 subjects, 90 with the event."
+        in reported["21"]
+    )
+    assert "at least 5 of the subjects analysed" in reported["11"]
     assert "ORR, clinical: auc 0.61 (0.40 to 0.80)" in reported["23a"]
     assert "513 subjects needed" in reported["10"]
     assert "candidate parameters include the indicators of missing values" in reported["10"]
@@ -68,3 +72,30 @@ def test_without_results_nothing_is_claimed():
     assert reported["23a"] == "No model was fitted."
     assert reported["26"] == AUTHORS
     assert reported["6b"] == AUTHORS
+
+
+def test_only_what_a_study_has_is_spoken_of():
+    both = filled()["reported"]
+    assert "(AUC; Uno's C-index and AUC at a month)" in both["12e"]
+    assert "a response's Brier score" in both["12e"]
+    assert "the response, or of the event by a stated month; no" in both["15"]
+    assert "Elastic net (logistic; Cox for times)" in both["12c"]
+    assert "folds balanced over arm and outcome" in both["12a"]
+    times = filled(
+        {**STUDY, "design": "single_arm"},
+        RESPONSE | {"endpoints": ["PFS"]},
+        performance=PERFORMED.iloc[1:],
+        sample_size=SIZE.iloc[:0],
+    )["reported"]
+    assert not times.str.contains(
+        "of the response|a response's|logistic|(?<!C-index and )AUC"
+    ).any()
+    assert "(Uno's C-index and AUC at a month)" in times["12e"]
+    assert "A probability of the event by a stated month; no" in times["15"]
+    assert "Elastic net (Cox) of" in times["12c"]
+    assert times["12c"].endswith("At least 10 events.")
+    assert "folds balanced over outcome" in times["12a"]
+    response = filled(response=RESPONSE | {"endpoints": ["ORR"]}, performance=PERFORMED.iloc[:1])[
+        "reported"
+    ]
+    assert not response.str.contains("C-index|stated month|Cox|event").any()

@@ -12,6 +12,7 @@ from typing import Any
 
 import pandas as pd
 
+from correlatives.multiplicity import LEAST_CARRIERS
 from correlatives.response.evaluation import LEAST_EVENTS
 from correlatives.response.forest import TREES
 from correlatives.response.nested_cv import CLINICAL_PENALTY
@@ -135,9 +136,12 @@ def _facts(
     names = ", ".join(response["endpoints"])
     clinical = ", ".join(response["clinical"])
     made = "Simulated data: nothing here is of real patients. " if study["simulated"] else ""
+    kinds = {endpoints[name]["type"] == "response" for name in response["endpoints"]}
+    of_response, of_time = True in kinds, False in kinds
+    discrimination = _either("AUC", "Uno's C-index and AUC at a month", of_response, of_time)
     counts = performance.drop_duplicates("endpoint")
     analysed = "; ".join(
-        f"{row.endpoint}: {row.n} subjects, {row.events} with the outcome"
+        f"{row.endpoint}: {row.n} subjects, {row.events} with the {'outcome' if endpoints[row.endpoint]['type'] == 'response' else 'event'}"
         for row in counts.itertuples()
     )
     main = performance[performance["metric"].isin(["auc", "c_index_ipcw"])]
@@ -171,7 +175,7 @@ def _facts(
         f"{WIDE:,}, those named beforehand and the {WIDE:,} of the largest variance over all subjects, blind to outcome and arm.",
         "9b": "Unit, transform, assay and limits of every biomarker are in the dictionary (tables: biomarkers).",
         "10": (
-            f"{sizes}. Riley's criteria; candidate parameters include the indicators of missing values. "
+            f"{sizes}. Riley's criteria; candidate parameters include the indicators of missing values where there are any. "
             if sizes
             else "No model was fitted. "
         )
@@ -181,22 +185,27 @@ def _facts(
             else ""
         ),
         "11": "Imputed by the median of the training set (the lower of two for discrete columns), with an indicator column for each "
-        "pattern of missing values; subjects without the outcome are left out and counted.",
-        "12a": f"Nested cross-validation, {response['repeats']} repeats of {response['folds']} folds balanced over arm and outcome; the inner "
+        f"pattern of missing values that at least {LEAST_CARRIERS} of the subjects analysed have and as many have not, whatever their outcome; "
+        "values missing in fewer are imputed only. Subjects without the outcome are left out and counted.",
+        "12a": f"Nested cross-validation, {response['repeats']} repeats of {response['folds']} folds balanced over {'arm and ' if randomised else ''}outcome; the inner "
         f"folds tune. No subject is predicted by a model that saw it.",
         "12b": "On the scale of the dictionary's transform, standardised in the training set; continuous markers stay continuous.",
-        "12c": f"Elastic net (logistic; Cox for times) of clinical columns alone, and with the biomarkers of blood, of tissue and of both; clinical "
+        "12c": f"Elastic net ({_either('logistic', 'Cox for times' if of_response else 'Cox', of_response, of_time)}) of clinical columns alone, and with the biomarkers of blood, of tissue and of both; clinical "
         f"columns are penalised {CLINICAL_PENALTY:g} times as much beside biomarkers. In each training set the {SELECTED} biomarkers with the "
         f"largest univariate score are kept, and the penalty with the smallest inner held-out loss is taken. A random forest of {TREES} trees is "
         "the flexible reference. At least "
-        f"{LEAST_EVENTS} subjects with and without the outcome.",
-        "12e": "Discrimination (AUC; Uno's C-index and AUC at a month), Brier score, calibration intercept, slope and curve, decision curve, "
-        "gain over the clinical columns alone, a permutation p of the whole procedure; limits by Nadeau and Bengio's correction, "
-        "those of a response's Brier score and calibration intercept with the binomial variance of its share.",
+        f"{LEAST_EVENTS} {_either('subjects with and without the outcome', 'events', of_response, of_time, ' or ')}.",
+        "12e": f"Discrimination ({discrimination}), Brier score, calibration intercept, slope and curve, decision curve, "
+        "gain over the clinical columns alone, a permutation p of the whole procedure; limits by Nadeau and Bengio's correction"
+        + (
+            ", those of a response's Brier score and calibration intercept with the binomial variance of its share."
+            if of_response
+            else "."
+        ),
         "12f": "No model was updated.",
         "12g": "By the models of the folds in which a subject was not; a locked model by the constants in response/locked.",
         "13": "Nothing was resampled or reweighted: probabilities keep their meaning.",
-        "15": "A probability of the response, or of the event by a stated month; no threshold is chosen (decision_curve.tsv shows all).",
+        "15": f"A probability of the {_either('response', 'event by a stated month', of_response, of_time, ', or of the ')}; no threshold is chosen (decision_curve.tsv shows all).",
         "16": "None: the data judged on are held-out parts of those learnt from.",
         "18f": "The code is this workflow; provenance.json names its version.",
         "20a": "check/flow.tsv and the figure flow.",
@@ -215,6 +224,11 @@ def _facts(
         "27a": "The target score imputes missing input as in training, names it a subject, and flags values outside the training range.",
     }
     return {item: text for item, text in facts.items() if text}
+
+
+def _either(response: str, time: str, of_response: bool, of_time: bool, between: str = "; ") -> str:
+    """Return what is said of responses, of times, or of both where a study has both."""
+    return between.join([response] * of_response + [time] * of_time)
 
 
 def _defined(name: str, endpoint: Mapping[str, Any]) -> str:
