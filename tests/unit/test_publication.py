@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -329,9 +330,16 @@ RUNS = pd.DataFrame(
 )
 
 
-def checklist(runs: pd.DataFrame = RUNS, **changed: object) -> pd.DataFrame:
+def checklist(
+    runs: pd.DataFrame = RUNS,
+    figures: Sequence[str] = ("flow", "km_marker_PFS", "inventory"),
+    endpoints: dict | None = None,
+    **changed: object,
+) -> pd.DataFrame:
     new = record(**changed)
     new["configuration"]["settings"].setdefault("eligibility", [{}, {}])
+    if endpoints:
+        new["configuration"]["settings"]["endpoints"] = endpoints
     table = screened().assign(
         prespecified=["yes", "no"],
         specimen=["serum", "clinical"],
@@ -340,7 +348,7 @@ def checklist(runs: pd.DataFrame = RUNS, **changed: object) -> pd.DataFrame:
     )
     survival = pd.DataFrame({"endpoint": ["PFS", "PFS"], "n": [20, 21], "events": [15, 12]})
     tables = {"predictive/PFS": table, "efficacy/survival_by_arm": survival}
-    return remark(new, SUBJECTS, tables, ["flow", "km_marker_PFS"], runs).set_index("item")
+    return remark(new, SUBJECTS, tables, figures, runs).set_index("item")
 
 
 def test_the_checklist_has_all_twenty_items_and_says_what_is_known():
@@ -363,16 +371,28 @@ def test_the_checklist_points_only_at_what_there_is():
     items = checklist()
     assert items.loc[12, "where"] == "figures/flow, check/flow.tsv, efficacy/survival_by_arm.tsv"
     assert items.loc[15, "where"] == "predictive/PFS.tsv, figures/km_marker_PFS"
-    assert items.loc[13, "where"] == ""
+    # where values are missing: the inventory counts samples
+    assert items.loc[13, "where"] == "predictive/PFS.tsv"
 
 
 def test_the_checklist_leaves_to_the_authors_what_is_theirs_and_claims_no_adjustment():
     items = checklist()
     assert items.loc[19, "authors"] == items.loc[20, "authors"] == "all of it"
     assert items.loc[14, "here"] == ""
+    assert items.loc[14, "where"] == ""
     assert items.loc[17, "here"] == ""
     adjusted = checklist(predictive__covariates=["age"])
     assert adjusted.loc[17, "here"] == "every model is adjusted for age"
+
+
+def test_the_checklist_tells_of_correlations_and_counts_one_endpoint_as_one():
+    items = checklist(figures=["marker_correlation"], endpoints={"OS": {"type": "time_to_event"}})
+    assert items.loc[7, "here"] == "1 endpoint: OS"
+    assert items.loc[14, "where"] == "figures/marker_correlation"
+    assert items.loc[14, "here"] == (
+        "Spearman's correlations with each other at baseline, untested: 1 biomarker and ESR1"
+    )
+    assert "outcome only" not in items.loc[14, "authors"]
 
 
 @pytest.fixture

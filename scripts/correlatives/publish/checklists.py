@@ -60,7 +60,7 @@ AUTHORS = {
     5: "protocols, reagents, scoring; whether assays were blind to outcome",
     6: "calendar period; prospective or retrospective",
     9: "the power that the trial was planned for",
-    14: "the relation to standard prognostic variables: the workflow tests markers against outcome only",
+    14: "the relation to standard prognostic variables that are not named here",
     19: "all of it",
     20: "all of it",
 }
@@ -95,7 +95,7 @@ def remark(
         (only those that there are), and what the authors have to add. An item of which nothing is known here has
         an empty `here`.
     """
-    answers = _answers(record, subjects, tables) | {5: (_failed(runs), PLACES_OF_SAMPLES)}
+    answers = _answers(record, subjects, tables, figures) | {5: (_failed(runs), PLACES_OF_SAMPLES)}
     there = {
         *(f"{name}.tsv" for name, table in tables.items() if len(table)),
         *(f"figures/{name}" for name in figures),
@@ -114,7 +114,10 @@ def remark(
 
 
 def _answers(
-    record: Mapping[str, Any], subjects: Mapping[str, int], tables: Mapping[str, pd.DataFrame]
+    record: Mapping[str, Any],
+    subjects: Mapping[str, int],
+    tables: Mapping[str, pd.DataFrame],
+    figures: Collection[str],
 ) -> dict[int, tuple[str, Sequence[str]]]:
     """Return item -> what holds here, and places where it may stand."""
     settings = record["configuration"]["settings"]
@@ -144,7 +147,7 @@ def _answers(
             ("efficacy/survival_by_arm.tsv", "publish/methods.md"),
         ),
         7: (
-            f"{len(settings['endpoints'])} endpoints: {listed(list(settings['endpoints']))}",
+            f"{number_of(len(settings['endpoints']), 'endpoint')}: {listed(list(settings['endpoints']))}",
             ("publish/methods.md",),
         ),
         10: ("the methods section", ("publish/methods.md",)),
@@ -157,7 +160,7 @@ def _answers(
                 "efficacy/survival_by_arm.tsv",
             ),
         ),
-        13: ("", ("efficacy/table_one.tsv", "figures/inventory")),
+        13: ("", ("efficacy/table_one.tsv", "efficacy/evaluable.tsv", *files)),
         18: (
             "",
             (
@@ -214,9 +217,25 @@ def _answers(
         16: (model, files),
         17: (model if covariates else "", files if covariates else ()),
     }
+    if "marker_correlation" in figures:
+        found[14] = (_related(screens), ("figures/marker_correlation",))
     if detectable := _detectable(screens):
         found[9] = (detectable, files)
     return found
+
+
+def _related(screens: Mapping[str, pd.DataFrame]) -> str:
+    """Say which biomarkers and clinical factors the figure of correlations sets against each other."""
+    from correlatives.figures.marker_correlation import choose
+
+    drawn = choose(list(screens.values()))
+    clinical = drawn["specimen"].eq("clinical")
+    if len(drawn) < 2:
+        return ""
+    markers = number_of(int((~clinical).sum()), "biomarker")
+    factors = [in_words(name) for name in drawn.loc[clinical, "biomarker"]]
+    among = f"{markers} and {listed(factors)}" if factors else f"{markers}, no clinical factor"
+    return f"Spearman's correlations with each other at baseline, untested: {among}"
 
 
 def _failed(runs: pd.DataFrame) -> str:
