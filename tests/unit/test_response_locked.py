@@ -479,6 +479,31 @@ def test_each_subjects_missing_inputs_are_named_and_imputed(models):
     assert score(model, nobody)["note"][0] == "no input is known: the score of imputed values"
 
 
+@pytest.mark.parametrize("endpoint", ["PFS", "ORR"])
+def test_an_input_that_one_training_subject_lacks_is_imputed_and_named(endpoint):
+    new = study()
+    new.subjects["age"] = new.subjects["age"].astype(float)
+    new.subjects.loc[7, "age"] = np.nan
+    fit = locked(new, endpoint)
+    used = {item["name"]: item for item in fit.content["inputs"]}
+    assert [term["is"] for term in used["clinical:age"]["terms"]] == ["value"]
+    assert used["clinical:age"]["missing_in_training"] == 1
+    table = score(fit.content, new).set_index("subject_id")
+    assert table.loc[fit.subjects, "score"].to_numpy() == approx(fit.predictor, abs=1e-10)
+    lone = new.subjects["subject_id"][7]
+    assert "clinical:age" in table.loc[lone, "missing_inputs"].split("; ")
+    # as if the median of the others had been measured
+    age = used["clinical:age"]["terms"][0]["if_missing"]
+    assert age == np.nanmedian(new.subjects["age"])
+    new.subjects.loc[7, "age"] = age
+    again = score(fit.content, new).set_index("subject_id")
+    assert again.loc[lone, "score"] == approx(table.loc[lone, "score"], abs=1e-12)
+    # points: no axis value of its own
+    scale = next(s for s in nomogram(fit.content).scales if s.name == "clinical:age")
+    assert "missing" not in scale.worded
+    assert 0 <= scale.missing <= scale.points.max()
+
+
 def test_an_input_that_the_new_study_lacks_altogether_counts_as_missing_for_everybody(models):
     """Worked out by hand: the constant of the training study, and the term of those without the value."""
     item = {

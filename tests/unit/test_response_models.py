@@ -251,7 +251,7 @@ def test_too_few_events_are_refused_in_words():
 def test_candidates_are_clinical_columns_baseline_markers_and_lost_samples():
     n = 30
     rng = np.random.default_rng(0)
-    lost = np.arange(n) < 4
+    lost = np.arange(n) < 5
     values = {
         "TK1": np.where(lost, np.nan, rng.exponential(10, n) + 1),
         "CTC": np.where(lost, np.nan, rng.exponential(10, n)),
@@ -266,7 +266,7 @@ def test_candidates_are_clinical_columns_baseline_markers_and_lost_samples():
         hr_status=np.where(np.arange(n) % 3 == 0, "negative", "positive"),
         ecog=np.arange(n) % 2.0,
     )
-    design = candidate_predictors(cohort, ["hr_status", "ecog"])
+    design = candidate_predictors(cohort, ["hr_status", "ecog"], np.ones(n, dtype=bool))
     assert design.names == [
         "clinical:hr_status=positive",
         "clinical:ecog",
@@ -278,7 +278,34 @@ def test_candidates_are_clinical_columns_baseline_markers_and_lost_samples():
     assert design.always.tolist() == [True, True, False, False, False, False]
     assert design.value[10, 2] == approx(np.log2(values["TK1"][10]))
     with pytest.raises(KeyError, match=r"response\.clinical"):
-        candidate_predictors(cohort, ["weight"])
+        candidate_predictors(cohort, ["weight"], np.ones(n, dtype=bool))
+
+
+@pytest.mark.parametrize(("lost", "indicator"), [(0, 0), (1, 0), (4, 0), (5, 1), (55, 1), (56, 0)])
+def test_a_value_missing_in_a_handful_of_subjects_is_imputed_only(lost, indicator):
+    # of 65 subjects, 5 have no outcome and miss the age: they are in no model and count for none
+    rng = np.random.default_rng(4)
+    n = 65
+    age = rng.normal(60, 8, n)
+    age[:lost] = np.nan
+    age[60:] = np.nan
+    response = (rng.random(n) < 0.5).astype(float)
+    response[60:] = np.nan
+    cohort = cohort_of(
+        markers_of(identifiers(n), {"TK1": rng.exponential(10, n) + 1}),
+        arm=np.arange(n) % 2,
+        endpoints={"ORR": response},
+        age=age,
+    )
+    task = task_of(cohort, "ORR", ["age"], forest=False)
+    names = ["clinical:age", "plasma:TK1", *["missing:clinical:age"] * indicator]
+    assert task.design.names == names
+    assert models_table(task)["candidate_parameters"].tolist()[0] == 1 + indicator
+    fitted = resampled(task, seed=1, repeats=range(2), permutations=range(0))
+    # every subject is predicted, with an imputed age or without
+    predicted = fitted.predictions.query("model == 'clinical'")
+    assert len(predicted) == 2 * 60
+    assert np.isfinite(predicted[["predictor", "probability"]].to_numpy()).all()
 
 
 def test_constants_say_what_a_training_set_did_to_its_columns():

@@ -291,7 +291,7 @@ def task_of(cohort: Cohort, endpoint: str, clinical: Sequence[str], *, forest: b
     if n < len(known):
         notes.append(f"{n_subjects(len(known) - n)} without {endpoint}, and left out.")
     few = events if survival else min(events, n - events)
-    design = candidate_predictors(cohort, clinical).of_subjects(known)
+    design = candidate_predictors(cohort, clinical, known)
     models = []
     if few < LEAST_EVENTS:
         what = "events" if survival else "responders or non-responders"

@@ -116,9 +116,9 @@ def lock(
         "endpoint": endpoint,
         "type": configured["type"],
     }
-    candidates = candidate_predictors(cohort, clinical)
+    design = candidate_predictors(cohort, clinical, known)
     few = events if survival else min(events, n - events)
-    if few < LEAST_EVENTS or not candidates.names:
+    if few < LEAST_EVENTS or not design.names:
         what = "events" if survival else "responders or non-responders"
         why = (
             f"{endpoint}: {few} {what} are fewer than {LEAST_EVENTS}; no model is fitted."
@@ -127,7 +127,6 @@ def lock(
         )
         refused = {**head, "version": version, "refused": why}
         return Locked(refused, np.array([], dtype=object), np.array([]))
-    design = candidates.of_subjects(known)
     arm = cohort.subjects["arm_code"].to_numpy(dtype=float)[known]
     groups = (2 * np.nan_to_num(arm) + outcome).astype(int)
     target = Outcome(outcome, time if survival else None)

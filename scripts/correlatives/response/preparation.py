@@ -43,10 +43,6 @@ class Design:
     always: np.ndarray
     domains: dict[str, np.ndarray] = field(default_factory=dict)
 
-    def of_subjects(self, rows: np.ndarray) -> Design:
-        """Return the same columns of some subjects."""
-        return Design(self.names, self.value[rows], self.discrete, self.always, self.domains)
-
 
 @dataclass(frozen=True)
 class Learnt:
