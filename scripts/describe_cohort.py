@@ -5,6 +5,7 @@ import pandas as pd
 from correlatives.cohort import Cohort, joined
 from correlatives.efficacy import table_one
 from correlatives.figures import flow, inventory
+from correlatives.tables.timepoints import progression_names
 from correlatives.wide import Evaluable, joinable
 from correlatives.workflow import job
 
@@ -26,4 +27,7 @@ with job(snakemake) as step:  # noqa: F821
     again = steps["step"].str.match(f"analysis: (?!{first},).*, ")
     flow.draw(steps[~again], **shared).write(step.stem(step.output.flow), step.params.long_names)
     counts = pd.read_csv(step.input.inventory, sep="\t", keep_default_na=False)
-    inventory.draw(counts, **shared).write(step.stem(step.output.inventory))
+    progression = progression_names(step.params.schedule)
+    inventory.draw(counts, progression=progression, **shared).write(
+        step.stem(step.output.inventory)
+    )

@@ -624,6 +624,34 @@ def test_no_event_of_a_subject_is_drawn_as_none():
     assert "PFS event" in words(drawn)
 
 
+def test_the_course_speaks_only_of_what_the_study_has():
+    cohort = make_cohort(6)
+    subjects = cohort.subjects.drop(columns=["PFS_months", "PFS_event", "event_reason"])
+    subjects["OS_event"] = [1.0, 1.0, 0.0, 1.0, 0.0, 1.0]
+    said = swimmer.draw(dataclasses.replace(cohort, subjects=subjects)).caption
+    assert "3 of 3 subjects; 4 deaths." in said
+    assert "Arrows: no death recorded at the end of the line." in said
+    for absent in ("progression", "dose", "treatment", "response"):
+        assert absent not in said
+    subjects["OS_event"] = 1.0
+    assert "Arrows" not in swimmer.draw(dataclasses.replace(cohort, subjects=subjects)).caption
+    said = swimmer.draw(make_cohort(20, course=True)).caption
+    assert "progressions and" in said
+    assert "neither progression nor death" in said
+    assert "interruptions and reductions of dose" in said
+
+
+def test_the_numbers_of_the_course_are_not_cut_by_the_names_of_arms():
+    arms = {
+        "control": "placebo / 0.2 mg estrogen",
+        "experimental": "1.0 mg estrogen / 5.0 mg estrogen",
+    }
+    shown = words(swimmer.draw(make_cohort(502, arms=arms)))
+    assert "1.0 mg estrogen / 5.0 mg estrogen\n(n = 251 of 251, 84 drawn)" in shown
+    assert "placebo / 0.2 mg estrogen\n(n = 251 of 251, 84 drawn)" in shown
+    assert "T-DM1 (n = 10 of 10)" in words(swimmer.draw(make_cohort(20)))
+
+
 def test_a_pfs_event_on_the_day_of_death_is_that_death():
     cohort = make_cohort(2)
     subjects = cohort.subjects.assign(event_reason="", PFS_event=1.0, OS_event=1.0)
@@ -780,6 +808,16 @@ def test_analyses_without_telling_names_are_found_by_their_numbers():
     assert len(analyses) == 3
     trunk, analyses = flow.split(flow.read_steps(table), ["PFS, domain 1"])
     assert [step.name for step in analyses] == ["PFS, domain 1"]
+
+
+def test_the_inventory_speaks_of_progression_only_where_samples_were_due_then():
+    table = make_inventory()
+    assert "progress" not in inventory.draw(table, arms=ARMS).caption
+    late = "received: a sample is recorded (at progression: of those who progressed)"
+    named = inventory.draw(table, arms=ARMS, progression=["visit 2"])
+    assert late in named.caption
+    usual = table.replace({"timepoint": {"visit 2": "progression"}})
+    assert late in inventory.draw(usual, arms=ARMS).caption
 
 
 def test_no_name_of_the_inventory_is_cut():

@@ -27,6 +27,7 @@ rule describe_cohort:
     params:
         **digests("describe_cohort"),
         long_names=LONG_NAMES,
+        schedule={name: config[name] for name in ("resistance", "timepoints")},
         columns=config["report"]["table_one"],
         named=config["study"]["strata"]
         + config["response"]["clinical"]

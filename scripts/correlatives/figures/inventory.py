@@ -30,7 +30,7 @@ from correlatives.figures.style import (
 from correlatives.tables.dictionary import in_words
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
 COLUMNS = ("timepoint", "specimen", "assay", "arm", "expected", "received", "assayed", "usable")
 COUNTS = COLUMNS[4:]
@@ -39,7 +39,13 @@ ROW = 0.165
 
 
 @styled
-def draw(inventory: pd.DataFrame, *, arms: Mapping[str, str], simulated: bool = False) -> Drawn:
+def draw(
+    inventory: pd.DataFrame,
+    *,
+    arms: Mapping[str, str],
+    progression: Collection[str] = ("progression",),
+    simulated: bool = False,
+) -> Drawn:
     """Draw the sample inventory: a row a timepoint and assay, four numbers an arm.
 
     Parameters
@@ -48,6 +54,8 @@ def draw(inventory: pd.DataFrame, *, arms: Mapping[str, str], simulated: bool = 
         ``check/inventory.tsv``.
     arms : mapping
         ``{"control": label, "experimental": label}``, or ``{"all": label}``; other arms of the table come after.
+    progression : collection of str
+        Timepoints around progression, at which samples of those who progressed count.
     simulated : bool
 
     Returns
@@ -123,14 +131,14 @@ def draw(inventory: pd.DataFrame, *, arms: Mapping[str, str], simulated: bool = 
         f"{drawn.loc[drawn['arm'] == label, 'expected'].sum():.0f} expected"
         for label in labels
     )
+    late = " (at progression: of those who progressed)" if set(times) & set(progression) else ""
     return Drawn(
         figure,
         drawn,
         caption(
             title,
             f"{totals}, summed over the rows.",
-            "Expected: subjects of the arm who should have had the sample; received: a sample is recorded (at progression: of those who "
-            "progressed); assayed: with a result, or failed quality control; usable: with a result that passed it. Percentages and shades are of the number expected.",
+            f"Expected: subjects of the arm who should have had the sample; received: a sample is recorded{late}; assayed: with a result, or failed quality control; usable: with a result that passed it. Percentages and shades are of the number expected.",
             f"{len(lines) - len(cut)} further rows are in the table only."
             if len(lines) > len(cut)
             else "",

@@ -28,6 +28,8 @@ from correlatives.figures.style import (
     rst_escape,
     shorten,
     styled,
+    text_width,
+    wrap,
 )
 from correlatives.tables.outcomes import (
     SAME_DAY_MONTHS,
@@ -37,6 +39,8 @@ from correlatives.tables.outcomes import (
 from correlatives.time_units import DAYS_A_MONTH
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from matplotlib.axes import Axes
 
     from correlatives.cohort import Cohort
@@ -44,11 +48,17 @@ if TYPE_CHECKING:
 #: Lines of an arm at most.
 MOST = 90
 
+#: Inches that a further line of a panel's title takes.
+LEADING = 0.12
+
 COLUMNS = ("arm", "order", "what", "months", "until_months")
 
 
 #: An event of progression-free survival of which the tables do not say what it was.
 UNKNOWN = "PFS event"
+
+#: The end of a line without an event: where progression is followed, and where it is not.
+ARROWS = ("without progression at last contact", "alive at last contact")
 
 
 class Sign(NamedTuple):
@@ -68,8 +78,7 @@ SIGNS = {
     "progression": Sign("D", ORANGE, BLACK, 0.85),
     UNKNOWN: Sign("s", "white", BLACK, 0.85),
     "death": Sign("X", BLACK, BLACK, 1.0),
-    "without progression at last contact": Sign(">", "white", BLACK, 1.0),
-    "alive at last contact": Sign(">", "white", BLACK, 1.0),
+    **dict.fromkeys(ARROWS, Sign(">", "white", BLACK, 1.0)),
 }
 
 
@@ -92,10 +101,11 @@ def draw(cohort: Cohort, *, subject_level: bool = False, simulated: bool = False
         Source: arm, order (and subject_id), what (follow-up, treatment, assessment, ...), months from
         randomisation, until_months (of stretches).
     """
-    title = "Course of treatment and follow-up."
     columns = ["subject_id", *COLUMNS] if subject_level else list(COLUMNS)
     part = cohort.analysed()
     happened = events(part)
+    treated = bool((happened["what"] == "treatment").any())
+    title = f"Course of {'treatment and ' if treated or not len(happened) else ''}follow-up."
     if not len(happened):
         return no_data(
             "no subject has a time of follow-up, treatment or assessment",
@@ -123,12 +133,16 @@ def draw(cohort: Cohort, *, subject_level: bool = False, simulated: bool = False
     # Of more lines than can be told apart every k-th is drawn: they are as the others are, by follow-up.
     every = {label: -(-len(ids) // MOST) or 1 for label, ids in order.items()}
     followed = {label: len(ids) for label, ids in order.items()}
+    totals = {label: sum(value == label for value in arm.values()) for label in order}
     position = {subject: i + 1 for ids in order.values() for i, subject in enumerate(ids)}
     order = {label: ids[:: every[label]] for label, ids in order.items()}
     most = max(len(ids) for ids in order.values())
+    room = DOUBLE / len(order) - 0.25
+    titles = _titles(order, followed, totals, room)
+    around = 1.1 + LEADING * max(text.count("\n") for text in titles.values())
     # Lines 0.1 inch apart while a page has room for them, closer if not.
-    step = min(0.10, (TALLEST - 1.2) / max(most, 1))
-    figure, top = new_figure(DOUBLE, max(most * step, 0.8) + 1.1, simulated=simulated)
+    step = min(0.10, (TALLEST - around - 0.1) / max(most, 1))
+    figure, top = new_figure(DOUBLE, max(most * step, 0.8) + around, simulated=simulated)
     panels = figure.subplots(1, len(order), squeeze=False, sharex=True)[0]
     longest = float(np.nanmax(lengths))
     size = max(1.4, min(4.0, step * 72 * 0.62))
@@ -142,24 +156,13 @@ def draw(cohort: Cohort, *, subject_level: bool = False, simulated: bool = False
         axes.set_yticks([])
         axes.spines["left"].set_visible(False)
         axes.set_xlabel("Months from randomisation" if cohort.randomised else "Months from start")
-        total = sum(value == label for value in arm.values())
-        room = DOUBLE / len(order) - 0.25
-        axes.set_title(
-            shorten(
-                f"{label} (n = {followed[label]} of {total}"
-                + (f", {len(ids)} drawn)" if every[label] > 1 else ")"),
-                room,
-                LARGE,
-                "bold",
-            ),
-            color=styles[label].colour,
-        )
+        axes.set_title(titles[label], color=styles[label].colour)
         if subject_level and step >= 0.09:
             axes.set_yticks(
                 range(1, len(ids) + 1), [shorten(str(s), 0.7, SMALL) for s in ids], fontsize=SMALL
             )
             axes.tick_params(axis="y", length=0)
-    _write_key(figure, happened, bool((happened["what"] == "treatment").any()))
+    _write_key(figure, happened, treated)
     constrain(figure, top)
     source = happened.assign(
         arm=happened["subject_id"].map(arm), order=happened["subject_id"].map(position)
@@ -175,11 +178,13 @@ def draw(cohort: Cohort, *, subject_level: bool = False, simulated: bool = False
     n_unknown = int((happened["what"] == UNKNOWN).sum())
     pfs, os = _endpoints(part)
     dies = f"{os}_months" in part.subjects
+    progresses = _is_followed(part.subjects, pfs)
+    counted = [f"{n_progressed} progressions"] if progresses else []
+    counted += [f"{n_died} deaths"] if dies or progresses else []
     seen = set(happened["what"])
     start = "randomisation" if cohort.randomised else "the start"
     counts = "; ".join(
-        f"{rst_escape(label)}: {n} of {sum(v == label for v in arm.values())} subjects"
-        for label, n in followed.items()
+        f"{rst_escape(label)}: {n} of {totals[label]} subjects" for label, n in followed.items()
     )
     thinned = ", ".join(
         f"{len(ids)} of {followed[label]} ({rst_escape(label)})"
@@ -191,7 +196,7 @@ def draw(cohort: Cohort, *, subject_level: bool = False, simulated: bool = False
         source[columns],
         caption(
             title,
-            f"{counts}; {n_progressed} progressions and {n_died} deaths"
+            "; ".join([counts, " and ".join(counted)][: 1 + bool(counted)])
             + (
                 f", and {n_unknown} events of {pfs} of which the outcomes table does not say what they were (column "
                 "reason), shown as *PFS event*."
@@ -206,7 +211,7 @@ def draw(cohort: Cohort, *, subject_level: bool = False, simulated: bool = False
             )
             + (
                 "; the broad part is the time from first to last dose of any study drug. "
-                if "treatment" in seen
+                if treated
                 else ". "
             )
             + (
@@ -214,18 +219,26 @@ def draw(cohort: Cohort, *, subject_level: bool = False, simulated: bool = False
                 if seen & {"complete response", "partial response"}
                 else ""
             )
-            + "Arrows: neither progression nor death recorded at the end of the line. Subjects without any of these "
-            "times are not shown.",
+            + (
+                f"Arrows: {'neither progression nor' if progresses else 'no'} death recorded at the end of the line. "
+                if seen & set(ARROWS)
+                else ""
+            )
+            + "Subjects without any of these times are not shown.",
             ""
-            if dies
+            if dies or not progresses
             else "The study has no overall survival: the deaths are those that were an event of "
             f"{pfs}, and what came after a progression is not known.",
             f"So that lines can be told apart, only every k-th subject by length of follow-up is drawn: {thinned}. The counts "
             "above, and the table beside the figure, hold all of them."
             if thinned
             else "",
-            "The figure does not show interruptions and reductions of dose, and subjects are sorted by follow-up, "
-            "which depends on when they joined.",
+            (
+                "The figure does not show interruptions and reductions of dose, and subjects"
+                if treated
+                else "Subjects"
+            )
+            + " are sorted by follow-up, which depends on when they joined.",
             simulated=simulated,
         ),
     )
@@ -277,8 +290,7 @@ def events(cohort: Cohort) -> pd.DataFrame:
                 if named and named not in seen:
                     seen |= {named, "partial response"}
                     rows.append((subject, named, when, np.nan))
-    followed = f"{pfs}_months" in subjects and subjects[f"{pfs}_months"].notna().any()
-    unharmed = f"{'without progression' if followed else 'alive'} at last contact"
+    unharmed = ARROWS[0] if _is_followed(subjects, pfs) else ARROWS[1]
     for _, line in subjects.iterrows():
         subject = line["subject_id"]
         time = {
@@ -311,6 +323,31 @@ def _endpoints(cohort: Cohort) -> tuple[str, str]:
     """Return the endpoints of progression and of overall survival, by their usual names where there is none."""
     endpoints = cohort.study.get("endpoints", {})
     return progression_endpoint(endpoints) or "PFS", survival_endpoint(endpoints) or "OS"
+
+
+def _is_followed(subjects: pd.DataFrame, endpoint: str) -> bool:
+    """Return whether any subject has a time of the endpoint."""
+    return f"{endpoint}_months" in subjects and bool(subjects[f"{endpoint}_months"].notna().any())
+
+
+def _titles(
+    order: Mapping[str, list[str]],
+    followed: Mapping[str, int],
+    totals: Mapping[str, int],
+    room: float,
+) -> dict[str, str]:
+    """Return each arm's name and numbers, on one line where all arms' have room, else each on its own."""
+    numbers = {
+        label: f"(n = {followed[label]} of {totals[label]}"
+        + (f", {len(ids)} drawn)" if len(ids) < followed[label] else ")")
+        for label, ids in order.items()
+    }
+    if all(text_width(f"{k} {v}", LARGE, "bold") <= room for k, v in numbers.items()):
+        return {label: f"{label} {text}" for label, text in numbers.items()}
+    return {
+        label: "\n".join([*wrap(label, room, LARGE, weight="bold"), text])
+        for label, text in numbers.items()
+    }
 
 
 def _draw_lines(
