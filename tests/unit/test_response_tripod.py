@@ -80,6 +80,7 @@ def test_only_what_a_study_has_is_spoken_of():
     assert "a response's Brier score" in both["12e"]
     assert "the response, or of the event by a stated month; no" in both["15"]
     assert "Elastic net (logistic; Cox for times)" in both["12c"]
+    assert both["12c"].endswith("At least 10 responders and as many non-responders, or 10 events.")
     assert "folds balanced over arm and outcome" in both["12a"]
     times = filled(
         {**STUDY, "design": "single_arm"},
@@ -95,6 +96,7 @@ def test_only_what_a_study_has_is_spoken_of():
     assert "Elastic net (Cox) of" in times["12c"]
     assert times["12c"].endswith("At least 10 events.")
     assert "folds balanced over outcome" in times["12a"]
+    assert not times[["9a", "12a"]].str.contains(r"\barm\b").any()
     response = filled(response=RESPONSE | {"endpoints": ["ORR"]}, performance=PERFORMED.iloc[:1])[
         "reported"
     ]

@@ -519,8 +519,8 @@ def _models(settings: Mapping[str, Any], tables: Mapping[str, pd.DataFrame]) -> 
         f"**Models of response.** {endpoints[0].upper()}{endpoints[1:]} {were} predicted from baseline by these models: {listed(models)}."
         f"{factors} Performance was estimated by repeated nested cross-validation with imputation, scaling, selection and tuning "
         "inside every training set; its limits are Nadeau and Bengio's, which allow for refitting on other subjects. The sample "
-        "size that such models need was calculated by the criteria of Riley and colleagues, indicators of missing values among the "
-        f"candidate parameters.{_permuted(tables, models)}{_benefit(settings, tables)}"
+        "size that such models need was calculated by the criteria of Riley and colleagues. A value that at least "
+        f"{LEAST_CARRIERS} subjects lacked and as many had took an indicator, which is a candidate parameter; one that fewer lacked was imputed only.{_permuted(tables, models)}{_benefit(settings, tables)}"
     )
 
 

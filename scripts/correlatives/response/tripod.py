@@ -172,7 +172,7 @@ def _facts(
         "conversions are handled the same way in all subjects, and every row left out is counted (check/flow.tsv).",
         "8a": "; ".join(_defined(name, endpoints[name]) for name in response["endpoints"]) + ".",
         "9a": f"Clinical columns named in advance: {clinical or 'none'}. All biomarkers of baseline samples; of an assay of more than "
-        f"{WIDE:,}, those named beforehand and the {WIDE:,} of the largest variance over all subjects, blind to outcome and arm.",
+        f"{WIDE:,}, those named beforehand and the {WIDE:,} of the largest variance over all subjects, blind to outcome{' and arm' if randomised else ''}.",
         "9b": "Unit, transform, assay and limits of every biomarker are in the dictionary (tables: biomarkers).",
         "10": (
             f"{sizes}. Riley's criteria; candidate parameters include the indicators of missing values where there are any. "
@@ -194,7 +194,7 @@ def _facts(
         f"columns are penalised {CLINICAL_PENALTY:g} times as much beside biomarkers. In each training set the {SELECTED} biomarkers with the "
         f"largest univariate score are kept, and the penalty with the smallest inner held-out loss is taken. A random forest of {TREES} trees is "
         "the flexible reference. At least "
-        f"{LEAST_EVENTS} {_either('subjects with and without the outcome', 'events', of_response, of_time, ' or ')}.",
+        f"{LEAST_EVENTS} {_either('responders and as many non-responders', 'events', of_response, of_time, f', or {LEAST_EVENTS} ')}.",
         "12e": f"Discrimination ({discrimination}), Brier score, calibration intercept, slope and curve, decision curve, "
         "gain over the clinical columns alone, a permutation p of the whole procedure; limits by Nadeau and Bengio's correction"
         + (
