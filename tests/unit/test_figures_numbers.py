@@ -41,6 +41,7 @@ from test_figures_all import (
     make_flow,
     make_intrinsic,
     make_inventory,
+    make_locked,
     make_pairs,
     make_rates,
     make_stability,
@@ -69,6 +70,7 @@ from correlatives.figures import (
     km,
     km_landmark,
     marker_correlation,
+    nomogram,
     oncoprint,
     pairs_flow,
     performance_models,
@@ -808,6 +810,50 @@ def test_analyses_without_telling_names_are_found_by_their_numbers():
     assert len(analyses) == 3
     trunk, analyses = flow.split(flow.read_steps(table), ["PFS, domain 1"])
     assert [step.name for step in analyses] == ["PFS, domain 1"]
+
+
+LEVELS = ["confined to bed", "in bed < 50% daytime", "in bed > 50% daytime", "normal activity"]
+
+
+@pytest.mark.parametrize(
+    ("effects", "where"),
+    [
+        ((0.40, 0.45, 0.40, 0.0), "beside"),
+        ((8.00, 8.30, 8.00, 0.0), "below"),
+        ((0.15, 0.15, 0.15, 0.1), "beside"),
+    ],
+)
+def test_every_level_of_an_input_has_its_points_in_the_nomogram(effects, where):
+    model = make_locked(2, survival=True)
+    scaled = {"if_missing": 0.0, "centre": 0.0, "scale": 1.0}
+    item = {"name": "clinical:performance", "table": "subjects", "column": "performance"}
+    item |= {"label": "Performance", "kind": "words", "words": LEVELS}
+    item["terms"] = [
+        {"is": "word", "word": word, "coefficient": effect, **scaled}
+        for word, effect in zip(LEVELS, effects, strict=True)
+    ]
+    model["inputs"] = [item, *model["inputs"]]
+    drawn = nomogram.draw(model)
+    points = drawn.source.query("label == 'Performance'").set_index("value")["points"]
+    shown = [" ".join(text.split()) for text in words(drawn)]
+    (said,) = [text for text in shown if "normal activity: 0" in text]
+    for part in said.split("; "):
+        names, _, number = part.rpartition(": ")
+        for name in names.split(" / "):
+            assert f"{points.pop(name):.0f}" == number
+    assert set(points.index) <= {"missing"}
+    (text,) = [t for t, _ in texts_drawn(drawn.figure) if "normal activity: 0" in t.get_text()]
+    assert text.get_verticalalignment() == {"beside": "center", "below": "top"}[where]
+
+
+def test_levels_that_have_room_stand_below_their_ticks():
+    model = make_locked(2, survival=True)
+    (site,) = [item for item in model["inputs"] if item["name"] == "clinical:site"]
+    site["words"] = ["A", "B", "C"]
+    site["terms"][0]["coefficient"] = 2.0
+    shown = words(nomogram.draw(model))
+    assert {"A / B", "C"} <= set(shown)
+    assert not any("A / B:" in text for text in shown)
 
 
 def test_the_inventory_speaks_of_progression_only_where_samples_were_due_then():

@@ -107,6 +107,7 @@ def draw(model: Mapping[str, Any], *, simulated: bool = False) -> Drawn:
             scale.points * room / widest,
             scale.worded,
             missing=scale.missing * room / widest,
+            levels=scale.levels,
         )
     step = next(s for s in (10, 20, 25, 50, 100, 200, 250, 500) if highest / s <= 12)
     totals = np.arange(0, highest + 1e-9, step)
@@ -142,7 +143,7 @@ def draw(model: Mapping[str, Any], *, simulated: bool = False) -> Drawn:
             f"{freeze['subjects']} subjects, {freeze['events']} {'events' if survival else 'responders'}; "
             f"{len(made.scales)} {'input' if len(made.scales) == 1 else 'inputs'}. Every value has its points on the scale at the top; their sum is read at total "
             "points, and the prediction below it. Scales end where the training subjects' values did; circles are the "
-            "points of a missing value; scales too short for their values have "
+            "points of a missing value; scales too short for their levels, or for the ends of their range, have "
             "points in words.",
             f"{left_out} inputs that move the prediction least are left out of the figure: add their points from "
             "the table."
@@ -166,10 +167,12 @@ def _scale(
     weight: str = "normal",
     end: float | None = None,
     missing: float | None = None,
+    levels: bool = False,
 ) -> None:
     """Draw one scale: a line with ticks, and as many of its values as fit, the ends first.
 
-    Where not even both ends fit, their points stand in words beside the line.
+    Where not even both ends fit, or not every level of an input that has levels, their points stand in words beside the
+    line, or below it where there is no room.
     """
     lines = wrap(label, LEFT - 0.2, NORMAL, weight=weight)
     axes.text(
@@ -189,7 +192,7 @@ def _scale(
         place: " / ".join(v for p, v in zip(places, values, strict=True) if p == place)
         for place in dict.fromkeys(places)
     }
-    places, values = list(at_place), [shorten(value, 1.5, SMALL) for value in at_place.values()]
+    places, values = list(at_place), list(at_place.values())
     x = LEFT + np.asarray(places, dtype=float)
     first, last = (float(x.min()), float(x.max())) if end is None else (LEFT, LEFT + end)
     axes.plot([first, last], [y, y], color=BLACK, linewidth=0.6, solid_capstyle="butt")
@@ -198,28 +201,41 @@ def _scale(
         axes.plot(
             LEFT + missing, y, "o", markersize=3.2, markerfacecolor="white", color=BLACK, mew=0.6
         )
-    ends = [int(np.argmin(x)), int(np.argmax(x))]
-    wide = [text_width(value, SMALL) + AIR for value in values]
-    if end is None and x[ends[1]] - x[ends[0]] < (wide[ends[0]] + wide[ends[1]]) / 2:
-        scale = (DOUBLE - LEFT - RIGHT) / 100
-        words = [
-            f"{values[index]}: {(x[index] - LEFT) / scale:.0f}" for index in dict.fromkeys(ends)
-        ]
-        beside = max(float(x.max()), LEFT + (missing or 0.0)) + 0.12
-        axes.text(beside, y, "; ".join(words), ha="left", va="center", fontsize=SMALL, color=DIM)
-        return
-    taken: list[tuple[float, float]] = []
+    ends = list(dict.fromkeys([int(np.argmin(x)), int(np.argmax(x))]))
+    needed = list(range(len(x))) if levels else ends
+    short = [shorten(value, 1.5, SMALL) for value in values]
+    wide = [text_width(value, SMALL) + AIR for value in short]
+    # The ends of a range need room where they are; a level stays clear of the input's name.
+    crowded = len(ends) > 1 and x[ends[1]] - x[ends[0]] < (wide[ends[0]] + wide[ends[1]]) / 2
+    taken: dict[int, tuple[float, float]] = {}
     for index in dict.fromkeys([*ends, *range(len(x))]):
-        # a value at the left end stays clear of the input's name
         at = max(x[index], LEFT - 0.08 + wide[index] / 2)
         low, high = at - wide[index] / 2, at + wide[index] / 2
-        if any(low < b and high > a for a, b in taken):
-            continue
-        taken.append((low, high))
+        if not any(low < b and high > a for a, b in taken.values()):
+            taken[index] = (low, high)
+    cut = levels and any(short[index] != values[index] for index in needed)
+    if end is None and (crowded or cut or not set(needed) <= set(taken)):
+        scale = (DOUBLE - LEFT - RIGHT) / 100
+        words = "; ".join(f"{values[k]}: {(x[k] - LEFT) / scale:.0f}" for k in needed)
+        beside = max(float(x.max()), LEFT + (missing or 0.0)) + 0.12
+        lines = wrap(words, max(DOUBLE - 0.05 - beside, 0.0), SMALL)
+        fits = " ".join(lines) == words
         axes.text(
-            at,
+            beside if fits else LEFT - 0.08,
+            y if fits else y - 0.03,
+            "\n".join(lines if fits else wrap(words, DOUBLE - 0.05 - LEFT, SMALL)),
+            ha="left",
+            va="center" if fits else "top",
+            fontsize=SMALL,
+            color=DIM,
+            linespacing=1.1,
+        )
+        return
+    for index, (low, high) in taken.items():
+        axes.text(
+            (low + high) / 2,
             y - 0.03,
-            values[index],
+            short[index],
             ha="center",
             va="top",
             fontsize=SMALL,

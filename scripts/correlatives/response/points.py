@@ -46,6 +46,8 @@ class Scale(NamedTuple):
     missing : float
         Points where the input is missing. Where the model has a term of its own for that, ``missing`` is one of the
         values.
+    levels : bool
+        Whether the values are all that the input can be, not points of a range.
     """
 
     name: str
@@ -53,6 +55,7 @@ class Scale(NamedTuple):
     worded: list[str]
     points: np.ndarray
     missing: float
+    levels: bool
 
 
 class Nomogram(NamedTuple):
@@ -97,6 +100,7 @@ def nomogram(model: Mapping[str, Any]) -> Nomogram:
             values,
             (known - known.min()) / a_point,
             (missing - known.min()) / a_point,
+            _has_levels(item),
         )
         for item, values, known, missing in added
     ]
@@ -172,6 +176,11 @@ def _label(item: Mapping[str, Any]) -> str:
     specimen = str(item.get("specimen", "")).replace("_", " ")
     name = f"{name} ({specimen})" if specimen and specimen not in name.lower() else name
     return f"{name}, {item['unit']}" if item.get("unit") else str(name)
+
+
+def _has_levels(item: Mapping[str, Any]) -> bool:
+    """Return whether an input is one of a few words or codes, or detected or not."""
+    return item["kind"] in ("words", "binary", "ordinal") or item["rule"] in ("detected", "above")
 
 
 def _values(item: Mapping[str, Any]) -> tuple[list[str], np.ndarray, float]:
