@@ -55,6 +55,12 @@ def why(dag, job):
     return "; ".join(phrases) or "it always runs"
 
 
+def doing(job):
+    """What a job does, in quotes. Formatted here: Snakemake would work out the job's parameters and resources for it."""
+    message = job.rule.message or job.rule.name
+    return f'"{message.format(wildcards=job.wildcards)}"'
+
+
 def upstream(dag, job, files):
     """Which jobs before this one make it run."""
     makers = {
@@ -65,9 +71,7 @@ def upstream(dag, job, files):
     # Behind a checkpoint Snakemake looks at contents anew, also of what was made before it.
     gates = {maker for maker in makers if maker.is_checkpoint}
     before = {maker for gate in gates for maker in dag.dependencies[gate]}
-    sure = sorted(
-        {f'"{maker.message or maker.rule.name}"' for maker in makers - gates - before}
-    )
+    sure = sorted(map(doing, makers - gates - before))
     if sure or not makers:
         write = "will write" if workflow.dryrun else "wrote"
         return f"it reads what {listed(sure, 2) or 'a job before it'} {write}"
