@@ -127,7 +127,7 @@ def test_a_corrected_value_is_taken_through_the_groups_as_on_one_machine(
         table.to_csv(path, index=False)
     runs = both(folders, "efficacy", "results/predictive/ORR.tsv")
     assert sorted(set(runs["slurm"].jobs())) == sorted(set(runs["local"].jobs()))
-    fitted = [line for line in runs["slurm"].text.splitlines() if "Fitting the model of" in line]
-    assert any("tissue" in line for line in fitted)
-    assert not any("blood" in line for line in fitted)
+    fitted = [job for job in runs["slurm"].reasons() if "Fitting the model of" in job]
+    assert any("tissue" in job for job in fitted)
+    assert not any("blood" in job for job in fitted)
     assert different(folders["local"] / "results", folders["slurm"] / "results") == []
