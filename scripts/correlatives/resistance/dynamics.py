@@ -23,7 +23,7 @@ from correlatives.markers import ABOVE, BELOW, MEASURED, MISSING, Markers
 from correlatives.pairing import names_with_assay, sample_months
 from correlatives.resistance.pairs import arm_masks
 from correlatives.survival.cox import fit_cox_many
-from correlatives.tables.limits import analysis_values
+from correlatives.tables.limits import LOG_RATIOS, analysis_values
 from correlatives.time_units import DAYS_A_MONTH
 
 COLUMNS = [
@@ -41,9 +41,6 @@ COLUMNS = [
     "p_lrt",
     "p_interaction_lrt",
 ]
-
-#: Markers that are the natural logarithm of a ratio to baseline.
-RATIOS = ("ratio:", "vaf_ratio:")
 
 #: A change that was given as such, yes or no, by whoever measured both samples: ``change:ctDNA:cycle 3``.
 GIVEN_CHANGE = "change:"
@@ -156,7 +153,7 @@ def change_markers(markers: Markers, timepoint: str, baseline: str) -> Markers:
     """
     name = markers.info["biomarker"].astype(str)
     at_time = name.str.endswith(f":{timepoint}")
-    of_change = name.str.startswith(RATIOS) & at_time
+    of_change = name.str.startswith(LOG_RATIOS) & at_time
     given = name.str.startswith(GIVEN_CHANGE) & at_time & markers.info["kind"].eq("binary")
     given &= markers.info["timepoint"].eq(timepoint)
     ratios = markers.where(of_change.to_numpy(dtype=bool))

@@ -17,10 +17,10 @@ import pandas as pd
 from correlatives.binary.rates import clopper_pearson
 from correlatives.cohort import Cohort
 from correlatives.pairing import TISSUE, TISSUE_NAME
-from correlatives.resistance.dynamics import RATIOS
 from correlatives.resistance.intrinsic import EARLY
 from correlatives.resistance.longitudinal import DIFFERENCE
 from correlatives.resistance.pairs import pathway_order, pathways_of_genes, reading_order
+from correlatives.tables.limits import LOG_RATIOS
 
 #: What is reported of each gene in blood and in tissue, in the order of a patient's course.
 LINES = (
@@ -378,7 +378,7 @@ def _landmark(rows: pd.DataFrame, endpoint: str) -> str:
 
 def _per(name: str) -> str:
     """Say what the hazard ratio of a change is per, beside its name's own words."""
-    return " per doubling" if name.startswith(RATIOS) else ""
+    return " per doubling" if name.startswith(LOG_RATIOS) else ""
 
 
 def _gained(held: pd.DataFrame, arm: str) -> str:

@@ -16,7 +16,7 @@ FEW_CENSORED = 0.15
 #: Above this share only detected v not detected is analysed.
 MOST_CENSORED = 0.50
 
-#: Markers whose values are differences of logarithms already.
+#: Markers whose values are differences of natural logarithms already: ratios to baseline.
 LOG_RATIOS = ("ratio:", "vaf_ratio:")
 
 #: Markers of alterations whose limit is not the laboratory's for a biomarker but that of finding a variant.
