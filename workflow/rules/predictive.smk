@@ -104,6 +104,7 @@ rule screen_biomarkers:
             part=FITTED,
             endpoint=SCREENED,
         ),
+        gate=gate,
         code=code("screen_biomarkers"),
     output:
         tables=[
