@@ -365,3 +365,21 @@ def test_confirmatory_markers_are_split_at_their_cut_or_the_median():
     assert median.by == "median"
     assert median.high.sum() == 50
     assert np.isnan(median.effect_low.estimate)
+
+
+def test_the_median_itself_is_low_as_in_the_subgroups_unless_nothing_is_above_it():
+    cohort = trial(n=100, markers=1, seed=3)
+    cohort.markers.info["family"] = ["confirmatory"]
+    for value, high in (
+        (np.r_[np.zeros(60), np.ones(40)], 40),
+        (np.r_[np.zeros(40), np.full(60, 7.0)], 60),
+    ):
+        cohort.markers.value[0] = value
+        cohort.markers.info["kind"] = "continuous"
+        table = adjust([fit_models(cohort, "PFS", cohort.markers, randomisations=99)])
+        (split,) = split_markers(cohort, cohort.markers, table)
+        assert (split.by, split.high.sum()) == ("median", high)
+    cohort.markers.value[0] = np.r_[np.arange(99), np.nan]
+    table = adjust([fit_models(cohort, "PFS", cohort.markers, randomisations=99)])
+    (split,) = split_markers(cohort, cohort.markers, table)
+    assert (split.high_words, split.low_words, np.nansum(split.high)) == ("> 49", "≤ 49", 49)

@@ -39,7 +39,12 @@ SETTINGS = {
         "alpha": 0.05,
     },
     "response": {"clinical": ["age"]},
-    "resistance": {"from": "baseline", "to": "progression", "early": ["C1D15"]},
+    "resistance": {
+        "from": "baseline",
+        "to": "progression",
+        "early": ["C1D15"],
+        "early_progression_months": 3.0,
+    },
 }
 RECORD = {
     "configuration": {"settings": SETTINGS},
@@ -200,6 +205,26 @@ ALSO = {
         "time-dependent covariate",
         "Andersen and Gill 1982",
     ),
+    "resistance/intrinsic": (
+        pd.DataFrame(
+            {
+                "biomarker": ["CCNE1", "RB1"] * 2,
+                "specimen": "archival_tissue",
+                "endpoint": ["PFS", "PFS", "early_progression", "early_progression"],
+            }
+        ),
+        "2 baseline markers of the pathways were related to",
+        "and progression within 3 months by the models and tests above; the false discovery rate of their interaction",
+    ),
+    "resistance/acquired_by_timing": (
+        pd.DataFrame({"name": ["RB1"]}),
+        "Within arm those who progressed within 3 months were compared with those who progressed later",
+    ),
+    "resistance/concordance_continuous": (
+        pd.DataFrame({"tissue_marker": ["HER2"]}),
+        "Bonett and Wright 2000",
+        "Bland and Altman (1986)",
+    ),
     "resistance/lead_time": (
         pd.DataFrame({"marker": ["new alteration"]}),
         "Lead time",
@@ -257,10 +282,14 @@ def test_what_has_no_table_is_not_claimed():
     )
     assert "McNemar" in filled
     assert "taken more than 28 days before it, made no pair." in filled
-    later = record(resistance={"from": "baseline", "to": "C2D1", "early": []})
+    later = record(resistance=SETTINGS["resistance"] | {"to": "C2D1", "early": []})
     at_visit = methods(later, SUBJECTS, {"resistance/acquired": pd.DataFrame({"gained": [1]})})
     assert "McNemar" in at_visit and "28 days" not in at_visit
     assert "kappa" not in filled
+    agreed = {"resistance/concordance": pd.DataFrame({"name": ["RB1"]})}
+    assert "Cohen's kappa." in methods(RECORD, SUBJECTS, agreed)
+    agreed["resistance/concordance_by_class"] = agreed["resistance/concordance"]
+    assert "Cohen's kappa, also by tumour fraction and by" in methods(RECORD, SUBJECTS, agreed)
     assert (
         "ORR was predicted from baseline by these models: clinical. The clinical factors were age"
         in filled

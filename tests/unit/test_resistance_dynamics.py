@@ -137,10 +137,12 @@ def test_estimates_are_those_of_the_models_at_the_landmark():
     assert tuple(row[["hr", "hr_low", "hr_high"]]) == pytest.approx(tuple(np.exp(fit.interval(0))))
     assert row["p_lrt"] == pytest.approx(fit.model_test().p, rel=1e-6)
     assert np.isnan(row["p_interaction_lrt"])
-    both = fit_cox(time[use], event[use], np.column_stack([ratio, arm])[use])
-    full = fit_cox(time[use], event[use], np.column_stack([ratio, arm, ratio * arm])[use])
+    both = fit_cox(time[use], event[use], ratio[use], strata=arm[use])
+    full = fit_cox(
+        time[use], event[use], np.column_stack([ratio, ratio * arm])[use], strata=arm[use]
+    )
     assert table.loc["all", "hr"] == pytest.approx(np.exp(both.coefficients[0]))
-    assert table.loc["all", "p_interaction_lrt"] == pytest.approx(full.test(2).p, rel=1e-6)
+    assert table.loc["all", "p_interaction_lrt"] == pytest.approx(full.test(1).p, rel=1e-6)
     assert full.loglik > both.loglik
 
 
@@ -214,8 +216,8 @@ def test_nothing_found_is_one_clearance():
     assert found.info["biomarker"].tolist()[0] == "clearance:mean_vaf:C1D15"
 
 
-def test_all_is_the_stratified_model_with_the_arm():
-    """Two packages, one number, also where it does not lie between those of the arms (small strata)."""
+def test_all_is_stratified_by_arm_and_lies_between_the_arms():
+    """Two packages, one number; with strata shared by the arms it lay outside theirs here (small strata)."""
     from statsmodels.duration.hazard_regression import PHReg
 
     random = np.random.default_rng(40)
@@ -236,13 +238,18 @@ def test_all_is_the_stratified_model_with_the_arm():
     cohort.study["strata"] = ["site"]
     table = dynamics(cohort, ["C1D15"], {"C1D15": 19}).set_index("arm")
     for label, use in ((CONTROL, arm == 0), (EXPERIMENTAL, arm == 1), ("all", arm >= 0)):
-        columns = np.column_stack([cleared, arm] if label == "all" else [cleared])[use]
         fit = PHReg(
-            months[use], columns, status=np.ones(use.sum()), strata=stratum[use], ties="efron"
+            months[use],
+            cleared[use, None],
+            status=np.ones(use.sum()),
+            strata=(2 * stratum + arm)[use],
+            ties="efron",
         )
         assert table.loc[label, "hr"] == pytest.approx(
             np.exp(fit.fit(disp=False).params[0]), rel=1e-4
         )
+    arms = table.loc[[CONTROL, EXPERIMENTAL], "hr"]
+    assert arms.min() < table.loc["all", "hr"] < arms.max()
 
 
 def test_a_ratio_mostly_beyond_its_limit_is_no_quantity():

@@ -131,6 +131,8 @@ def test_the_change_is_updated_at_each_draw():
     assert row["p_lrt"] < 1e-6
     assert 0 < row["p_interaction_lrt"] < 1
     assert table.loc[CONTROL, "n"] == table.loc[EXPERIMENTAL, "n"] == 60
+    arms = table.loc[[CONTROL, EXPERIMENTAL], "hr"]
+    assert arms.min() < row["hr"] < arms.max()  # stratified by arm
 
 
 def test_who_progressed_before_the_first_draw_is_not_at_risk():

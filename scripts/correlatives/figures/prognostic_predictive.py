@@ -216,7 +216,7 @@ def draw(
             f"{THRESHOLD}. Predictive: {test} of the interaction, family-wise for confirmatory markers, false "
             "discovery rate for exploratory ones. Prognostic: likelihood-ratio test of the marker beside the arm, both "
             "arms together, false discovery rate within the family. Large, black edge: confirmatory. "
-            f"{int(mask.sum())} of the tests have a name beside them (at most {named} do): those with a call first, "
+            f"Tests with a name beside them ({int(mask.sum())}, of at most {named}) are those with a call first, "
             "then confirmatory markers, by p; a name is no claim.",
             f"{beyond} {'marker is' if beyond == 1 else 'markers are'} beyond an axis and drawn at its edge."
             if beyond

@@ -107,8 +107,8 @@ def split_markers(cohort: Cohort, markers: Markers, table: pd.DataFrame) -> list
                 continue
             median = float(np.median(value[known]))
             shown = float(own_scale(median, rows.info["transform"].iloc[0]))
-            # where half or more have the lowest value, the others are high
-            strict = not (value[known] < median).any()
+            # where half or more share the highest value, they are high
+            strict = (value[known] > median).any()
             compared = value > median if strict else value >= median
             high = np.where(known, compared.astype(float), np.nan)
             words = [

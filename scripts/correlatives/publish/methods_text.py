@@ -453,7 +453,18 @@ def _missing(tables: Mapping[str, pd.DataFrame], folder: str, endpoints: Sequenc
 
 def _resistance(settings: Mapping[str, Any], tables: Mapping[str, pd.DataFrame]) -> str:
     options = settings["resistance"]
+    early = f"{options['early_progression_months']:g} months"
     said = []
+    if "resistance/intrinsic" in tables:
+        table = tables["resistance/intrinsic"]
+        markers = len(table[["biomarker", "specimen"]].drop_duplicates())
+        ways = listed(_named(settings, name) for name in dict.fromkeys(table["endpoint"]))
+        ways = ways.replace("early_progression", f"progression within {early}")
+        test = "interaction" if _randomised(settings) else "effect"
+        said.append(
+            f"{number_of(markers, 'baseline marker')} of the pathways {'was' if markers == 1 else 'were'} related to {ways} by the "
+            f"models and tests above; the false discovery rate of their {test} was controlled within endpoint."
+        )
     if "resistance/acquired" in tables:
         said.append(
             f"Alterations at {options['from']} and at {options['to']} were compared in subjects with both samples evaluable at the gene "
@@ -468,6 +479,11 @@ def _resistance(settings: Mapping[str, Any], tables: Mapping[str, pd.DataFrame])
         said.append(
             "Rates of gain were compared between arms by Fisher's and Boschloo's exact tests and, adjusted for the time on "
             "treatment, by Firth's logistic regression, with the false discovery rate of Benjamini and Hochberg."
+        )
+    if "resistance/acquired_by_timing" in tables:
+        said.append(
+            f"Within arm those who progressed within {early} were compared with those who progressed later, by Fisher's and "
+            "Boschloo's exact tests."
         )
     if "resistance/paired_change" in tables:
         said.append(
@@ -500,7 +516,17 @@ def _resistance(settings: Mapping[str, Any], tables: Mapping[str, pd.DataFrame])
         )
     if "resistance/concordance" in tables:
         said.append(
-            "Agreement of tissue and plasma is given as positive and negative agreement and Cohen's kappa."
+            "Agreement of tissue and plasma is given as positive and negative agreement and Cohen's kappa"
+            + (
+                ", also by tumour fraction and by the interval between the samples."
+                if "resistance/concordance_by_class" in tables
+                else "."
+            )
+        )
+    if "resistance/concordance_continuous" in tables:
+        said.append(
+            "Quantities measured in both are compared by Spearman's correlation (Bonett and Wright 2000) and, on one scale, by the "
+            "limits of Bland and Altman (1986)."
         )
     return f"**Resistance.** {' '.join(said)}" if said else ""
 

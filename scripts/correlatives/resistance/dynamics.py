@@ -85,7 +85,7 @@ def dynamics(
         months from randomisation. `n_at_landmark`: subjects with the marker, under observation beyond
         the landmark; `excluded_before_landmark`: all subjects of the arm, with the marker or
         without, whose endpoint (event or censoring) came by the landmark. `hr` is per
-        doubling of a ratio to baseline, else 1 against 0 (Cox, Efron, stratified as randomised; in ``all`` adjusted for arm), with profile-likelihood limits; `p_lrt` its
+        doubling of a ratio to baseline, else 1 against 0 (Cox, Efron, stratified as randomised; in ``all`` by arm too), with profile-likelihood limits; `p_lrt` its
         likelihood-ratio test; `p_interaction_lrt`, in the row ``all``, that of arm × change. A timepoint
         whose draws have neither a window nor days has no landmark and no estimate.
 
@@ -320,6 +320,15 @@ def _at_timepoint(
     return pd.concat(blocks).sort_index(kind="stable")[COLUMNS]
 
 
+def within_arms(stratum: np.ndarray | None, experimental: np.ndarray) -> np.ndarray:
+    """Return strata that no two arms share: int, shape (n,).
+
+    An arm has hazards of its own, whatever the treatment does over time, and the ratio of both arms lies between theirs.
+    """
+    shared = np.zeros(len(experimental), dtype=int) if stratum is None else stratum.astype(int)
+    return 2 * shared + (experimental > 0)
+
+
 def _labels(markers: Markers) -> np.ndarray:
     """Return the markers' names, with the assay where a specimen's biomarker was measured by several."""
     info = markers.info
@@ -348,12 +357,13 @@ def _hazard_ratios(
     if not len(enough):
         return found
     x, rows = change[enough], include[enough]
-    columns = [x] if experimental is None else [x, np.broadcast_to(experimental, x.shape)]
-    fits = fit_cox_many(time, event, np.stack(columns, axis=2), rows, stratum)
+    if experimental is not None:
+        stratum = within_arms(stratum, experimental)
+    fits = fit_cox_many(time, event, x[:, :, None], rows, stratum)
     intervals, p_change = fits.interval(0), fits.test(0).p
     if (~fits.converged).any():
         # A change that separates who progresses from who does not: Firth's penalty keeps it finite.
-        penalised = fit_cox_many(time, event, np.stack(columns, axis=2), rows, stratum, firth=True)
+        penalised = fit_cox_many(time, event, x[:, :, None], rows, stratum, firth=True)
         finite = penalised.interval(0)
         intervals = [
             np.where(fits.converged, plain, firth)
@@ -364,11 +374,11 @@ def _hazard_ratios(
         found[name][enough] = np.exp(log_ratio)
     found["p_lrt"][enough] = p_change
     if experimental is not None:
-        design = np.stack([*columns, x * columns[1]], axis=2)
+        design = np.stack([x, x * experimental], axis=2)
         joint = fit_cox_many(time, event, design, rows, stratum)
-        p_joint = joint.test(2).p
+        p_joint = joint.test(1).p
         if (~joint.converged).any():
             penalised = fit_cox_many(time, event, design, rows, stratum, firth=True)
-            p_joint = np.where(joint.converged, p_joint, penalised.test(2).p)
+            p_joint = np.where(joint.converged, p_joint, penalised.test(1).p)
         found["p_interaction_lrt"][enough] = p_joint
     return found

@@ -21,7 +21,12 @@ import pandas as pd
 from correlatives.cohort import Cohort
 from correlatives.markers import MEASURED
 from correlatives.pairing import names_with_assay, sample_months
-from correlatives.resistance.dynamics import LEAST_EVENTS, LEAST_SPREAD, change_markers
+from correlatives.resistance.dynamics import (
+    LEAST_EVENTS,
+    LEAST_SPREAD,
+    change_markers,
+    within_arms,
+)
 from correlatives.resistance.pairs import arm_masks
 
 COLUMNS = [
@@ -83,7 +88,7 @@ def time_dependent(
     pd.DataFrame
         Markers drawn at two or more of the timepoints (at the one, if there is only one): of a single
         draw the landmark says as much. A row a changing marker (``ratio:TK1``, ``vaf_ratio:PIK3CA``, ``clearance:…``, without the timepoint), endpoint and arm
-        (and ``all``, adjusted for arm; only ``all`` in a single-arm study). `n` subjects at risk with the
+        (and ``all``, stratified by arm; only ``all`` in a single-arm study). `n` subjects at risk with the
         marker, `not_at_risk` the others of the arm, `intervals` their pieces of follow-up. `hr` per
         doubling of a ratio to baseline, else cleared against not cleared (Cox, Efron, delayed entry, stratified as randomised) with Wald limits, `p_lrt` its
         likelihood-ratio test, `p_interaction_lrt` that of arm × change.
@@ -264,28 +269,20 @@ def _estimates(
         return *nothing, f"fewer than {LEAST_EVENTS} events"
     if np.ptp(part.value) <= LEAST_SPREAD:
         return *nothing, "one value in all subjects"
-    if arm is not None and np.ptp(arm) == 0:
-        return *nothing, "one arm only"
-    base = [] if arm is None else [arm]
-    beta, covariance, loglik = fit_counting_process(
-        part, np.column_stack([part.value, *base]), stratum
-    )
+    if arm is not None:
+        stratum = within_arms(stratum, arm)
+    beta, covariance, loglik = fit_counting_process(part, part.value[:, None], stratum)
     if np.isnan(loglik):
         return *nothing, "no finite maximum"
-    without = (
-        fit_counting_process(part, np.column_stack(base), stratum)[2]
-        if base
-        else _null_loglik(part, stratum)
-    )
+    without = _null_loglik(part, stratum)
     error = float(np.sqrt(covariance[0, 0]))
     ratio = np.exp(beta[0] + np.array([0.0, -Z_95, Z_95]) * error)
     p_interaction, note = np.nan, ""
     if arm is not None:
+        of_arm = part.value * arm
         joint = (
-            fit_counting_process(
-                part, np.column_stack([part.value, arm, part.value * arm]), stratum
-            )[2]
-            if np.ptp(part.value * arm) > 0
+            fit_counting_process(part, np.column_stack([part.value, of_arm]), stratum)[2]
+            if np.ptp(arm) > 0 and np.ptp(of_arm) > 0
             else np.nan
         )
         p_interaction = _lrt(joint, loglik)
