@@ -47,10 +47,14 @@ def test_the_fewest_subjects_of_a_level_in_an_arm_say_how_near():
     value[np.flatnonzero(outcome.arm == 0)[:2]] = 1.0
     value[np.flatnonzero(outcome.arm == 1)[:6]] = 1.0
     both, everyone = np.stack([value, value]), np.ones((2, 60), dtype=bool)
-    _, fallen = small_sample_rules(outcome, both, everyone, 3, np.array([True, False]))
+    _, fallen = small_sample_rules(
+        outcome, both, everyone, np.array([True, False]), interaction=True
+    )
     assert fallen == approx([3.84146 * 5 / 6, 3.84146], abs=1e-5)
     # the effect of a marker alone has no cells
-    _, fallen = small_sample_rules(outcome, both, everyone, 1, np.array([True, False]))
+    _, fallen = small_sample_rules(
+        outcome, both, everyone, np.array([True, False]), interaction=False
+    )
     assert fallen == approx([3.84146, 3.84146], abs=1e-5)
 
 

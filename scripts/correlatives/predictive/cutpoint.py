@@ -209,7 +209,7 @@ def _interaction(outcome: Outcome, above: np.ndarray) -> tuple[Interval, bool, s
     x = above.astype(float)[None]
     arm = outcome.arm
     everyone = np.ones(x.shape, dtype=bool)
-    penalised, deviance = small_sample_rules(outcome, x, everyone, 3, True)
+    penalised, deviance = small_sample_rules(outcome, x, everyone, True, interaction=True)
     effect = effects_of(
         outcome,
         stacked_designs([x, arm, x * arm], outcome.covariates, 1),

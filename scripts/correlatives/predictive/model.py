@@ -853,8 +853,9 @@ def small_sample_rules(
     outcome: Outcome,
     value: np.ndarray,
     include: np.ndarray,
-    columns: int,
     binary: np.ndarray | bool = False,
+    *,
+    interaction: bool,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Say which rows' models carry Firth's penalty, and how far their limits reach (`small_samples`).
 
@@ -864,10 +865,10 @@ def small_sample_rules(
         n subjects.
     value, include : np.ndarray, shape (p, n)
         Markers, and whom their models are about.
-    columns : int
-        Of the models, without the covariates: 3 with the interaction, of which the limits are then.
     binary : np.ndarray of bool, shape (p,), optional
         Which markers are 0 or 1.
+    interaction : bool
+        Whether the models are of arm, marker and their product, and the limits of the product's; else of the marker alone.
 
     Returns
     -------
@@ -876,9 +877,8 @@ def small_sample_rules(
         By how much twice the log-likelihood falls at the limits.
     """
     happened = include & (outcome.event == 1)
-    coefficients = columns + outcome.covariates.shape[1]
+    coefficients = (3 if interaction else 1) + outcome.covariates.shape[1]
     differing = subjects_differing(np.where(include, value, np.nan))
-    interaction = columns == 3
     sides = [outcome.arm == 0, outcome.arm == 1] if interaction else [np.True_]
     cells = [side & (value == level) for side in sides for level in (0, 1)]
     events_in_cells = np.min([(happened & cell).sum(axis=1) for cell in cells], axis=0)
@@ -913,7 +913,7 @@ def _interactions(
         table[f"events_{name}"] = (mask & happened).sum(axis=1)
     scaled, constant = _scaled(rows, value, include)
     covariates = outcome.covariates
-    penalised, deviance = small_sample_rules(outcome, value, include, 3, rows.binary)
+    penalised, deviance = small_sample_rules(outcome, value, include, rows.binary, interaction=True)
     notes = [[text] if text else [] for text in rows.note]
 
     def record(name: str, effect: Effects, reason: np.ndarray) -> None:
@@ -957,7 +957,7 @@ def _interactions(
     empty_cell = _missing_cells(rows, value, in_arm, happened, constant)
     # one choice of likelihood a row: what the interaction needed holds for all its effects
     for name, mask in in_arm.items():
-        _, own = small_sample_rules(outcome, value, mask, 1)
+        _, own = small_sample_rules(outcome, value, mask, interaction=False)
         alone = _marker_column(outcome, scaled, mask, ~used_firth, threads, own)
         effect = effects_of(
             outcome,
@@ -1272,7 +1272,9 @@ def _main_effects(outcome: Outcome, rows: Rows, alpha: float, threads: int = 1) 
     happened = outcome.event == 1
     table = _describe(outcome, rows, value, include)
     scaled, _ = _scaled(rows, value, include)
-    penalised, deviance = small_sample_rules(outcome, value, include, 1, rows.binary)
+    penalised, deviance = small_sample_rules(
+        outcome, value, include, rows.binary, interaction=False
+    )
     designs = stacked_designs([scaled], outcome.covariates, p)
     effect = effects_of(
         outcome,

@@ -186,7 +186,9 @@ def _scale(value: np.ndarray) -> tuple[float, float]:
 
 def _penalised(outcome: Outcome, x: np.ndarray) -> bool:
     """Whether the linear model of the marker carries Firth's penalty; the spline's then does too."""
-    return bool(small_sample_rules(outcome, x, np.ones(x.shape, dtype=bool), 3)[0].any())
+    return bool(
+        small_sample_rules(outcome, x, np.ones(x.shape, dtype=bool), interaction=True)[0].any()
+    )
 
 
 def _fitted(
