@@ -79,7 +79,13 @@ def test_only_what_a_study_has_is_spoken_of():
     assert "(AUC; Uno's C-index and AUC at a month)" in both["12e"]
     assert "a response's Brier score" in both["12e"]
     assert "the response, or of the event by a stated month; no" in both["15"]
-    assert "Elastic net (logistic; Cox for times)" in both["12c"]
+    assert "Elastic net (logistic; Cox for times) of these: clinical; the penalty" in both["12c"]
+    assert not any(word in both["12c"] for word in ("biomarkers", "forest"))
+    more = PERFORMED.replace({"model": {"clinical": "clinical + tissue"}}).iloc[:1]
+    forest = more.replace({"model": {"clinical + tissue": "clinical + biomarkers (random forest)"}})
+    tissue = filled(performance=pd.concat([PERFORMED, more, forest]))["reported"]["12c"]
+    assert "of these: clinical; clinical + tissue; the penalty" in tissue
+    assert "beside biomarkers. In each training set" in tissue and "random forest" in tissue
     assert both["12c"].endswith("At least 10 responders and as many non-responders, or 10 events.")
     assert "folds balanced over arm and outcome" in both["12a"]
     times = filled(
@@ -93,7 +99,7 @@ def test_only_what_a_study_has_is_spoken_of():
     ).any()
     assert "(Uno's C-index and AUC at a month)" in times["12e"]
     assert "A probability of the event by a stated month; no" in times["15"]
-    assert "Elastic net (Cox) of" in times["12c"]
+    assert "Elastic net (Cox) of these:" in times["12c"]
     assert times["12c"].endswith("At least 10 events.")
     assert "folds balanced over outcome" in times["12a"]
     assert not times[["9a", "12a"]].str.contains(r"\barm\b").any()

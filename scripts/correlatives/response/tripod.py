@@ -15,6 +15,7 @@ import pandas as pd
 from correlatives.multiplicity import LEAST_CARRIERS
 from correlatives.response.evaluation import LEAST_EVENTS
 from correlatives.response.forest import TREES
+from correlatives.response.models import CLINICAL, FOREST
 from correlatives.response.nested_cv import CLINICAL_PENALTY
 from correlatives.response.preparation import SELECTED
 from correlatives.wide import WIDE
@@ -190,10 +191,11 @@ def _facts(
         "12a": f"Nested cross-validation, {response['repeats']} repeats of {response['folds']} folds balanced over {'arm and ' if randomised else ''}outcome; the inner "
         f"folds tune. No subject is predicted by a model that saw it.",
         "12b": "On the scale of the dictionary's transform, standardised in the training set; continuous markers stay continuous.",
-        "12c": f"Elastic net ({_either('logistic', 'Cox for times' if of_response else 'Cox', of_response, of_time)}) of clinical columns alone, and with the biomarkers of blood, of tissue and of both; clinical "
-        f"columns are penalised {CLINICAL_PENALTY:g} times as much beside biomarkers. In each training set the {SELECTED} biomarkers with the "
-        f"largest univariate score are kept, and the penalty with the smallest inner held-out loss is taken. A random forest of {TREES} trees is "
-        "the flexible reference. At least "
+        "12c": _model_kinds(
+            performance,
+            _either("logistic", "Cox for times" if of_response else "Cox", of_response, of_time),
+        )
+        + " At least "
         f"{LEAST_EVENTS} {_either('responders and as many non-responders', 'events', of_response, of_time, f', or {LEAST_EVENTS} ')}.",
         "12e": f"Discrimination ({discrimination}), Brier score, calibration intercept, slope and curve, decision curve, "
         "gain over the clinical columns alone, a permutation p of the whole procedure; limits by Nadeau and Bengio's correction"
@@ -224,6 +226,28 @@ def _facts(
         "27a": "The target score imputes missing input as in training, names it a subject, and flags values outside the training range.",
     }
     return {item: text for item, text in facts.items() if text}
+
+
+def _model_kinds(performance: pd.DataFrame, kind: str) -> str:
+    """Return what was fitted and how, by the names of the models there are."""
+    names = performance["model"].drop_duplicates().astype(str)
+    forest = names.str.contains(FOREST, regex=False)
+    penalised = names[~forest]
+    of = f" of these: {'; '.join(penalised)}" if len(penalised) else ""
+    said = [
+        f"Elastic net ({kind}){of}; the penalty with the smallest inner held-out loss is taken."
+    ]
+    if penalised.str.startswith(f"{CLINICAL} + ").any():
+        said.append(
+            f"Clinical columns are penalised {CLINICAL_PENALTY:g} times as much beside biomarkers."
+        )
+    if (penalised != CLINICAL).any():
+        said.append(
+            f"In each training set the {SELECTED} biomarkers with the largest univariate score are kept."
+        )
+    if forest.any():
+        said.append(f"A random forest of {TREES} trees is the flexible reference.")
+    return " ".join(said)
 
 
 def _either(response: str, time: str, of_response: bool, of_time: bool, between: str = "; ") -> str:
