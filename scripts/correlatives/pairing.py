@@ -48,6 +48,8 @@ PROGRESSION_NAMES = ("progression", "pd", "eot", "end of treatment")
 #: A sample this many days before progression is still one at progression (the contract's window).
 PROGRESSION_WINDOW_DAYS = 28.0
 
+#: Times in months name a day to within rounding.
+HALF_A_DAY = 0.5
 
 #: What pairs are of, as the flow calls it.
 ALTERATIONS, QUANTITIES = "alterations", "quantities"
@@ -216,7 +218,7 @@ def not_at_progression(cohort: Cohort, months: np.ndarray) -> np.ndarray:
         else np.full(n, np.nan)
     )
     with np.errstate(invalid="ignore"):
-        too_early = (progressed - months) * DAYS_A_MONTH > PROGRESSION_WINDOW_DAYS
+        too_early = (progressed - months) * DAYS_A_MONTH > PROGRESSION_WINDOW_DAYS + HALF_A_DAY
     if "progression_seen" in subjects:
         unseen = subjects["progression_seen"].eq("no").to_numpy(dtype=bool)
         reasons[unseen & (reasons == "")] = NO_PROGRESSION

@@ -157,6 +157,15 @@ def test_float_noise_does_not_order_ties():
     assert row["p_wilcoxon"] == exact
 
 
+def test_small_units_do_not_round_the_changes_away():
+    """Molar concentrations of a few picomoles: the same test as of the numbers in picomoles."""
+    before, after = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0], [2.0, 4.0, 6.0, 8.0, 10.0, 12.0]
+    row = changes([1e-12 * x for x in before], [1e-12 * x for x in after], [1] * 6).iloc[0]
+    expected = changes(before, after, [1] * 6).iloc[0]
+    assert row["p_wilcoxon"] == expected["p_wilcoxon"] == 2 / 2**6
+    assert row["median_change"] * 1e12 == pytest.approx(expected["median_change"])
+
+
 def test_logarithm_of_zero_is_no_value():
     table = changes([0, 10, 20], [10, 20, 40], [1] * 3, transform="log2")
     assert table[table["arm"] == "all"]["pairs"].tolist() == [2]

@@ -115,6 +115,21 @@ def test_one_trial_a_subject_has_the_binomial_variance():
     )
 
 
+def test_rates_that_are_alike_in_all_subjects_have_no_limits():
+    assert clustered_rate(np.array([1, 2, 1]), np.array([2, 4, 2]))[0] == 0.5
+    assert np.isnan(clustered_rate(np.array([1, 2, 1]), np.array([2, 4, 2]))[1:]).all()
+
+
+@pytest.mark.parametrize("n", [5, 6, 7, 9, 11, 23])
+def test_a_perfect_rank_correlation_has_no_limits_whatever_its_rounding(n):
+    x = np.random.default_rng(n).normal(size=n)
+    for y, expected in ((np.exp(x), 1.0), (-x, -1.0)):
+        r, low, high, p = spearman(x, y)
+        assert r == expected
+        assert np.isnan([low, high]).all()
+        assert p == pytest.approx(0, abs=1e-9)
+
+
 def test_limits_widen_when_a_subjects_genes_go_together():
     alone = clustered_rate(np.array([1] * 12 + [0] * 8), np.ones(20, dtype=int))
     together = clustered_rate(np.array([4] * 3 + [0] * 2), np.full(5, 4))

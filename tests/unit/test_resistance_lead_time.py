@@ -51,6 +51,26 @@ def test_first_new_alteration_before_imaging():
     assert table.loc[("gene:RB1", CONTROL), "n"] == 0
 
 
+def test_a_sample_28_days_after_imaging_counts_whatever_the_rounding():
+    n = 40
+    days = np.arange(60, 60 + 7 * n, 7)
+    cohort = trial(
+        [1] * n,
+        [baseline("RB1", [0] * n)],
+        samples=[
+            sample(f"{i + 1:03d}", "plasma", visit, at)
+            for i, day in enumerate(days)
+            for visit, at in (("baseline", 0.0), ("progression", (day + 28) / MONTH))
+        ],
+        calls=[call(f"{i + 1:03d}", "plasma", "progression", "RB1") for i in range(n)],
+        progression_months=days / MONTH,
+    )
+    table = lead_time(cohort, "baseline").set_index(["marker", "arm"])
+    row = table.loc[("gene:RB1", EXPERIMENTAL)]
+    assert row["n"] == n
+    assert row["median"] == pytest.approx(-28)
+
+
 def test_a_mutation_is_new_where_mutations_were_looked_for_at_baseline():
     """1 and 2: the baseline panel was blind to deletions of RB1; 1 gains a mutation, 2 a deletion."""
     cohort = trial(

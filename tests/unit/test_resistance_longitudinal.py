@@ -203,6 +203,28 @@ def test_days_since_the_last_dose_are_counted_from_the_doses():
     ]
 
 
+def test_before_the_first_dose_no_other_count_holds():
+    """The sample's own count is of another drug's dose: the doses table has this one's first after the draw."""
+    cohort = trial(
+        [1],
+        [],
+        samples=[sample("001", "serum", "C2D1", 1.0) | {"day": 5.0, "days_since_last_dose": 4.0}],
+    )
+    course = pd.DataFrame(
+        [
+            {
+                "subject_id": "001",
+                "what": "dose",
+                "name": "palbociclib",
+                "start_day": 5.0,
+                "stop_day": 18.0,
+            }
+        ]
+    )
+    object.__setattr__(cohort, "course", course)
+    assert dosing_classes(cohort, "serum", "C2D1", "palbociclib").tolist() == [BEFORE_FIRST_DOSE]
+
+
 def test_without_doses_the_samples_say_how_long_ago_the_last_one_was():
     samples = [
         sample(f"00{i + 1}", "serum", "C2D1", 1.0) | {"days_since_last_dose": days}

@@ -114,6 +114,22 @@ def test_without_a_progression_there_is_no_progression_sample(seen, progressed, 
     assert only_pair(cohort, at_progression=False).paired.tolist() == [True]
 
 
+def test_a_sample_28_days_before_progression_makes_a_pair_whatever_the_rounding():
+    month, days = 30.4375, np.arange(40, 400, 9)
+    n = len(days)
+    for later, is_pair in ((28, True), (29, False)):
+        cohort = trial(
+            [1] * n,
+            plasma("RB1", [0] * n, [1] * n),
+            samples=[
+                sample(f"{i + 1:03d}", "plasma", "progression", day / month)
+                for i, day in enumerate(days)
+            ],
+            progression_months=(days + later) / month,
+        )
+        assert only_pair(cohort).paired.tolist() == [is_pair] * n
+
+
 def test_who_progressed_long_after_a_toxicity_stop_is_told_so():
     """They did progress: the reason is not that they did not."""
     cohort = trial(

@@ -79,6 +79,28 @@ def test_the_estimate_maximises_the_partial_likelihood_written_out(ties):
     assert covariance[0, 0] == pytest.approx(-1 / curvature, rel=1e-3)
 
 
+def test_who_enters_on_the_day_of_an_event_is_not_at_risk_of_it():
+    """Days and draws share their days; times in months are the same days but for rounding."""
+    random = np.random.default_rng(8)
+    n = 60
+    start = random.integers(0, 6, n).astype(float)
+    stop = start + random.integers(1, 8, n)
+    event, value = (random.random(n) < 0.6).astype(float), random.normal(size=n)
+    pieces = Intervals(np.arange(n), start, stop, event, value)
+    best = minimize_scalar(
+        lambda b: -partial_loglik(pieces, b),
+        bounds=(-3, 3),
+        method="bounded",
+        options={"xatol": 1e-9},
+    )
+    beta, _, loglik = fit_counting_process(pieces, value[:, None])
+    assert beta[0] == pytest.approx(best.x, abs=1e-5)
+    assert loglik == pytest.approx(-best.fun, abs=1e-8)
+    month = 30.4375
+    rounded = Intervals(np.arange(n), start / month, (start + (stop - start)) / month, event, value)
+    assert fit_counting_process(rounded, value[:, None])[0] == pytest.approx(beta, abs=1e-9)
+
+
 def test_cutting_follow_up_where_nothing_changes_changes_nothing():
     random = np.random.default_rng(7)
     n = 50
@@ -140,6 +162,32 @@ def test_who_progressed_before_the_first_draw_is_not_at_risk():
     cohort.subjects.loc[:9, "PFS_months"] = 0.3
     table = time_dependent(cohort, ["C1D15", "C2D1"]).set_index("arm")
     assert (table.loc["all", "n"], table.loc["all", "not_at_risk"]) == (110, 10)
+
+
+def test_clearance_ends_where_all_is_found_again():
+    """Every other subject cleared at C1D15; at C2D1 all are positive: the last draw holds, though nobody cleared there."""
+    n = 40
+    found = [
+        marker("gene:PIK3CA", "plasma", "baseline", [1] * n),
+        marker("gene:PIK3CA", "plasma", "C1D15", [i % 2 for i in range(n)]),
+        marker("gene:PIK3CA", "plasma", "C2D1", [1] * n),
+    ]
+    samples = [
+        sample(f"{i + 1:03d}", "plasma", visit, at)
+        for i in range(n)
+        for visit, at in (("C1D15", 0.5), ("C2D1", 0.75))
+    ]
+    months = 1.0 + np.random.default_rng(4).exponential(6.0, n)
+    cohort = trial(
+        [i // 2 % 2 for i in range(n)], found, samples, PFS_months=months, PFS_event=1.0
+    )
+    row = time_dependent(cohort, ["C1D15", "C2D1"]).set_index("arm").loc["all"]
+    assert row["biomarker"] == "clearance:PIK3CA"
+    assert (row["n"], row["intervals"], row["events"]) == (n, 2 * n, n)
+    # all events are of subjects who are positive by then: no number
+    assert np.isnan(row["hr"])
+    cohort.markers.value[1] = 1.0
+    assert time_dependent(cohort, ["C1D15", "C2D1"]).empty  # nobody ever cleared
 
 
 def test_what_cannot_be_estimated_says_why():

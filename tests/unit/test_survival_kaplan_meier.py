@@ -115,6 +115,15 @@ def test_nobody_and_one_arm_are_not_numbers():
     assert np.isnan(restricted_mean_difference([1, 2], [1, 1], [0, 0], 1)).all()
 
 
+def test_a_mean_without_an_event_has_no_limits():
+    time, event = [1, 2, 3, 6, 6, 6], [1, 0, 1, 0, 0, 0]
+    difference = restricted_mean_difference(time, event, [0, 0, 0, 1, 1, 1], 3)
+    assert difference.estimate == approx(3 - (1 + 2 * 2 / 3))
+    assert np.isnan(difference[1:]).all()
+    assert restricted_mean([6, 6, 6], [0, 0, 0], 5).estimate == 5
+    assert np.isnan(restricted_mean([6, 6, 6], [0, 0, 0], 5)[1:]).all()
+
+
 @pytest.mark.parametrize(
     ("time", "event", "message"),
     [

@@ -214,7 +214,8 @@ def _differences(
     same_side = (states[0] == states[1]) & np.isin(states[0], (BELOW, ABOVE))
     difference = np.where(same_side & ~np.isnan(difference), 0.0, difference)
     # The same step between two values must be the same number, or float noise would order ties.
-    scale = np.fmax(np.abs(np.nan_to_num(values.value)).max(axis=1, initial=1.0), 1.0)[:, None]
+    scale = np.abs(np.nan_to_num(values.value)).max(axis=1, initial=0.0)[:, None]
+    scale = np.where(scale > 0, scale, 1.0)
     step = 10.0 ** (np.ceil(np.log10(scale)) - TIE_DIGITS)
     return names.to_numpy(dtype=object), np.round(difference / step) * step, unknown
 

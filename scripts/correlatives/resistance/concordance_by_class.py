@@ -206,7 +206,7 @@ def clustered_rate(successes: np.ndarray, totals: np.ndarray) -> Interval:
     -------
     Interval
         Ratio estimate; limits on the logit scale with the variance between subjects and Student's t. NaN limits
-        with one subject, and where the rate is 0 or 1: then the variance says nothing.
+        with one subject, and where all subjects' rates are alike (all are 0 or 1, say): then the variance says nothing.
 
     References
     ----------
@@ -217,7 +217,7 @@ def clustered_rate(successes: np.ndarray, totals: np.ndarray) -> Interval:
     if not len(n):
         return Interval(np.nan, np.nan, np.nan)
     rate, subjects = float(x.sum() / n.sum()), len(n)
-    if subjects < 2 or rate in (0.0, 1.0):
+    if subjects < 2 or np.ptp(x / n) == 0:
         return Interval(rate, np.nan, np.nan)
     from scipy.special import expit, logit
     from scipy.stats import t
@@ -388,8 +388,8 @@ def spearman(x: np.ndarray, y: np.ndarray) -> tuple[float, float, float, float]:
 
     found = spearmanr(x, y)
     r = float(found.statistic)
-    if abs(r) >= 1.0:
-        return r, np.nan, np.nan, float(found.pvalue)
+    if abs(r) > 1.0 - 1e-12:  # 1 but for rounding
+        return float(np.sign(r)), np.nan, np.nan, float(found.pvalue)
     half = Z_95 * np.sqrt((1.0 + r**2 / 2.0) / (n - 3))
     low, high = np.tanh(np.arctanh(r) + np.array([-half, half]))
     return r, float(low), float(high), float(found.pvalue)

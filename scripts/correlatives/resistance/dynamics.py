@@ -45,6 +45,9 @@ COLUMNS = [
 #: A change that was given as such, yes or no, by whoever measured both samples: ``change:ctDNA:cycle 3``.
 GIVEN_CHANGE = "change:"
 
+#: What was there at baseline is not found any more, yes or no: ``clearance:PIK3CA:C2D1``.
+CLEARANCE = "clearance:"
+
 #: Burdens of tumour DNA, whose clearance is followed with or without a ratio.
 BURDENS = ("max_vaf", "tumour_fraction")
 
@@ -54,7 +57,7 @@ LEAST_EVENTS = 5
 #: A change that varies by less is the same in all subjects.
 LEAST_SPREAD = 1e-9
 
-#: Times within a minute of the landmark are at it.
+#: Times within a minute of each other, or of the landmark, are one.
 TOLERANCE_MONTHS = 1e-6
 
 
@@ -131,7 +134,9 @@ def window_ends(timepoints: Mapping[str, Mapping[str, Any] | None]) -> dict[str,
     }
 
 
-def change_markers(markers: Markers, timepoint: str, baseline: str) -> Markers:
+def change_markers(
+    markers: Markers, timepoint: str, baseline: str, *, all_known: bool = False
+) -> Markers:
     """Return the changes from baseline to the timepoint, by specimen and name.
 
     The cohort's ``ratio:…`` and ``vaf_ratio:…`` of that timepoint, and ``clearance:…``: 1 where what was
@@ -143,6 +148,8 @@ def change_markers(markers: Markers, timepoint: str, baseline: str) -> Markers:
     ----------
     markers : Markers
     timepoint, baseline : str
+    all_known : bool
+        Whether clearance is wanted even where nobody cleared at this timepoint: it may have been otherwise before.
 
     Returns
     -------
@@ -171,7 +178,7 @@ def change_markers(markers: Markers, timepoint: str, baseline: str) -> Markers:
     if name.eq("max_vaf").any():
         # Nothing found is nothing of the highest and of the mean: one clearance, not the same twice.
         followed.discard(f"mean_vaf:{timepoint}")
-    cleared = _clearance(markers, timepoint, baseline, followed)
+    cleared = _clearance(markers, timepoint, baseline, followed, all_known=all_known)
     found = Markers.concatenate([ratios, markers.where(given.to_numpy(dtype=bool)), cleared])
     order = found.info.sort_values(
         ["specimen", "biomarker", "assay"], kind="stable"
@@ -184,8 +191,10 @@ def change_markers(markers: Markers, timepoint: str, baseline: str) -> Markers:
     )
 
 
-def _clearance(markers: Markers, timepoint: str, baseline: str, followed: set[str]) -> Markers:
-    """Return ``clearance:{gene or quantity}:{timepoint}`` where anybody had something to clear."""
+def _clearance(
+    markers: Markers, timepoint: str, baseline: str, followed: set[str], *, all_known: bool
+) -> Markers:
+    """Return ``clearance:{gene or quantity}:{timepoint}`` where anybody cleared (or had something to clear)."""
     names = markers.info["biomarker"].astype(str)
     of_gene = names.str.fullmatch("gene:[^:]+").to_numpy(dtype=bool)
     of_quantity = (
@@ -208,7 +217,7 @@ def _clearance(markers: Markers, timepoint: str, baseline: str, followed: set[st
     info = after.info.iloc[second].reset_index(drop=True)
     cleared = info["biomarker"].astype(str).str.replace(r"^gene:", "", regex=True)
     info = info.assign(
-        biomarker="clearance:" + cleared + f":{timepoint}", kind="binary", transform="none"
+        biomarker=CLEARANCE + cleared + f":{timepoint}", kind="binary", transform="none"
     )
     found = Markers(
         markers.subjects,
@@ -216,7 +225,7 @@ def _clearance(markers: Markers, timepoint: str, baseline: str, followed: set[st
         np.where(known, gone.astype(float), np.nan),
         np.where(known, MEASURED, MISSING).astype(np.uint8),
     )
-    return found.where((known & gone).any(axis=1))
+    return found.where((known if all_known else known & gone).any(axis=1))
 
 
 def landmark_months(

@@ -7,7 +7,7 @@ import pandas as pd
 
 from correlatives.cohort import Cohort
 from correlatives.intervals import Interval
-from correlatives.pairing import BLOOD, PROGRESSION_WINDOW_DAYS, sample_months
+from correlatives.pairing import BLOOD, HALF_A_DAY, PROGRESSION_WINDOW_DAYS, sample_months
 from correlatives.resistance.classes import ClassStates, classes_of, were_looked_for
 from correlatives.resistance.pairs import arm_masks, reading_order
 from correlatives.tables.alterations import CLASSES
@@ -60,7 +60,7 @@ def lead_time(
         for marker, months in found.items():
             days = (progressed - months) * DAYS_A_MONTH
             with np.errstate(invalid="ignore"):
-                both = days >= -PROGRESSION_WINDOW_DAYS
+                both = days >= -(PROGRESSION_WINDOW_DAYS + HALF_A_DAY)
             if both.any():
                 rows += [
                     (marker, specimen, label, int((both & mask).sum()), *median(days[both & mask]))

@@ -419,7 +419,7 @@ def dosing_classes(cohort: Cohort, specimen: str, timepoint: str, drug: str) -> 
             stop = np.fmax(given["stop_day"].to_numpy(dtype=float), start)
             begun = start < day[index]
             if not begun.any():
-                words[index] = BEFORE_FIRST_DOSE
+                words[index], days[index] = BEFORE_FIRST_DOSE, np.nan
                 continue
             # The dose of the day itself is taken after the draw.
             days[index] = (day[index] - np.minimum(stop[begun], day[index] - 1)).min()

@@ -22,12 +22,15 @@ from correlatives.cohort import Cohort
 from correlatives.markers import MEASURED
 from correlatives.pairing import names_with_assay, sample_months
 from correlatives.resistance.dynamics import (
+    CLEARANCE,
     LEAST_EVENTS,
     LEAST_SPREAD,
+    TOLERANCE_MONTHS,
     change_markers,
     within_arms,
 )
 from correlatives.resistance.pairs import arm_masks
+from correlatives.survival.ties import tie_times
 
 COLUMNS = [
     "biomarker",
@@ -133,14 +136,14 @@ def follow_up(
     parts: list[tuple[int, float, float, float, float]] = []
     for subject in np.flatnonzero(np.isfinite(time) & np.isfinite(event)):
         known = np.isfinite(drawn[:, subject]) & np.isfinite(value[:, subject])
-        known &= drawn[:, subject] < time[subject]
+        known &= drawn[:, subject] < time[subject] - TOLERANCE_MONTHS
         if not known.any():
             continue
         order = np.argsort(drawn[known, subject], kind="stable")
         starts = drawn[known, subject][order]
         stops = np.append(starts[1:], time[subject])
         for place, (start, stop) in enumerate(zip(starts, stops, strict=True)):
-            if stop <= start:
+            if stop <= start + TOLERANCE_MONTHS:
                 continue  # two samples of one day: the later timepoint's holds
             ends = place == len(starts) - 1
             seen = value[known, subject][order][place]
@@ -172,11 +175,12 @@ def fit_counting_process(
     k = columns.shape[1]
     centre, scale = columns.mean(axis=0), columns.std(axis=0)
     standard = (columns - centre) / scale
+    start, stop = _order(pieces)
     model = PHReg(
-        pieces.stop,
+        stop,
         standard,
         status=pieces.event,
-        entry=pieces.start,
+        entry=start,
         strata=stratum,
         ties="efron",
     )
@@ -198,6 +202,17 @@ def fit_counting_process(
     return at / scale, covariance / np.outer(scale, scale), float(model.loglike(at))
 
 
+def _order(pieces: Intervals) -> tuple[np.ndarray, np.ndarray]:
+    """Return starts and stops as whole numbers in their order, all that a partial likelihood knows of time.
+
+    A start stands half after its time: PHReg would count who enters at the time of an event as at risk of it, and
+    twice who is cut there. Times that differ by rounding only are one.
+    """
+    start, stop = np.split(tie_times(np.concatenate([pieces.start, pieces.stop])), 2)
+    times = np.unique([start, stop])
+    return np.searchsorted(times, start) + 0.5, np.searchsorted(times, stop).astype(float)
+
+
 def _updates(
     cohort: Cohort, timepoints: list[str], baseline: str
 ) -> dict[tuple[str, str], tuple[np.ndarray, np.ndarray]]:
@@ -205,7 +220,7 @@ def _updates(
     n = len(cohort.subjects)
     found: dict[tuple[str, str], tuple[np.ndarray, np.ndarray]] = {}
     for place, timepoint in enumerate(timepoints):
-        markers = change_markers(cohort.markers, timepoint, baseline)
+        markers = change_markers(cohort.markers, timepoint, baseline, all_known=True)
         assays = names_with_assay(markers)
         for row, specimen in enumerate(markers.info["specimen"].astype(str)):
             name, assay = assays[row].split("\t")
@@ -225,6 +240,7 @@ def _updates(
         key: updates
         for key, updates in sorted(found.items())
         if np.isfinite(updates[1]).any(axis=1).sum() >= least
+        and not (key[1].startswith(CLEARANCE) and np.nanmax(updates[1]) == 0)
     }
 
 
@@ -294,12 +310,13 @@ def _null_loglik(part: Intervals, stratum: np.ndarray | None) -> float:
     """Partial log-likelihood without a covariate."""
     from statsmodels.duration.hazard_regression import PHReg
 
+    start, stop = _order(part)
     # Any column will do at a coefficient of 0.
     model = PHReg(
-        part.stop,
+        stop,
         part.value[:, None],
         status=part.event,
-        entry=part.start,
+        entry=start,
         strata=stratum,
         ties="efron",
     )

@@ -53,10 +53,10 @@ def restricted_mean(
     Returns
     -------
     Interval
-        NaN where the curve is not known up to the horizon.
+        NaN where the curve is not known up to the horizon; no limits where nobody had an event before it.
     """
     mean, error = mean_and_error(time, event, horizon)
-    half = normal_quantile(level) * error
+    half = normal_quantile(level) * error if error > 0 else np.nan
     return Interval(mean, mean - half, mean + half)
 
 
@@ -65,14 +65,15 @@ def restricted_mean_difference(
 ) -> Interval:
     """Return the difference of restricted means, arm 1 minus arm 0, with its Wald limits.
 
-    The standard error is (high - low) / (2 × 1.959964) at the default level.
+    The standard error is (high - low) / (2 × 1.959964) at the default level. No limits where an arm has no event before
+    the horizon: its mean would have no error.
     """
     time, event, arm = (np.asarray(part, dtype=float) for part in (time, event, arm))
-    means, variance = [], 0.0
+    means, errors = [], []
     for code in (0.0, 1.0):
         mean, error = mean_and_error(time[arm == code], event[arm == code], horizon)
         means.append(mean)
-        variance += error**2
+        errors.append(error)
     difference = means[1] - means[0]
-    half = normal_quantile(level) * np.sqrt(variance)
+    half = normal_quantile(level) * np.hypot(*errors) if min(errors) > 0 else np.nan
     return Interval(difference, difference - half, difference + half)

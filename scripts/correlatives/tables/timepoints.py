@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from correlatives.pairing import PROGRESSION_WINDOW_DAYS
+from correlatives.pairing import HALF_A_DAY, PROGRESSION_WINDOW_DAYS
 from correlatives.tables.problems import Problems
 from correlatives.tables.words import words
 
@@ -175,7 +175,7 @@ def check_windows(
                 else f"study day {offset[index]:g}"
             )
             kept = "It is kept"
-            if name == late[0] and around and offset[index] < -PROGRESSION_WINDOW_DAYS - slack:
+            if name == late[0] and around and offset[index] < -PROGRESSION_WINDOW_DAYS - HALF_A_DAY:
                 kept += (
                     f", but makes no pair: it was taken more than {PROGRESSION_WINDOW_DAYS:g} days before "
                     "progression"
