@@ -158,6 +158,24 @@ def test_limits_of_agreement_are_bland_and_altmans():
     assert row["spearman_low"] < row["spearman"] < row["spearman_high"] < 1
 
 
+def test_differences_that_are_all_alike_have_no_limits():
+    values = [2.1, 2.7, 3.3, 4.2, 5.6, 7.0]
+    cohort = trial(
+        [1] * 6,
+        [
+            marker("HER2", "archival_tissue", "baseline", values, "continuous", pathway="HER2"),
+            marker(
+                *("HER2", "plasma", "baseline", [v + 0.1 for v in values], "continuous"),
+                pathway="HER2",
+            ),
+        ],
+    )
+    (row,) = concordance_continuous(cohort, "baseline").to_dict("records")
+    assert row["bias"] == pytest.approx(0.1)
+    ends = ("bias_low", "bias_high", "agreement_low", "agreement_high")
+    assert all(np.isnan(row[end]) for end in ends)
+
+
 def test_copy_numbers_are_compared_on_one_scale_whatever_was_written():
     """Tissue 4, 8, 16, 32, 64 copies; plasma fold changes of half of that ratio: a bias of -1 on log2."""
     tissue, plasma = [4, 8, 16, 32, 64], [1, 2, 4, 8, 16]

@@ -9,7 +9,8 @@ from correlatives.resistance.acquired import acquired, acquired_by_arm
 from correlatives.resistance.change import paired_change
 from correlatives.resistance.concordance import concordance
 from correlatives.resistance.dynamics import dynamics
-from correlatives.resistance.evidence import COLUMNS, evidence
+from correlatives.resistance.evidence import COLUMNS, _words_between_arms, evidence
+from correlatives.resistance.evidence_lines import LANDMARK, evidence_lines
 from correlatives.resistance.intrinsic import intrinsic
 from correlatives.resistance.longitudinal import longitudinal
 
@@ -128,6 +129,62 @@ def test_cells_have_direction_size_limits_and_numbers(planted):
         f"with higher ratio:TK1:C1D15: hazard ratio {line['hr']:.3g} ({line['hr_low']:.3g} to "
         f"{line['hr_high']:.3g}) per doubling from month"
     ) in table.loc["RB", "early_change_survival_blood"]
+
+
+def test_a_change_given_as_yes_or_no_is_not_per_doubling():
+    random = np.random.default_rng(2)
+    n = 40
+    found = [
+        marker("TK1", "serum", "baseline", random.normal(size=n), "continuous", pathway="RB"),
+        marker("change:TK1:C1D15", "serum", "C1D15", (np.arange(n) % 3 == 0) * 1.0),
+    ]
+    cohort = trial(
+        [i // 2 % 2 for i in range(n)],
+        found,
+        [sample(f"{i + 1:03d}", "serum", "C1D15", 0.5) for i in range(n)],
+        pathways=PATHWAYS,
+        PFS_months=1 + random.exponential(6, n),
+        PFS_event=1.0,
+    )
+    cell = table_of(cohort).set_index("name").loc["RB", "early_change_survival_blood"]
+    assert " PFS with change:TK1:C1D15: hazard ratio" in cell
+    assert "doubling" not in cell
+    lines = evidence_lines(
+        cohort,
+        acquired=acquired(cohort, "baseline", "progression"),
+        acquired_by_arm=acquired_by_arm(cohort, "baseline", "progression"),
+        paired_change=paired_change(cohort, "baseline", "progression"),
+        dynamics=dynamics(cohort, ["C1D15"]),
+        concordance=concordance(cohort, "baseline"),
+    )
+    of_change = lines[(lines["marker"] == "TK1") & (lines["line"] == LANDMARK)]
+    assert of_change["per"].unique().tolist() == ["yes v no"]
+
+
+def test_a_difference_that_could_not_be_adjusted_is_said_to_be_so():
+    (said,) = _words_between_arms(
+        pd.DataFrame(
+            [
+                {
+                    "gained_experimental": 9,
+                    "evaluable_experimental": 20,
+                    "gained_control": 0,
+                    "evaluable_control": 20,
+                    "rate_difference_low": 0.2,
+                    "rate_difference_high": 0.7,
+                    "p_adjusted": np.nan,
+                    "q_value": np.nan,
+                }
+            ]
+        ),
+        "plasma",
+        EXPERIMENTAL,
+        CONTROL,
+        "palbociclib",
+    )
+    assert said.endswith(
+        "more often with palbociclib, but this could not be adjusted for time on treatment."
+    )
 
 
 def test_the_course_and_early_progression_have_cells_of_their_own(planted):

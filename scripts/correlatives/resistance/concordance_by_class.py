@@ -243,7 +243,7 @@ def concordance_continuous(cohort: Cohort, timepoint: str) -> pd.DataFrame:
         number of one gene (``copy_number:ERBB2``; calls state it, so its pairs are subjects in whom both found
         it): Spearman's correlation with limits (Fisher's z, Bonett and Wright's variance). `bias` is blood minus
         tissue with limits (t) and `agreement_low`, `agreement_high` Bland and Altman's limits of agreement, on
-        `scale`, only where both are the same quantity on the same scale; copy numbers are log2 ratios
+        `scale` (none where all differences are alike), only where both are the same quantity on the same scale; copy numbers are log2 ratios
         to two copies, whatever scale the laboratory wrote. Fewer than five pairs have their number only.
 
     References
@@ -367,7 +367,10 @@ def _association(tissue: np.ndarray, blood: np.ndarray, scale: str | None) -> tu
         from scipy.stats import t
 
         difference = y - x
-        mean, deviation = float(difference.mean()), float(difference.std(ddof=1))
+        mean = float(difference.mean())
+        # differences that are all alike say nothing of their spread
+        alike = np.ptp(difference) <= 1e-9 * np.abs([x, y]).max()
+        deviation = np.nan if alike else float(difference.std(ddof=1))
         half = float(t.ppf(0.975, n - 1)) * deviation / np.sqrt(n)
         agree = (
             *(mean, mean - half, mean + half),

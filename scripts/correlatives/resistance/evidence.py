@@ -368,7 +368,7 @@ def _landmark(rows: pd.DataFrame, endpoint: str) -> str:
     """Survival from the landmark by early change."""
     return _joined(
         f"{_direction(low, high, 1, SURVIVAL)} {endpoint} with "
-        f"{'' if name.startswith('clearance:') else 'higher '}{name}: hazard ratio "
+        f"{'higher ' if name.startswith(LOG_RATIOS) else ''}{name}: hazard ratio "
         f"{_number(ratio)} {_limits(low, high)}{_per(name)} from month {_number(landmark)}, n {n:.0f}"
         for name, ratio, low, high, landmark, n in _tuples(
             rows, *("biomarker", "hr", "hr_low", "hr_high", "landmark", "n_at_landmark")
@@ -497,6 +497,10 @@ def _words_between_arms(
             )
             said.append(
                 f"{counts}: more often with {drug}, {adjusted}; consistent with acquired resistance to it."
+            )
+        elif low > 0 and np.isnan(q):
+            said.append(
+                f"{counts}: more often with {drug}, but this could not be adjusted for time on treatment."
             )
         elif low > 0:
             said.append(

@@ -22,8 +22,10 @@ from correlatives.pairing import (
     not_at_progression,
     sample_months,
 )
+from correlatives.resistance.dynamics import CLEARANCE
 from correlatives.resistance.evidence import names_in_order, quoted_markers
 from correlatives.resistance.pairs import arm_masks, pathways_of_genes
+from correlatives.tables.limits import LOG_RATIOS
 from correlatives.tables.outcomes import progression_endpoint
 
 COLUMNS = [
@@ -77,6 +79,8 @@ RATIO, CHANGE, DIFFERENCE, RATE = "ratio", "change", "difference of rates", "rat
 CLEARED = "cleared v not cleared"
 #: The contrast of a ratio to baseline (`correlatives.resistance.dynamics`).
 DOUBLED = "doubling of the ratio"
+#: The contrast of a change that was given as such.
+GIVEN = "yes v no"
 
 NOTHING = Interval(np.nan, np.nan, np.nan)
 NULLS = {RATIO: 1.0, CHANGE: 0.0, DIFFERENCE: 0.0, RATE: np.nan}
@@ -242,7 +246,8 @@ def _numbers(
     for line in _records(dynamics[dynamics["endpoint"] == endpoint]):
         # ratio:TK1:C1D15 is of TK1.
         changed = str(line["biomarker"]).split(":", 1)[1].rsplit(":", 1)[0]
-        cleared = str(line["biomarker"]).startswith("clearance:")
+        cleared = str(line["biomarker"]).startswith(CLEARANCE)
+        doubled = str(line["biomarker"]).startswith(LOG_RATIOS)
         gene = str(line["biomarker"]).startswith("vaf_ratio:") or (
             cleared and f"gene:{changed}" in genes
         )
@@ -253,7 +258,7 @@ def _numbers(
                 "marker": f"gene:{changed}" if gene else changed,
                 "timepoint": line["timepoint"],
                 "arm": line["arm"],
-                "per": CLEARED if cleared else DOUBLED,
+                "per": CLEARED if cleared else DOUBLED if doubled else GIVEN,
                 "measure": RATIO,
                 **_estimate(line, "hr"),
                 "n": line["n_at_landmark"],

@@ -82,7 +82,8 @@ def survival_pairs(time: np.ndarray, event: np.ndarray, horizon: float | None = 
     """Weights (n, n) of the pairs of Uno's C-index.
 
     Pairs in which the first subject's event is known to come before the second's, weighted by the
-    inverse square of the probability to be uncensored until then.
+    inverse square of the probability to be uncensored until just before then: a censored time that equals an event's
+    is later, in the pairs and in the weights.
 
     Parameters
     ----------
@@ -96,12 +97,12 @@ def survival_pairs(time: np.ndarray, event: np.ndarray, horizon: float | None = 
     Uno H et al. Statistics in Medicine 2011;30:1105-1117.
     """
     horizon = float(time[event == 1].max()) if horizon is None else horizon
-    _, free = uncensored(time, event)
+    free, _ = uncensored(time, event)
     before = (time[:, None] < time[None, :]) | (
         (time[:, None] == time[None, :]) & (event[None, :] == 0)
     )
-    counted = (event == 1) & (time < horizon) & (free > 0)
-    weight = np.where(counted, 1.0 / np.where(free > 0, free, 1.0) ** 2, 0.0)
+    counted = (event == 1) & (time < horizon)
+    weight = np.where(counted, 1.0 / free**2, 0.0)
     pairs = before * weight[:, None]
     np.fill_diagonal(pairs, 0.0)
     return pairs
