@@ -50,7 +50,9 @@ with job(snakemake) as step:  # noqa: F821
             seed=step.params.seed,
         ),
         "concordance": concordance(cohort, from_),
-        "concordance_by_class": concordance_by_class(cohort, from_, **least),
+        "concordance_by_class": concordance_by_class(
+            cohort, from_, if_missing=step.params.if_missing, **least
+        ),
         "concordance_continuous": concordance_continuous(cohort, from_),
     }
     screened = [read_screened(path) for path in step.input.screened]

@@ -56,6 +56,11 @@ def test_classes_of_the_tumour_fraction_by_hand():
     assert np.isnan(rows.loc["below 1 %", "ppa"])
     assert "only positive calls" in rows.loc["below 1 %", "note"]
     assert rows.loc["1 to 10 %", "ppa"] == 0.5
+    assert rows.loc["not known", "ppa"] == 1.0
+    table = concordance_by_class(cohort, "baseline", if_missing="not_evaluable")
+    unknown = table[table["class"].eq("not known") & table["by"].eq("tumour fraction")]
+    assert unknown["ppa"].isna().all()
+    assert unknown["note"].str.contains("only positive calls").all()
 
 
 def test_classes_of_the_interval_by_hand():

@@ -1,5 +1,7 @@
 """The evidence table: what each cell and the summary say of a planted gene, and what they do not."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -13,6 +15,8 @@ from correlatives.resistance.evidence import COLUMNS, _words_between_arms, evide
 from correlatives.resistance.evidence_lines import LANDMARK, evidence_lines
 from correlatives.resistance.intrinsic import intrinsic
 from correlatives.resistance.longitudinal import longitudinal
+
+LANDMARK_CELL = "early_change_survival_blood"
 
 PATHWAYS = [
     {"gene": "RB1", "kind": "deletion", "pathway": "RB"},
@@ -146,7 +150,7 @@ def test_a_change_given_as_yes_or_no_is_not_per_doubling():
         PFS_months=1 + random.exponential(6, n),
         PFS_event=1.0,
     )
-    cell = table_of(cohort).set_index("name").loc["RB", "early_change_survival_blood"]
+    cell = table_of(cohort).set_index("name").loc["RB", LANDMARK_CELL]
     assert " PFS with change:TK1:C1D15: hazard ratio" in cell
     assert "doubling" not in cell
     lines = evidence_lines(
@@ -185,6 +189,15 @@ def test_a_difference_that_could_not_be_adjusted_is_said_to_be_so():
     assert said.endswith(
         "more often with palbociclib, but this could not be adjusted for time on treatment."
     )
+
+
+def test_survival_from_the_landmark_is_that_of_the_studys_own_endpoint(planted):
+    subjects = planted.subjects.rename(
+        columns={"PFS_months": "TTP_months", "PFS_event": "TTP_event"}
+    )
+    study = planted.study | {"endpoints": {"TTP": {"type": "time_to_event"}}}
+    table = table_of(replace(planted, subjects=subjects, study=study)).set_index("name")
+    assert " TTP with higher ratio:TK1:C1D15: hazard ratio" in table.loc["RB", LANDMARK_CELL]
 
 
 def test_the_course_and_early_progression_have_cells_of_their_own(planted):

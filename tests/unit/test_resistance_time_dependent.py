@@ -178,9 +178,7 @@ def test_clearance_ends_where_all_is_found_again():
         for visit, at in (("C1D15", 0.5), ("C2D1", 0.75))
     ]
     months = 1.0 + np.random.default_rng(4).exponential(6.0, n)
-    cohort = trial(
-        [i // 2 % 2 for i in range(n)], found, samples, PFS_months=months, PFS_event=1.0
-    )
+    cohort = trial([i // 2 % 2 for i in range(n)], found, samples, PFS_months=months, PFS_event=1.0)
     row = time_dependent(cohort, ["C1D15", "C2D1"]).set_index("arm").loc["all"]
     assert row["biomarker"] == "clearance:PIK3CA"
     assert (row["n"], row["intervals"], row["events"]) == (n, 2 * n, n)

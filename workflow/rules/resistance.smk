@@ -70,6 +70,7 @@ rule analyse_resistance:
         min_tumour_fraction=lookup(
             dpath="min_tumour_fraction", within=config["evaluable"]
         ),
+        if_missing=lookup(dpath="if_missing", within=config["evaluable"]),
     message:
         "Comparing baseline, on-treatment and progression samples"
     script:

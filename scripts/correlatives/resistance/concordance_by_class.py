@@ -65,7 +65,12 @@ Z_95 = 1.959963984540054
 
 
 def concordance_by_class(
-    cohort: Cohort, timepoint: str, *, min_tumour_fraction: float = 0.01, plasma: str = "plasma"
+    cohort: Cohort,
+    timepoint: str,
+    *,
+    min_tumour_fraction: float = 0.01,
+    if_missing: str = "evaluable",
+    plasma: str = "plasma",
 ) -> pd.DataFrame:
     """Compare tissue with plasma within classes of pairs: ``resistance/concordance_by_class.tsv``.
 
@@ -76,6 +81,8 @@ def concordance_by_class(
         Analysis timepoint of both samples, the baseline.
     min_tumour_fraction : float
         Below it a negative plasma sample cannot be read (configuration: ``evaluable.min_tumour_fraction``).
+    if_missing : str
+        Whether a negative one without a tumour fraction can, ``evaluable`` or ``not_evaluable`` (configuration: the same).
     plasma : str
         Specimen compared with the tissue.
 
@@ -85,8 +92,8 @@ def concordance_by_class(
         As ``resistance/concordance.tsv``, by the plasma sample's tumour fraction and by the days between the
         samples (an archival block counts from its age, where the samples table states it), for each gene and
         for all genes together (pairs are then gene × subject, limits take the subject as the unit, and
-        kappa has none). Below the limit of the tumour fraction only positive calls can be read, so that
-        there is no agreement to state: counts stand, and the note says so.
+        kappa has none). Below the limit of the tumour fraction (and without one, if that is not evaluable) only positive calls can be
+        read, so that there is no agreement to state: counts stand, and the note says so.
     """
     compared = compared_genes(cohort, timepoint, plasma)
     # Classes of an alteration are parts of their gene: they would count twice.
@@ -97,7 +104,9 @@ def concordance_by_class(
         (INTERVAL, interval_classes(cohort, timepoint, plasma)),
     ):
         for label, member in classes:
-            readable_negative = not label.startswith("below")
+            readable_negative = not label.startswith("below") and not (
+                by == FRACTION and label == NOT_KNOWN and if_missing == "not_evaluable"
+            )
             note = "" if readable_negative else "only positive calls in plasma can be read"
             rows.append(_together(compared, whole, by, label, member, readable_negative, note))
             for g, name in enumerate(compared.name):

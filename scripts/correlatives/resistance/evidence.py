@@ -21,6 +21,7 @@ from correlatives.resistance.intrinsic import EARLY
 from correlatives.resistance.longitudinal import DIFFERENCE
 from correlatives.resistance.pairs import pathway_order, pathways_of_genes, reading_order
 from correlatives.tables.limits import LOG_RATIOS
+from correlatives.tables.outcomes import progression_endpoint
 
 #: What is reported of each gene in blood and in tissue, in the order of a patient's course.
 LINES = (
@@ -73,7 +74,7 @@ def evidence(
     intrinsic: pd.DataFrame | None = None,
     longitudinal: pd.DataFrame | None = None,
     to: str = "progression",
-    endpoint: str = "PFS",
+    endpoint: str | None = None,
     drug: str = "",
     alpha: float = 0.05,
 ) -> pd.DataFrame:
@@ -90,8 +91,8 @@ def evidence(
         Tables of this package: baseline marker × arm on early progression, and the arms' difference over the visits.
     to : str
         The timepoint of progression: other changes are early ones.
-    endpoint : str
-        Endpoint of the landmark analysis quoted.
+    endpoint : str, optional
+        Endpoint of the landmark analysis quoted: that of progression.
     drug : str
         The drug that resistance is asked about; the experimental arm's name by default.
     alpha : float
@@ -103,6 +104,7 @@ def evidence(
         Genes and pathways of the pathways table and of what was looked at; a pathway's cells also quote its
         other biomarkers (the dictionary's `pathway`), a gene's those of its name. Empty cells: no such data.
     """
+    endpoint = endpoint or progression_endpoint(cohort.study["endpoints"])
     roles = cohort.arms
     experimental = str(roles.get("experimental", next(iter(roles.values()), "")))
     control = str(roles.get("control", ""))
