@@ -114,6 +114,38 @@ def pool_likelihood_ratios(each: np.ndarray, stacked: np.ndarray, df: int = 1) -
     return _f_test(common / (df * (1.0 + increase)), increase, df, m)
 
 
+def pool_signed_roots(each: np.ndarray, sign: np.ndarray) -> Test:
+    """Pool penalised likelihood-ratio tests of one coefficient.
+
+    The signed root of a likelihood ratio is an estimate with a variance of 1, to which Rubin's rules apply. Stacked data
+    will not do: in all imputations as one data set a penalty such as Firth's counts once, not once an imputation.
+
+    Parameters
+    ----------
+    each : np.ndarray, shape (p, m)
+        Penalised likelihood-ratio statistics of the imputations.
+    sign : np.ndarray, shape (p, m)
+        Estimates of the coefficient, of which the sign counts.
+
+    Returns
+    -------
+    Test
+        Its statistic is an F statistic.
+    """
+    from scipy.special import fdtrc
+
+    m = each.shape[1]
+    root = np.sign(sign) * np.sqrt(np.maximum(each, 0.0))
+    increase = (1.0 + 1.0 / m) * root.var(axis=1, ddof=1)
+    value = root.mean(axis=1) ** 2 / (1.0 + increase)
+    known = np.isfinite(value)
+    with np.errstate(divide="ignore", over="ignore"):
+        freedom = (m - 1) * (1.0 + 1.0 / increase) ** 2
+    freedom = np.minimum(np.where(known, freedom, 1.0), 1e9)
+    p = np.where(known, fdtrc(1, freedom, np.where(known, value, 0.0)), np.nan)
+    return Test(np.where(known, value, np.nan), np.where(known, 1.0, np.nan), p)
+
+
 def pool_statistics(each: np.ndarray, df: int = 1) -> Test:
     """Pool chi-square statistics, shape (p, m), of which nothing else is known: less powerful than the others."""
     m = each.shape[1]

@@ -12,7 +12,12 @@ from correlatives.imputation import (
     expected_within,
     impute,
 )
-from correlatives.pooling import pool_estimates, pool_likelihood_ratios, pool_statistics
+from correlatives.pooling import (
+    pool_estimates,
+    pool_likelihood_ratios,
+    pool_signed_roots,
+    pool_statistics,
+)
 
 INF = np.inf
 
@@ -184,6 +189,18 @@ def test_pooled_likelihood_ratio_is_rubins_wald_test_where_likelihoods_are_quadr
     alike = pool_likelihood_ratios(np.full((1, 30), 5.0), np.array([150.0]))
     assert alike.p[0] == approx(stats.chi2(1).sf(5.0), rel=1e-6)
     assert np.isnan(pool_likelihood_ratios(np.array([[1.0, np.nan]]), np.array([2.0])).p[0])
+
+
+def test_signed_roots_are_rubins_wald_test_where_likelihoods_are_quadratic():
+    estimate, variance, m = np.array([1.0, 1.5, -0.2, 1.1]), 0.3, 4
+    test = pool_signed_roots((estimate**2 / variance)[None], estimate[None])
+    increase = (1 + 1 / m) * estimate.var(ddof=1) / variance
+    assert test.statistic[0] == approx(estimate.mean() ** 2 / (variance * (1 + increase)))
+    freedom = (m - 1) * (1 + 1 / increase) ** 2
+    assert test.p[0] == approx(stats.f(1, freedom).sf(test.statistic[0]))
+    alike = pool_signed_roots(np.full((1, 30), 5.0), -np.ones((1, 30)))
+    assert alike.p[0] == approx(stats.chi2(1).sf(5.0), rel=1e-6)
+    assert np.isnan(pool_signed_roots(np.array([[1.0, np.nan]]), np.ones((1, 2))).p[0])
 
 
 def test_pooled_statistics():

@@ -7,14 +7,29 @@ from biomarker_cohorts import markers_of, trial
 from pytest import approx
 from scipy.stats import norm
 
+from correlatives.binary.logistic import fit_logistic
 from correlatives.imputation import IMPUTATIONS
 from correlatives.markers import ABOVE, BELOW, Markers
 from correlatives.predictive import small_samples
-from correlatives.predictive.censored import METHOD, imputation_columns, impute_beyond
+from correlatives.predictive.censored import (
+    METHOD,
+    Scaled,
+    imputation_columns,
+    impute_beyond,
+    pool_marker_effects,
+    pool_rows,
+)
 from correlatives.predictive.continuous import explore
-from correlatives.predictive.model import fit_domain, fit_models, fit_prognostic_models, outcome_of
+from correlatives.predictive.model import (
+    Outcome,
+    fit_domain,
+    fit_models,
+    fit_prognostic_models,
+    outcome_of,
+)
 from correlatives.predictive.multiplicity import adjust
 from correlatives.predictive.rows import EXPECTED, marker_rows
+from correlatives.survival.cox import fit_cox
 from correlatives.survival.kaplan_meier import nelson_aalen
 
 EFFECTS = [
@@ -159,6 +174,35 @@ def test_models_without_an_answer_are_not_pooled():
     assert METHOD not in line["method"]
     assert "not imputed: no finite maximum" in line["note"]
     assert np.isnan(line["interaction_ratio"])
+
+
+@pytest.mark.parametrize(("survival", "penalised"), [(True, False), (True, True), (False, True)])
+def test_imputations_that_are_alike_have_the_tests_of_one(survival, penalised):
+    """Nothing is missing: pooling is not to change the p-values, with Firth's penalty or without."""
+    random = np.random.default_rng(7)
+    n, m = 60, 12
+    x, arm = random.normal(size=n), (np.arange(n) % 2).astype(float)
+    event = (random.random(n) < 1 / (1 + np.exp(0.5 - 1.2 * arm * x))).astype(float)
+    time = random.exponential(5.0, n) if survival else np.full(n, np.nan)
+    outcome = Outcome(
+        np.ones(n, bool), survival, time, event, arm, np.zeros(n, int), np.zeros((n, 0))
+    )
+    ends = np.array([-0.7]), np.array([0.7])
+    scaled = Scaled(np.tile(x, (1, m, 1)), np.ones((1, n), bool), np.ones(1), *ends)
+    table = pool_rows(outcome, scaled, penalised=penalised)
+    alone = pool_marker_effects(outcome, scaled, penalised=penalised)
+    for found, columns in (
+        (table["p_interaction_lrt"], [x, arm, x * arm]),
+        (table["p_prognostic"], [arm, x]),
+        (alone["p_prognostic"], [x]),
+    ):
+        design = np.column_stack(columns)
+        if survival:
+            fit = fit_cox(time, event, design, firth=penalised)
+        else:
+            fit = fit_logistic(event, design, firth=True)
+        expected = fit.test(len(columns) - 1 + (not survival), "lrt").p
+        assert found[0] == approx(expected, rel=1e-5)
 
 
 def test_a_single_arm_has_pooled_marker_effects():

@@ -21,6 +21,7 @@ from correlatives.pooling import (
     Pooled,
     pool_estimates,
     pool_likelihood_ratios,
+    pool_signed_roots,
     pool_statistics,
 )
 from correlatives.predictive.carriers import subjects_differing
@@ -105,12 +106,22 @@ def impute_beyond(
 
 
 class _Fits(NamedTuple):
-    """Numbers of R × m models that are pooled."""
+    """Numbers of R × m models that are pooled.
+
+    Attributes
+    ----------
+    coefficients, covariance : np.ndarray, shape (R × m, k), (R × m, k, k)
+    lrt, prognostic : np.ndarray, shape (R × m,)
+        Likelihood-ratio statistics of the interaction, and of the marker without the interaction.
+    marker : np.ndarray, shape (R × m,)
+        The coefficient that `prognostic` is of.
+    """
 
     coefficients: np.ndarray
     covariance: np.ndarray
     lrt: np.ndarray
     prognostic: np.ndarray
+    marker: np.ndarray
 
 
 def stacked_outcome(outcome: Outcome, times: int) -> Outcome:
@@ -146,6 +157,7 @@ def _joint(
             threads=threads,
         )
         full, lrt, prognostic = fitted.full, fitted.lrt.statistic, fitted.prognostic.statistic
+        of_marker = fitted.null.coefficients[:, int(not outcome.survival)]
         usable = full.converged & fitted.null.converged
     else:
         designs = stacked_designs([x, outcome.arm, x * outcome.arm], outcome.covariates, len(x))
@@ -154,9 +166,9 @@ def _joint(
         full = fit_column(outcome, designs, include, product, **options)
         marker = int(not outcome.survival)
         null = fit_column(outcome, designs[:, :, :-1], include, marker, **options)
-        lrt, prognostic = full.statistic, null.statistic
+        lrt, prognostic, of_marker = full.statistic, null.statistic, null.estimate
         usable = np.isfinite(full.estimate) & np.isfinite(null.estimate)
-    return _at_own_columns(outcome, full, usable, lrt, prognostic)
+    return _at_own_columns(outcome, full, usable, lrt, prognostic, of_marker)
 
 
 def _alone(
@@ -174,18 +186,27 @@ def _alone(
             threads=threads,
         )
         return _at_own_columns(
-            outcome, fitted.fits, fitted.fits.converged, fitted.lrt.statistic, fitted.lrt.statistic
+            outcome,
+            fitted.fits,
+            fitted.fits.converged,
+            *(fitted.lrt.statistic,) * 2,
+            fitted.fits.coefficients[:, int(not outcome.survival)],
         )
     designs = stacked_designs([x], outcome.covariates, len(x))
     marker = int(not outcome.survival)
     fits = fit_column(outcome, designs, include, marker, penalised=True, threads=threads)
     return _at_own_columns(
-        outcome, fits, np.isfinite(fits.estimate), fits.statistic, fits.statistic
+        outcome, fits, np.isfinite(fits.estimate), *(fits.statistic,) * 2, fits.estimate
     )
 
 
 def _at_own_columns(
-    outcome: Outcome, fits: object, usable: np.ndarray, lrt: np.ndarray, prognostic: np.ndarray
+    outcome: Outcome,
+    fits: object,
+    usable: np.ndarray,
+    lrt: np.ndarray,
+    prognostic: np.ndarray,
+    marker: np.ndarray,
 ) -> _Fits:
     """Leave the intercept out, and numbers of models without a finite maximum."""
     first = 0 if outcome.survival else 1
@@ -196,6 +217,7 @@ def _at_own_columns(
         np.where(usable[:, None, None], covariance, np.nan),
         np.where(usable, lrt, np.nan),
         np.where(usable, prognostic, np.nan),
+        np.where(usable, marker, np.nan),
     )
 
 
@@ -317,13 +339,17 @@ def pool_rows(
         free = _freedom(outcome, first, scaled.include & (arm == code), 1)
         found[f"marker_effect_{name}"] = _pooled(alone, own, shape, free)
     table = _ratios(found)
-    whole = stacked_outcome(outcome, m)
-    under = scaled.value.reshape(rows, m * n)
-    stacked = _joint(whole, under, np.tile(scaled.include, (1, m)), threads, penalised)
-    table["p_interaction_lrt"] = pool_likelihood_ratios(joint.lrt.reshape(rows, m), stacked.lrt).p
-    table["p_prognostic"] = pool_likelihood_ratios(
-        joint.prognostic.reshape(rows, m), stacked.prognostic
-    ).p
+    lrt, prognostic = joint.lrt.reshape(shape), joint.prognostic.reshape(shape)
+    if penalised:
+        interaction = joint.coefficients[:, product].reshape(shape)
+        table["p_interaction_lrt"] = pool_signed_roots(lrt, interaction).p
+        table["p_prognostic"] = pool_signed_roots(prognostic, joint.marker.reshape(shape)).p
+    else:
+        under = scaled.value.reshape(rows, m * n)
+        included = np.tile(scaled.include, (1, m))
+        stacked = _joint(stacked_outcome(outcome, m), under, included, threads, penalised)
+        table["p_interaction_lrt"] = pool_likelihood_ratios(lrt, stacked.lrt).p
+        table["p_prognostic"] = pool_likelihood_ratios(prognostic, stacked.prognostic).p
     designs = stacked_designs([flat, arm, flat * arm], outcome.covariates, rows * m)
     if penalised and outcome.survival:
         joint = _joint(outcome, flat, include, threads, False)
@@ -349,14 +375,14 @@ def pool_marker_effects(
     own[:, 0] = 1.0
     free = _freedom(outcome, scaled.value[:, 0], scaled.include, 1)
     table = _ratios({"marker_effect": _pooled(alone, own, (rows, m), free)})
-    stacked = _alone(
-        stacked_outcome(outcome, m),
-        scaled.value.reshape(rows, m * n),
-        np.tile(scaled.include, (1, m)),
-        threads,
-        penalised,
-    )
-    table["p_prognostic"] = pool_likelihood_ratios(alone.lrt.reshape(rows, m), stacked.lrt).p
+    lrt = alone.lrt.reshape(rows, m)
+    if penalised:
+        table["p_prognostic"] = pool_signed_roots(lrt, alone.marker.reshape(rows, m)).p
+    else:
+        under = scaled.value.reshape(rows, m * n)
+        included = np.tile(scaled.include, (1, m))
+        stacked = _alone(stacked_outcome(outcome, m), under, included, threads, penalised)
+        table["p_prognostic"] = pool_likelihood_ratios(lrt, stacked.lrt).p
     designs = stacked_designs([flat], outcome.covariates, rows * m)
     if penalised and outcome.survival:
         alone = _alone(outcome, flat, include, threads, False)

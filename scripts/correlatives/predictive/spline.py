@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from correlatives.likelihood import normal_quantile
-from correlatives.pooling import pool_estimates, pool_likelihood_ratios
+from correlatives.pooling import pool_estimates, pool_likelihood_ratios, pool_signed_roots
 from correlatives.predictive.censored import stacked_outcome
 from correlatives.predictive.model import (
     LEVEL,
@@ -171,9 +171,11 @@ def spline_curve(outcome: Outcome, value: np.ndarray, at: np.ndarray) -> Curve:
     last = 4 + outcome.covariates.shape[1]
     weights = np.column_stack([np.ones(len(at)), grid, restricted_cubic(grid, knots)[:, 0]])
     p = float(fits.p[0])
-    if len(x) > 1:
+    if len(x) > 1 and firth:
+        p = float(pool_signed_roots(fits.statistic[None], fits.estimate[None]).p[0])
+    elif len(x) > 1:
         stacked = stacked_outcome(outcome, len(x))
-        under, _ = fitted(stacked, x.reshape(1, -1), bend.reshape(1, -1), firth)
+        under, _ = fitted(stacked, x.reshape(1, -1), bend.reshape(1, -1), False)
         p = float(pool_likelihood_ratios(fits.statistic[None], under.statistic).p[0])
     return _curve(outcome, fits, [1, last - 1, last], weights, at, p, firth)
 
