@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -135,6 +136,7 @@ def draw(
             axes = panel(figure, left, bottom, PANEL, longest, numbered=level == 0)
             here = known & (split.high == level)
             text = words.replace(">=", "≥").replace("<=", "≤")
+            text = re.sub("^([<>≤≥])(?! )", r"\1 ", text)
             if np.isfinite(effect.estimate):
                 text += f": HR {format_interval(*effect)}"
             axes.text(
