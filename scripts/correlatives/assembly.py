@@ -30,7 +30,7 @@ from correlatives.tables.consistency import check_batches, check_pairs
 from correlatives.tables.derive import ratios, vaf_ratios
 from correlatives.tables.dictionary import Dictionary
 from correlatives.tables.eligibility import criteria_met
-from correlatives.tables.inventory import expected_subjects, inventory
+from correlatives.tables.inventory import expected_subjects, inventory, is_scheduled
 from correlatives.tables.limits import taken_by
 from correlatives.tables.outcomes import (
     check_outcomes,
@@ -598,6 +598,7 @@ class Assembly:
                 self.first_dose,
             )
             for timepoint in sorted(set(words(samples["analysis"])) - {""})
+            if is_scheduled(timepoint, self.config)
         }
         of_run = runs["sample"].to_numpy(dtype=np.int64)[assays["run"].to_numpy(dtype=np.int64)]
         assays = assays[~aside[of_run]]

@@ -979,6 +979,21 @@ def test_inventory_expects_who_is_at_risk():
     }
 
 
+def test_inventory_expects_nobody_at_an_unscheduled_visit():
+    samples = [sample("a", "C1", assay="P"), sample("u", "C1", "unscheduled", day=40, assay="P")]
+    built = build_cohort(
+        study(
+            two_arms(3, 3),
+            samples=samples,
+            measurements=[result("a", "x", 1), result("u", "x", 1)],
+        )
+    )
+    rows = built.inventory.query("timepoint == 'unscheduled'").set_index("arm")
+    counts = ["expected", "received", "assayed", "usable"]
+    assert rows.loc[CONTROL, counts].tolist() == [1] * 4
+    assert rows.loc[EXPERIMENTAL, counts].tolist() == [0] * 4
+
+
 def test_whether_progression_was_seen_and_its_samples_counted():
     """Of seven with a sample labelled EOT four progressed, and of one it is not known.
 

@@ -111,6 +111,7 @@ def test_defaults_are_those_of_the_contract(tmp_path):
         "header_row",
         "columns",
         "values",
+        "constants",
         "na",
         "where",
         "preset",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from pathlib import Path
 
 import numpy as np
@@ -346,6 +347,146 @@ def test_a_day_column_may_hold_dates(sound: Sound) -> None:
     sound.replace("assessments.csv", "0001,42,", "0001,2021-04-11,")
     sound.replace("assessments.csv", "0002,42,", "0002,20210412,")
     assert clean(sound.load()).assessments["day"].tolist() == [42.0] * 12
+
+
+def dated_outcomes(sound: Sound, header: str) -> list[str]:
+    """Put outcomes as dates into outcomes.csv; days from randomisation: 30, 31, … of both endpoints."""
+    lines = [header]
+    for i, subject in enumerate(SUBJECTS):
+        day = (datetime.date(2021, 3, i + 1) + datetime.timedelta(30 + i)).strftime("%d.%m.%Y")
+        lines += [f"{subject},{endpoint},{day},1,progression" for endpoint in ("PFS", "OS")]
+    del sound.config["tables"]["corrections"]
+    return lines
+
+
+@pytest.mark.parametrize("header", ["date", "time"])
+@pytest.mark.parametrize("unit", ["days", "months"])
+def test_outcomes_may_be_dates(sound: Sound, header: str, unit: str) -> None:
+    lines = dated_outcomes(sound, f"subject_id,endpoint,{header},event,reason")
+    sound.write("outcomes.csv", "\n".join(lines) + "\n")
+    sound.config["study"]["time_unit"] = unit
+    months = clean(sound.load()).outcomes.query("endpoint == 'PFS'")["time_months"]
+    assert months.tolist() == pytest.approx([(30 + i) / 30.4375 for i in range(12)])
+
+
+def test_a_wide_table_of_outcomes_may_hold_dates(sound: Sound) -> None:
+    lines = ["pid,PFS-Datum,PFS-Ereignis,OS-Datum,OS-Ereignis"]
+    lines += [
+        f"{s},{i + 1:02d}.04.2021,ja,{i + 1:02d}.05.2021,nein" for i, s in enumerate(SUBJECTS)
+    ]
+    sound.write("wide.csv", "\n".join(lines) + "\n")
+    del sound.config["tables"]["corrections"]
+    sound.config["tables"]["outcomes"] = {
+        "path": "wide.csv",
+        "columns": {"subject_id": "pid"},
+        "layout": "wide",
+        "endpoints": {e: {"time": f"{e}-Datum", "event": f"{e}-Ereignis"} for e in ("PFS", "OS")},
+        "values": {"event": {"ja": "1", "nein": "0"}},
+    }
+    outcomes = clean(sound.load()).outcomes
+    days = outcomes["time_months"] * 30.4375
+    assert sorted(set(days.round(6))) == [31, 61]
+    assert outcomes.groupby("endpoint")["event"].sum().to_dict() == {"OS": 0, "PFS": 12}
+
+
+def test_dates_of_outcomes_that_cannot_be(sound: Sound) -> None:
+    lines = dated_outcomes(sound, "subject_id,endpoint,date,event,reason")
+    lines[1] = "0001,PFS,2021-02-28,1,progression"
+    lines[2] = "0001,OS,,1,death"
+    lines[3] = "0002,PFS,03/04/2021,1,progression"
+    lines[4] = "0002,OS,31.02.2022,1,death"
+    sound.write("outcomes.csv", "\n".join(lines) + "\n")
+    found = {(p.row, p.rule, p.column) for p in sound.load().problems.errors}
+    assert found == {
+        (2, "negative_time", "date"),
+        (3, "value_missing", "time"),
+        (4, "not_a_date", "date"),
+        (5, "not_a_date", "date"),
+    }
+    sound.write("outcomes.csv", "\n".join(lines).replace(",date,", ",time,") + "\n")
+    in_place = {(p.row, p.rule, p.column) for p in sound.load().problems.errors}
+    assert in_place == {(row, rule, "time") for row, rule, _ in found}
+    (early,) = [p for p in sound.load().problems.errors if p.rule == "negative_time"]
+    assert early.message == (
+        "2021-02-28 is before randomisation (2021-03-01). Correct one of the dates."
+    )
+    text = (sound.folder / "subjects.csv").read_text().replace("randomisation_date", "consented")
+    sound.write("subjects.csv", text)
+    assert "date_without_randomisation" in {p.rule for p in sound.load().problems.errors}
+
+
+def test_a_spreadsheets_number_of_a_date_is_no_time(sound: Sound) -> None:
+    sound.replace("outcomes.csv", "0002,PFS,4,", "0002,PFS,44287,")
+    (problem,) = sound.load().problems.errors
+    assert (problem.rule, problem.row, problem.column) == ("out_of_range", 4, "time")
+    assert "2021-04-01" in problem.message
+
+
+def test_a_column_that_is_the_same_in_every_row_is_a_constant(sound: Sound) -> None:
+    text = (sound.folder / "runs.csv").read_text().replace(",panel,", ",").replace("assay,", "")
+    sound.write("runs.csv", text)
+    assert "column_missing" in {p.rule for p in sound.load().problems.errors}
+    sound.entry("runs")["constants"] = {"assay": "panel"}
+    runs = clean(sound.load()).runs.set_index("run_id")["assay"]
+    assert set(runs[runs.index.str.startswith("R0")]) == {"panel"}
+    sound.entry("doses")["constants"] = {"drug": "T-DM1"}
+    (problem,) = sound.load().problems.errors
+    assert (problem.rule, problem.file, problem.row) == ("column_duplicate", "doses.csv", 1)
+    assert "the column 'drug', which the file has already" in problem.message
+
+
+def test_tumour_fractions_in_percent(sound: Sound) -> None:
+    text = (sound.folder / "runs.csv").read_text().replace(",pass,0.", ",pass,")
+    sound.write("runs.csv", text)
+    (first, *_) = sound.load().problems.errors
+    assert first.rule == "tumour_fraction_outside_scale"
+    assert "`tumour_fraction_scale: percent`" in first.message
+    sound.entry("runs")["tumour_fraction_scale"] = "percent"
+    assert clean(sound.load()).runs["tumour_fraction"].iloc[0] == pytest.approx(0.10)
+    assert clean(sound.load()).alterations["vaf"].iloc[0] == pytest.approx(0.015)
+    sound.write("runs.csv", text.replace(",pass,10", ",pass,110", 1))
+    (problem,) = sound.load().problems.errors
+    assert "110 is outside 0 to 100" in problem.message
+
+
+def test_a_row_typed_twice_is_excluded_by_its_line(sound: Sound) -> None:
+    twice = (sound.folder / "samples.csv").read_text().splitlines()[1]
+    row = sound.append("samples.csv", twice)
+    (problem,) = sound.load().problems.errors
+    assert f"(key: row={row})" in problem.message
+    sound.append("corrections.csv", f"samples,row={row},exclude,,,typed twice,JS,2022-01-05")
+    study = clean(sound.load())
+    assert list(study.samples["sample_id"]).count(twice.split(",")[0]) == 1
+    sound.append("corrections.csv", "samples,row=999,exclude,,,typed twice,JS,2022-01-05")
+    (problem,) = sound.load().problems.errors
+    assert "No row of the table has this key" in problem.message
+
+
+def test_a_missing_column_of_a_key_is_told_once(sound: Sound) -> None:
+    sound.write("pathways.csv", "gene,Art,pathway\nPIK3CA,snv,PI3K\nPIK3CA,amplification,PI3K\n")
+    assert [(p.rule, p.column) for p in sound.load().problems.errors] == [
+        ("column_missing", "kind")
+    ]
+
+
+def test_a_path_that_is_nearly_right(sound: Sound) -> None:
+    sound.entry("doses")["path"] = "dosis.csv"
+    (problem,) = sound.load().problems.errors
+    assert problem.message.endswith("The nearest name is 'doses.csv'.")
+    sound.entry("doses")["path"] = "XYZ"
+    (problem,) = sound.load().problems.errors
+    assert "doses.csv" in problem.message
+    assert f"and {len(list(sound.folder.iterdir())) - 8} more." in problem.message
+
+
+def test_a_title_that_holds_the_delimiter_is_told(sound: Sound) -> None:
+    text = (sound.folder / "rna.csv").read_text()
+    sound.write("rna.csv", "Assay X, plate 1\n" + text)
+    messages = [p.message for p in sound.load().problems.errors if p.rule == "ragged_row"]
+    assert len(messages) == 1
+    assert messages[0].endswith(
+        "If row 2 holds the names (sample_id, ESR1, ERBB2, …), write header_row: 2."
+    )
 
 
 def test_first_dose_from_its_date(sound: Sound) -> None:

@@ -418,6 +418,26 @@ def test_percent_on_the_wrong_scale_is_suspect(sound: Sound) -> None:
 # What is unlikely ---------------------------------------------------------------------------------
 
 
+def test_a_value_of_a_wide_table_is_told_with_its_row(sound: Sound) -> None:
+    """Also of an assay beside that of the runs table, whose runs have the names of the samples."""
+    text = (sound.folder / "runs.csv").read_text()
+    runs = [line.split(",") for line in text.splitlines()]
+    sound.write(
+        "runs.csv", "\n".join(",".join([r[1] if i else r[0], *r[1:]]) for i, r in enumerate(runs))
+    )
+    calls = (sound.folder / "alterations.csv").read_text().replace("\nR", "\nP")
+    sound.write("alterations.csv", calls)
+    proteins = ["sample_id,CXCL9,HGF"]
+    proteins += [f"P{s}-0,{5 + 0.1 * i:.1f},{4 + i}" for i, s in enumerate(SUBJECTS)]
+    proteins[4] = "P0004-0,5300,7"
+    sound.write("proteins.csv", "\n".join(proteins) + "\n")
+    sound.config["tables"]["measurements"].append(
+        {"path": "proteins.csv", "layout": "wide", "key": "sample_id", "assay": "proteins"}
+    )
+    (problem,) = [p for p in sound.load().problems.found if p.rule == "value_thousandfold_off"]
+    assert (problem.row, problem.column, problem.subject_id) == (5, "CXCL9", "0004")
+
+
 def test_thousandfold() -> None:
     values = np.array([2.0, 1900, 2100, 2500, 1800, 3000, np.nan, 0])
     assert np.flatnonzero(thousandfold(values)).tolist() == [0]

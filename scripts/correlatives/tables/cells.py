@@ -218,9 +218,10 @@ def serial_date(text: str) -> date | None:
     return _SERIAL_ZERO + timedelta(days=int(match[1]))
 
 
-def is_slashed(text: str) -> bool:
-    """Say whether text is a date of numbers alone, such as ``15/04/2021``, that `as_date` does not read."""
-    return _SLASHED.fullmatch(text.strip()) is not None
+def is_date_shaped(text: str) -> bool:
+    """Say whether text has the shape of a date, of which `as_date` may read none: ``15/04/2021``, ``31.02.2021``."""
+    shapes = (_SLASHED, _YEAR_FIRST, _POINTED, _DAY_MONTH_YEAR, _SHORT_YEAR)
+    return any(shape.fullmatch(text.strip()) for shape in shapes)
 
 
 def why_no_date(text: str) -> str:

@@ -18,7 +18,7 @@ from correlatives.tables.cells import (
     as_date,
     as_dates,
     as_numbers,
-    is_slashed,
+    is_date_shaped,
     looks_like_date,
     remedy,
     serial_date,
@@ -28,6 +28,7 @@ from correlatives.tables.contracts import CONTRACTS, Column
 from correlatives.tables.mapping import Part
 from correlatives.tables.problems import Problems
 from correlatives.tables.words import meaning, recoding
+from correlatives.time_units import DAYS_A_MONTH
 
 #: Rules of numbers outside their range, where they have one of their own.
 RANGE_RULES = {
@@ -53,7 +54,7 @@ MOSTLY = 0.8
 
 @dataclass
 class Calendar:
-    """Dates to study days: when each subject was randomised, and first treated.
+    """Dates to study days and to times: when each subject was randomised, and first treated.
 
     Attributes
     ----------
@@ -61,10 +62,17 @@ class Calendar:
         subject_id -> datetime64[D], of those for whom it is known.
     first_dose_day : dict
         subject_id -> days from randomisation to the first dose.
+    unit_days : float
+        Days in the unit of ``outcomes.time``.
     """
 
     randomised: dict[str, np.datetime64] = field(default_factory=dict)
     first_dose_day: dict[str, float] = field(default_factory=dict)
+    unit_days: float = DAYS_A_MONTH
+
+    def time(self, subject: str, day: np.datetime64) -> float:
+        """Return the time from randomisation to a date, in units of ``outcomes.time``."""
+        return float((day - self.randomised[subject]).astype(int)) / self.unit_days
 
     def study_day(self, subject: str, day: np.datetime64) -> float:
         """Return the study day of a date: 1 is the first dose, there is no day 0."""
@@ -98,8 +106,8 @@ def typed(
     for name, column in contract.columns.items():
         if name not in frame and not (column.date_column and column.date_column in frame):
             continue
-        if column.type == "day":
-            columns[name] = _days(part, column, problems, subjects, calendar)
+        if column.type == "day" or (column.type == "number" and column.date_column):
+            columns[name] = _days_or_times(part, column, problems, subjects, calendar or Calendar())
             continue
         if name not in frame:  # a date in its place, which the caller turns into days
             continue
@@ -146,6 +154,11 @@ def _numbers(part: Part, column: Column, problems: Problems, subjects: np.ndarra
         )
 
     rule = RANGE_RULES.get((part.table, column.name), "out_of_range")
+    percent = (
+        column.name == "tumour_fraction" and part.entry.get("tumour_fraction_scale") == "percent"
+    )
+    if percent:
+        value = value / 100.0
     for index in np.flatnonzero(code > EMPTY):
         if rule == "event_not_0_or_1" and code[index] == NOT_A_NUMBER:
             cell = str(cells[index])
@@ -162,7 +175,14 @@ def _numbers(part: Part, column: Column, problems: Problems, subjects: np.ndarra
         high = value > column.maximum if column.maximum is not None else np.zeros(len(value), bool)
         fraction = (value != np.floor(value)) & np.isfinite(value)
     for index in np.flatnonzero(low | high):
-        tell(index, rule, _out_of_range(column, rule, str(cells[index]), bool(low[index])))
+        tell(
+            index,
+            rule,
+            f"{cells[index]} is outside 0 to 100, the scale 'percent' that the configuration states. "
+            "Correct the value or `tumour_fraction_scale`."
+            if percent
+            else _out_of_range(column, rule, str(cells[index]), bool(low[index])),
+        )
     value[low | high] = np.nan
     if column.type == "integer":
         for index in np.flatnonzero(fraction & ~low & ~high):
@@ -184,11 +204,13 @@ def _numbers(part: Part, column: Column, problems: Problems, subjects: np.ndarra
 
 def _out_of_range(column: Column, rule: str, text: str, low: bool) -> str:
     if rule == "negative_time":
-        return f"{text} is negative. Time runs from randomisation, in study.time_unit."
+        return f"{text} is negative. Time runs from randomisation, in study.time_unit. Correct it."
     if rule == "event_not_0_or_1":
         return f"{text} is not 0 or 1. Write 1 for an event and 0 for censored, or recode with `values`."
     if rule == "tumour_fraction_outside_scale":
-        percent = "" if low else " If the column is in per cent, divide it by 100."
+        percent = (
+            "" if low else " If the column is in per cent, write `tumour_fraction_scale: percent`."
+        )
         return f"{text} is outside 0 to 1. A tumour fraction is a fraction of 1.{percent}"
     limits = (
         f"at least {column.minimum:g}"
@@ -219,11 +241,13 @@ def _dates(part: Part, name: str, problems: Problems, subjects: np.ndarray) -> n
     return dates.astype("datetime64[s]")
 
 
-def _days(
-    part: Part, column: Column, problems: Problems, subjects: np.ndarray, calendar: Calendar | None
+def _days_or_times(
+    part: Part, column: Column, problems: Problems, subjects: np.ndarray, calendar: Calendar
 ) -> np.ndarray:
-    """Return study days from a column of days, of dates, or from the date column that stands for it."""
+    """Return study days, or times from randomisation, from a column of numbers, of dates, or from the date column that stands for it."""
     frame = part.frame
+    days = column.type == "day"
+    furthest = FURTHEST_DAY / (1.0 if days else calendar.unit_days)
     rows = frame["_row"].to_numpy()
     value = np.full(len(frame), np.nan)
     dates = np.full(len(frame), np.datetime64("NaT"), dtype="datetime64[D]")
@@ -237,7 +261,7 @@ def _days(
                 dates[index] = np.datetime64(found)
                 continue
             rule, message = remedy(int(code[index]), part.decimal, str(cells[index]))
-            if is_slashed(str(cells[index])):
+            if is_date_shaped(str(cells[index])):
                 rule, message = "not_a_date", why_no_date(str(cells[index]))
             part.tell(
                 problems,
@@ -248,7 +272,7 @@ def _days(
                 subject_id=subjects[index],
                 value=cells[index],
             )
-        for index in np.flatnonzero(np.abs(value) > FURTHEST_DAY):
+        for index in np.flatnonzero(np.abs(value) > furthest):
             found = as_date(str(cells[index]))  # 20210315 is a date
             value[index] = np.nan
             if found is not None:
@@ -259,14 +283,15 @@ def _days(
             part.tell(
                 problems,
                 "out_of_range",
-                f"{cells[index]} is no study day of a trial{serial}. Give days from the first dose, or a date as "
-                "year-month-day.",
+                f"{cells[index]} is no {'study day' if days else 'time'} of a trial{serial}. Give "
+                f"{'days from the first dose' if days else 'the time from randomisation in study.time_unit'}, "
+                "or a date as year-month-day.",
                 column=column.name,
                 row=rows[index],
                 subject_id=subjects[index],
                 value=cells[index],
             )
-        for index in np.flatnonzero(value == 0):
+        for index in np.flatnonzero(days & (value == 0)):
             part.tell(
                 problems,
                 "study_day_zero",
@@ -276,19 +301,20 @@ def _days(
                 subject_id=subjects[index],
                 value=cells[index],
             )
-        value[value == 0] = np.nan
+        if days:
+            value[value == 0] = np.nan
     if column.date_column and column.date_column in frame:
         given = _dates(part, column.date_column, problems, subjects).astype("datetime64[D]")
         take = np.isnan(value) & np.isnat(dates) & ~np.isnat(given)
         dates[take] = given[take]
         source[take] = column.date_column
-    known = calendar.randomised if calendar is not None else {}
+    known = calendar.randomised
     reported = False
     for index in np.flatnonzero(~np.isnat(dates)):
         subject = subjects[index]
         if subject in known:
-            assert calendar is not None
-            value[index] = calendar.study_day(subject, dates[index])
+            place = calendar.study_day if days else calendar.time
+            value[index] = place(subject, dates[index])
             continue
         if subject is None or (not known and reported):
             continue  # an unknown subject is told elsewhere
@@ -297,13 +323,30 @@ def _days(
         part.tell(
             problems,
             "date_without_randomisation",
-            f"The date {dates[index]} cannot be turned into a study day: {whom} has no "
-            "randomisation_date. Give it in the subjects table, or give study days.",
+            f"The date {dates[index]} cannot be turned into a {'study day' if days else 'time'}: {whom} has no "
+            f"randomisation_date. Give it in the subjects table, or give {'study days' if days else 'times'}.",
             column=str(source[index]),
             row=rows[index],
             subject_id=subject,
             value=dates[index],
         )
+    for index in () if days else np.flatnonzero(value < 0):
+        dated = not np.isnat(dates[index])
+        text = (
+            f"{dates[index]} is before randomisation ({known[subjects[index]]}). Correct one of the dates."
+            if dated
+            else _out_of_range(column, "negative_time", str(cells[index]), True)
+        )
+        part.tell(
+            problems,
+            "negative_time",
+            text,
+            column=str(source[index]),
+            row=rows[index],
+            subject_id=subjects[index],
+            value=dates[index] if dated else cells[index],
+        )
+        value[index] = np.nan
     if column.filled:
         for index in np.flatnonzero(np.isnan(value)):
             empty = all(

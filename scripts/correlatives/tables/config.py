@@ -922,6 +922,12 @@ def _check_measurements(path: Keys, entry: Mapping[str, Any]) -> Iterator[Findin
             (*path, "key"),
             "is missing. A wide layout says what a row is: sample_id, run_id or subject_id.",
         )
+    if wide and entry.get("constants"):
+        yield Finding(
+            (*path, "constants"),
+            "goes with layout: long only: the columns of a wide table are biomarkers. "
+            "Write assay, or defaults, in its place.",
+        )
     for name in ("specimen", "timepoint"):
         if wide and key == "subject_id" and name not in entry:
             yield Finding(

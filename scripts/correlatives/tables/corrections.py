@@ -17,6 +17,9 @@ from correlatives.tables.words import nearest
 #: ``field`` of a correction that leaves the whole row out.
 EXCLUDE = "exclude"
 
+#: In a ``key``: the line of the file, for rows that nothing else tells apart, such as one typed twice.
+ROW, ROW_COLUMN = "row", "_row"
+
 
 class Aliases:
     """Other names of subjects and samples.
@@ -254,7 +257,10 @@ class Corrections:
         """Correct a part's rows, in place."""
         for correction in self.of(part.table):
             frame = part.frame
-            columns = {name: self._column(part, name) for name in correction.key}
+            columns = {
+                name: ROW_COLUMN if name == ROW else self._column(part, name)
+                for name in correction.key
+            }
             unknown = [name for name, column in columns.items() if column is None]
             field_column = (
                 EXCLUDE if correction.field == EXCLUDE else self._column(part, correction.field)
@@ -328,7 +334,9 @@ class Corrections:
             elif not correction.applied and correction.table not in broken:
                 there = columns.get(correction.table, set())
                 names = [
-                    n for n in [*correction.key, correction.field] if n not in {*there, EXCLUDE}
+                    n
+                    for n in [*correction.key, correction.field]
+                    if n not in {*there, EXCLUDE, ROW}
                 ]
                 if not there:
                     why = f"The study has no table {correction.table!r}."

@@ -53,6 +53,13 @@ def expected_subjects(
     return np.isnan(months) | (months > opens / DAYS_A_MONTH)
 
 
+def is_scheduled(timepoint: str, config: dict[str, Any]) -> bool:
+    """Say whether a timepoint is one of the study's; a visit that none of its timepoints has is unscheduled."""
+    given = config.get("timepoints") or {}
+    named = {*given, baseline_name(config), *progression_names(config)}
+    return not given or timepoint in named
+
+
 def inventory(
     runs: pd.DataFrame,
     samples: pd.DataFrame,
@@ -77,7 +84,7 @@ def inventory(
     labels : list of str
         Arms in the order of the table.
     expected : dict
-        Timepoint -> np.ndarray of bool, shape (n,).
+        Timepoint -> np.ndarray of bool, shape (n,). At another, an unscheduled visit, nobody can be missed: expected is received.
     order : list of str
         Timepoints in the order of the table.
 
@@ -141,7 +148,12 @@ def inventory(
                         label,
                         *tuple(
                             int((of_arm & group).sum())
-                            for group in (expected[timepoint], received, assayed, usable)
+                            for group in (
+                                expected.get(timepoint, received),
+                                received,
+                                assayed,
+                                usable,
+                            )
                         ),
                     )
                 )

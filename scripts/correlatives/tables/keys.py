@@ -137,8 +137,9 @@ def report_duplicates(
     Where the file has a ``result_version``, the highest wins and nothing is reported, unless two share it.
     """
     names = [name for name in key if name in frame]
-    if not names or not len(frame):
-        return frame
+    absent = set(key) - set(names)
+    if not names or not len(frame) or absent & set(CONTRACTS[part.table].required):
+        return frame  # without a column of the key all rows would look alike: that column is told
     present = frame[[name for name in names if name not in ("version", "assay", "variants")]]
     usable = present.notna().all(axis=1)
     frame = frame[usable]
@@ -155,7 +156,7 @@ def report_duplicates(
                 problems,
                 "duplicate_key",
                 f"{shown} is in row {first[index]} already. The table has one row for each: remove one, or "
-                "exclude it with a correction.",
+                f"exclude it with a correction (key: row={row['_row']}).",
                 column=names[0],
                 row=row["_row"],
                 subject_id=row.get("subject_id", ""),

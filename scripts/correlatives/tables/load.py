@@ -67,7 +67,7 @@ class _Loader:
         self.flow = Flow()
         self.columns: dict[str, set[str]] = {}
         self.parts: dict[str, dict[str, Part]] = {}
-        self.calendar = Calendar()
+        self.calendar = Calendar(unit_days=DAYS[self._time_unit()])
 
     def study(self) -> Study:
         identifiers = [self.noted(part) for part in self.source.parts("identifiers")]
@@ -263,13 +263,20 @@ class _Loader:
         if not {"time", "event"} <= set(frame.columns):
             return
         cells = part.frame.loc[frame.index]
+        dated = CONTRACTS["outcomes"].columns["time"].date_column
+        given = {
+            "event": cells["event"],
+            "time": cells["time"] if "time" in cells else cells[dated],
+        }
+        if dated in cells:
+            given["time"] = given["time"].fillna(cells[dated])
         for here, other in (("time", "event"), ("event", "time")):
-            half = (cells[here].isna() & cells[other].notna()).to_numpy()
+            half = (given[here].isna() & given[other].notna()).to_numpy()
             for index in frame.index[half]:
                 part.tell(
                     self.problems,
                     "value_missing",
-                    f"There is no {part.shown(here)}, but {part.shown(other)} is {cells[other][index]}. "
+                    f"There is no {part.shown(here)}, but {part.shown(other)} is {given[other][index]}. "
                     "Give both, or neither if the endpoint was not recorded.",
                     column=here,
                     row=frame["_row"][index],
@@ -489,8 +496,10 @@ class _Loader:
 
     def _outcome_times(self, outcomes: pd.DataFrame) -> None:
         """Add ``time_months``."""
-        unit = str((self.config.get("study") or {}).get("time_unit") or "months")
-        outcomes["time_months"] = outcomes["time"] * (DAYS[unit] / DAYS_A_MONTH)
+        outcomes["time_months"] = outcomes["time"] * (DAYS[self._time_unit()] / DAYS_A_MONTH)
+
+    def _time_unit(self) -> str:
+        return str((self.config.get("study") or {}).get("time_unit") or "months")
 
     def _with_implied(self, samples: pd.DataFrame, measured: Measured) -> pd.DataFrame:
         """Add the samples that tables with one row a subject imply."""

@@ -356,6 +356,19 @@ class Source:
                 recode.get(ours, {}),
                 trim=not identifier,
             )
+        for ours, word in (blank.entry.get("constants") or {}).items():
+            if ours in columns:
+                blank.tell(
+                    self.problems,
+                    "column_duplicate",
+                    f"`constants` gives the column {ours!r}, which the file has already"
+                    f"{f' as {chosen[ours]!r}' if chosen.get(ours, ours) != ours else ''}. Take one of the two away.",
+                    column=chosen.get(ours, ours),
+                    row=sheet.header_row,
+                    value=word,
+                )
+                continue
+            columns[str(ours)] = np.full(len(rows), str(word), dtype=object)
         frame = pd.DataFrame(columns, index=pd.RangeIndex(len(rows)), dtype=object)
         frame["_row"] = rows["_row"].to_numpy()
         names = {ours: theirs for ours, theirs in chosen.items() if theirs and theirs != ours}

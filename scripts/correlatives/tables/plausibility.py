@@ -463,8 +463,12 @@ def _wide_measurements(
     for index, values in looked_at.items():
         name = names[index]
         for at in np.flatnonzero(thousandfold(values)):
-            row = int(part_rows[name]) if by_feature else lines.get(str(matrix.samples[at]))
-            row = row if row is not None else lines.get(str(subject[at]))
+            names_of_row = (str(matrix.samples[at]), str(sample.iloc[at]), str(subject[at]))
+            row = (
+                int(part_rows[name])
+                if by_feature
+                else next((lines[one] for one in names_of_row if one in lines), None)
+            )
             _tell_thousandfold(
                 study.problems,
                 part,

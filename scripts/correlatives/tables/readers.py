@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import difflib
 import gzip
 import io
 import os
@@ -187,12 +188,12 @@ def read_sheet(path: Path, entry: Mapping[str, Any], tell: Tell) -> Sheet | None
     """
     if not path.is_file():
         folder = path.parent if path.parent.is_dir() else None
-        near = (
-            sorted(p.name for p in folder.iterdir() if p.is_file())[:8]
-            if folder is not None
-            else []
-        )
-        there = f" The folder holds: {', '.join(near)}." if near else ""
+        near = sorted(p.name for p in folder.iterdir() if p.is_file()) if folder is not None else []
+        close = difflib.get_close_matches(path.name, near, n=1)
+        more = f" and {len(near) - 8} more" if len(near) > 8 else ""
+        there = f" The folder holds: {', '.join(near[:8])}{more}." if near else ""
+        if close and close[0] != path.name:
+            there = f" The nearest name is {close[0]!r}."
         if path.is_dir():
             what = f"{path} is a folder, not a file."
         elif path.is_symlink():
@@ -481,10 +482,16 @@ def _assemble(
         lines.append(line)
     widths = {len(fields) for _, fields in ragged}
     if ragged and not regular and len(widths) == 1 and len(ragged) > 1:
+        first, fields = ragged[0]
+        title = (
+            f" If row {first} holds the names ({', '.join(fields[:3])}, …), write header_row: {first}."
+            if not any(field.strip()[:1] in ("", *"<>+-.0123456789") for field in fields)
+            else ""
+        )
         tell(
             "ragged_row",
             f"The header names {k} column(s), every row has {widths.pop()} fields. "
-            "Give every column a name, or state the delimiter.",
+            f"Give every column a name, or state the delimiter.{title}",
             row=header_row,
             value=delimiter.join(header)[:80],
         )

@@ -83,7 +83,8 @@ def recoding(column: str, found: str, meant: str, options: Iterable[str] = ()) -
         for word in (found, meant)
     )
     if not meant:
-        *most, last = options
+        # a number stands in quotes, or YAML would not take it for text
+        *most, last = (f'"{option}"' if option.isdigit() else option for option in options)
         target = f"<{', '.join(most)} or {last}>"
     return f"`values: {{{column}: {{{given}: {target}}}}}`"
 
