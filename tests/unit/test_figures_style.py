@@ -323,3 +323,13 @@ def test_names_lie_over_a_crowd_rather_than_far_away_but_never_over_a_point_that
             s, t = np.linalg.solve(np.column_stack([one, -two]), c - a) if across else (-1, -1)
             assert not (0 < s < 1 and 0 < t < 1)
     assert reach[True] < 0.7 * reach[False]
+
+
+def test_lines_do_not_break_within_what_a_no_break_space_holds_together():
+    held = "T-DM1\N{NO-BREAK SPACE}+\N{NO-BREAK SPACE}palbociclib\N{NO-BREAK SPACE}27"
+    text = f"no progression sample: 51 (T-DM1\N{NO-BREAK SPACE}24, {held})"
+    lines = style.wrap(text, 2.2, 7.0, lines=3)
+    assert len(lines) > 1
+    assert any(held in line for line in lines)
+    # longer than a line it breaks at its spaces after all
+    assert "".join(style.wrap(held, 0.6, 7.0, lines=9)).replace(" ", "") == "T-DM1+palbociclib27"

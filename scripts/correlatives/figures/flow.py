@@ -259,7 +259,10 @@ def _by_arm(counts: Mapping[str, int], order: Sequence[str]) -> str:
     listed = _arms(counts, order)
     if len(order) == 1 and listed == list(order):
         return ""
-    return ", ".join(f"{_named(arm)} {counts[arm]}" for arm in listed)
+    # An arm and its number stay on one line.
+    return ", ".join(
+        f"{_named(arm)} {counts[arm]}".replace(" ", "\N{NO-BREAK SPACE}") for arm in listed
+    )
 
 
 def _trunk_box(step: Step, order: Sequence[str], unit: str) -> Box:

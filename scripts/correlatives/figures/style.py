@@ -405,9 +405,16 @@ def shorten(text: str, room: float, size: float = NORMAL, weight: str = "normal"
 def wrap(
     text: str, room: float, size: float = NORMAL, *, lines: int = 2, weight: str = "normal"
 ) -> list[str]:
-    """Return the text broken into at most `lines` lines of at most `room` inches; what is left over ends in …."""
+    """Return the text broken into at most `lines` lines of at most `room` inches; what is left over ends in ….
+
+    A no-break space is none to break at, unless what it holds together is longer than a line.
+    """
     out: list[str] = []
-    words = str(text).split()
+    words = [
+        word
+        for held in re.split(r"[ \t\n]+", str(text).strip())
+        for word in ([held] if text_width(held, size, weight) <= room else held.split())
+    ]
     while words and len(out) < lines:
         if len(out) == lines - 1:
             out.append(shorten(" ".join(words), room, size, weight))
