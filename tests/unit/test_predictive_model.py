@@ -418,6 +418,65 @@ def test_byar_prostate_reproduces_its_known_interactions():
     assert (table["p_randomisation"] < 0.02).all()
 
 
+def stratified_by_a_marker(
+    seed: int, interaction: float, n: int = 132, names: tuple[str, ...] = ("receptor", "other")
+) -> Cohort:
+    """A trial stratified by receptor and metastases, both prognostic; the receptor's marker interacts with the arm."""
+    rng = np.random.default_rng(seed)
+    receptor = (rng.random(n) < 0.4).astype(float)
+    metastases = (rng.random(n) < 0.5).astype(float)
+    strata = (2 * receptor + metastases).astype(int)
+    arm = np.zeros(n)
+    for stratum in range(4):
+        members = rng.permutation(np.flatnonzero(strata == stratum))
+        arm[members[::2]] = 1
+    log_hazard = (interaction * receptor - 0.4) * arm + 0.5 * receptor + 0.6 * metastases
+    time = rng.exponential(10 * np.exp(-log_hazard))
+    censored = rng.uniform(5, 30, n)
+    response = rng.random(n) < 1 / (1 + np.exp(log_hazard))
+    values = {"receptor": receptor, "other": rng.standard_normal(n).round(3)}
+    return cohort_of(
+        markers_of(identifiers(n), {name: values[name] for name in names}),
+        arm=arm,
+        endpoints={
+            "PFS": (np.minimum(time, censored), (time <= censored).astype(float)),
+            "ORR": response.astype(float),
+        },
+        strata=strata,
+    )
+
+
+@pytest.mark.parametrize("endpoint", ["PFS", "ORR"])
+def test_a_stratification_factor_is_tested_as_any_marker(endpoint: str):
+    """Within strata its interaction cannot be seen: with strata in the null model p was 1 whatever the data."""
+    cohort = stratified_by_a_marker(3, 1.6)
+    fits = fit_domain(cohort, endpoint, cohort.markers, randomisations=999, seed=1)
+    table = fits.table.set_index("biomarker")
+    assert table.loc["receptor", "p_randomisation"] < 0.01
+    assert table.loc["receptor", "p_interaction_lrt"] < 0.01
+    assert table.loc["receptor", "minimum_detectable_ratio"] > 1
+    assert model.FACTOR in table.loc["receptor", "note"]
+    assert model.FACTOR not in table.loc["other", "note"]
+    # the other marker's answer does not depend on the factor beside it
+    cohort = stratified_by_a_marker(3, 1.6, names=("other",))
+    alone = fit_domain(cohort, endpoint, cohort.markers, randomisations=999, seed=1).table
+    assert alone["p_randomisation"].tolist() == [table.loc["other", "p_randomisation"]]
+
+
+@pytest.mark.parametrize("endpoint", ["PFS", "ORR"])
+def test_the_test_of_a_stratification_factor_holds_its_level(endpoint: str):
+    """Without interaction, 60 trials: more than 8 p-values at or below 0.05 have a probability of 0.005."""
+    p = [
+        fit_domain(cohort, endpoint, cohort.markers, randomisations=199, seed=seed)
+        .table.set_index("biomarker")
+        .loc["receptor", "p_randomisation"]
+        for seed in range(60)
+        for cohort in [stratified_by_a_marker(seed, 0.0, 60)]
+    ]
+    assert np.sum(np.array(p) <= 0.05) <= 8
+    assert np.median(p) < 0.8
+
+
 def test_only_the_primary_population_is_analysed():
     cohort = trial(n=100, markers=3)
     subjects = cohort.subjects.copy()

@@ -10,7 +10,7 @@ from __future__ import annotations
 import base64
 import io
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
@@ -120,6 +120,11 @@ GATHERING = ["score_z", "in_family"]
 
 #: Said of rows whose test of proportional hazards has no model to start from.
 NO_PH = "p_ph: no finite maximum without the penalty"
+
+#: Said of rows whose marker the strata decide.
+FACTOR = (
+    "a stratification factor: effects are stratified by it, the randomisation test's model is not"
+)
 
 #: Power at which the minimum detectable ratio is stated.
 POWER = 0.8
@@ -1036,6 +1041,7 @@ def _interactions(
         if p
         else np.zeros(0, dtype=int)
     )
+    factors = stratification_factors(outcome, value, include)
     tested = randomisation_test(
         residual,
         weight,
@@ -1044,11 +1050,15 @@ def _interactions(
         outcome.strata,
         drawn,
         logistic=not outcome.survival,
-        family=members,
+        family=np.where(factors, -1, members),
         threads=threads,
     )
+    if factors.any():
+        tested = _with_factors(tested, factors, outcome, scaled, include, drawn, members, threads)
+        for row in np.flatnonzero(factors):
+            notes[row].append(FACTOR)
     if len(drawn):
-        exploratory = members == families.index("exploratory")
+        exploratory = (members == families.index("exploratory")) & ~factors
         tail.take(first, tested, exploratory, residual, weight, scaled)
     table["p_randomisation"] = tested.p
     table["score_z"] = tested.z
@@ -1073,6 +1083,60 @@ def _interactions(
     table["method"] = _method(outcome, used_firth)
     table["note"] = ["; ".join(dict.fromkeys(reasons)) for reasons in notes]
     return pd.DataFrame(table), tested
+
+
+def stratification_factors(outcome: Outcome, value: np.ndarray, include: np.ndarray) -> np.ndarray:
+    """Say which markers the strata decide: several values, but one within each stratum; shape (p,).
+
+    Residuals of a model stratified by such a marker, with or without the arm, sum to zero at each of its values:
+    the score of its interaction is 0 whatever the data say.
+    """
+    if not outcome.stratified:
+        return np.zeros(len(value), dtype=bool)
+    lowest = np.where(include, value, np.inf)
+    highest = np.where(include, value, -np.inf)
+    varies = lowest.min(axis=1) < highest.max(axis=1)
+    alike = np.ones(len(value), dtype=bool)
+    for stratum in np.unique(outcome.strata):
+        members = outcome.strata == stratum
+        alike &= ~(lowest[:, members].min(axis=1) < highest[:, members].max(axis=1))
+    return varies & alike
+
+
+def _with_factors(
+    tested: RandomisationTest,
+    factors: np.ndarray,
+    outcome: Outcome,
+    marker: np.ndarray,
+    include: np.ndarray,
+    drawn: np.ndarray,
+    family: np.ndarray,
+    threads: int,
+) -> RandomisationTest:
+    """Put the tests of markers that are stratification factors into those of all markers.
+
+    Their null model has no strata (of a Cox model the arms keep baseline hazards of their own); the arms are
+    drawn within the strata all the same, as the trial drew them.
+    """
+    whole = replace(outcome, strata=np.zeros_like(outcome.strata))
+    residual, weight, _ = null_residuals(whole, marker[factors], include[factors], threads)
+    own = randomisation_test(
+        residual,
+        weight,
+        marker[factors],
+        outcome.arm,
+        whole.strata,
+        drawn,
+        logistic=not outcome.survival,
+        family=family[factors],
+        threads=threads,
+    )
+    z, p, information = tested.z.copy(), tested.p.copy(), tested.information.copy()
+    z[factors], p[factors], information[factors] = own.z, own.p, own.information
+    maxima = np.zeros((max(len(tested.maxima), len(own.maxima)), len(drawn)))
+    for one in (tested.maxima, own.maxima):
+        maxima[: len(one)] = np.maximum(maxima[: len(one)], one)
+    return replace(tested, z=z, p=p, information=information, maxima=maxima)
 
 
 def _effects_where(
