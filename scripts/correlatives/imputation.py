@@ -197,7 +197,7 @@ def impute(
     Raises
     ------
     ValueError
-        If a variable has fewer than two values that are known.
+        If a variable has fewer than two values that are known, or bounds and another kind than "normal".
     """
     n = len(columns)
     cycles = (STEPS if len(variables) == 1 else CYCLES) if cycles is None else cycles
@@ -207,6 +207,8 @@ def impute(
         seen = np.isfinite(variable.value) & ~variable.bounded
         if seen.sum() < 2:
             raise ValueError(f"variable {j} has fewer than two values that are known")
+        if variable.bounded.any() and variable.kind != "normal":
+            raise ValueError(f"variable {j} is {variable.kind}, and cannot be drawn within bounds")
         drawn[j] = _started(variable, seen, imputations, rng)
     for _ in range(cycles):
         for j, variable in enumerate(variables):

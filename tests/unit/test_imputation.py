@@ -191,6 +191,13 @@ def test_pooled_likelihood_ratio_is_rubins_wald_test_where_likelihoods_are_quadr
     assert np.isnan(pool_likelihood_ratios(np.array([[1.0, np.nan]]), np.array([2.0])).p[0])
 
 
+def test_only_normal_variables_have_bounds():
+    low, high = np.array([np.nan, np.nan, -INF, np.nan]), np.array([np.nan, np.nan, 1.0, np.nan])
+    variable = Variable(np.array([1.0, 2.0, np.nan, np.nan]), "matched", low, high)
+    with pytest.raises(ValueError, match="variable 0 is matched"):
+        impute([variable], np.zeros((4, 0)), np.random.default_rng(1))
+
+
 def test_signed_roots_are_rubins_wald_test_where_likelihoods_are_quadratic():
     estimate, variance, m = np.array([1.0, 1.5, -0.2, 1.1]), 0.3, 4
     test = pool_signed_roots((estimate**2 / variance)[None], estimate[None])

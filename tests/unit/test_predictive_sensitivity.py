@@ -7,7 +7,7 @@ from biomarker_cohorts import cohort_of, identifiers, markers_of, trial
 from pytest import approx
 
 from correlatives.efficacy import EVALUABLE, evaluable, subgroups
-from correlatives.markers import MISSING, Markers
+from correlatives.markers import BELOW, MISSING, Markers
 from correlatives.predictive import small_samples
 from correlatives.predictive.model import fit_domain, fit_prognostic_models, outcome_of
 from correlatives.predictive.multiplicity import adjust
@@ -93,6 +93,26 @@ def test_a_limit_beyond_every_ratio_is_refused_of_imputed_values_too(
     # what the table does not have is not spoken of
     assert "treatment effect" not in row["note"]
     assert row["interaction_ratio"] == before["interaction_ratio"]
+
+
+def test_counts_below_a_limit_are_drawn_below_it():
+    """Predictive mean matching has no donor for them: they are drawn as those of a continuous marker."""
+    found = {}
+    for kind in ("count", "continuous"):
+        cohort = trial(n=120, markers=2, seed=8)
+        cohort.markers.value[0] = np.floor(10 + 3 * cohort.markers.value[0])
+        cohort.markers.info.loc[0, "kind"] = kind
+        below = cohort.markers.value[0] < np.quantile(cohort.markers.value[0], 0.3)
+        cohort.markers.state[0, below] = BELOW
+        cohort.markers.value[0, below] = cohort.markers.value[0, ~below].min()
+        lose(cohort, 0, np.arange(120) % 10 == 0)
+        table = screened(cohort, "PFS")
+        found[kind] = sensitivity(cohort, "PFS", cohort.markers, table, seed=1)
+    rows = found["count"].drop(columns="kind"), found["continuous"].drop(columns="kind")
+    pd.testing.assert_frame_equal(*rows)
+    imputed = rows[0][rows[0]["analysis"] == "multiple_imputation"].iloc[0]
+    assert (imputed["n"], imputed["n_imputed"]) == (120, 12)
+    assert np.isfinite(imputed["interaction_ratio"])
 
 
 def test_few_values_are_not_imputed_and_nothing_missing_has_no_row():

@@ -171,7 +171,7 @@ def variables_of(outcome: Outcome, rows: Rows) -> list[Variable]:
         kind = "normal"
         if rows.binary[row]:
             kind = "binary"
-        elif rows.info["kind"].iloc[row] in ("ordinal", "count"):
+        elif rows.info["kind"].iloc[row] in ("ordinal", "count") and rows.bounds[row] is None:
             kind = "matched"
         variables.append(
             Variable(
