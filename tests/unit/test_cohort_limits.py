@@ -128,6 +128,19 @@ def test_log_ratios_go_under_their_limit_on_their_own_scale():
         markers([-1.0] + [0.5] * 9, [BELOW] + [MEASURED] * 9, biomarker="ratio:TK1:C1D15")
     )
     assert found.value[0, 0] == approx(-1 - np.log(2) / 2)
+    assert found.note[0] == "10 % of values beyond a limit: at the limit over √2"
+
+
+def test_log_ratios_whose_first_value_was_below_its_limit_go_over_theirs():
+    """Under 20 at first, 40 later: ln(40) − ln(20 / √2)."""
+    states = [BELOW, ABOVE] + [MEASURED] * 18
+    both = analysis_values(
+        markers([-1.0, np.log(2)] + [0.5] * 18, states, biomarker="ratio:TK1:C1D15")
+    )
+    assert both.value[0, 1] == approx(np.log(40 / (20 / np.sqrt(2))))
+    assert both.note[0] == "10 % of values beyond a limit: at the limit over √2 or times √2"
+    above = markers([np.log(2)] + [0.5] * 9, [ABOVE] + [MEASURED] * 9, biomarker="ratio:TK1:C1D15")
+    assert analysis_values(above).note[0] == "10 % of values beyond a limit: at the limit times √2"
 
 
 def test_levels_are_left_alone_and_index_selects():

@@ -19,7 +19,7 @@ import pandas as pd
 
 from correlatives.cohort import GIVEN, Cohort
 from correlatives.markers import ABOVE, BELOW, MEASURED
-from correlatives.tables.limits import LOG_RATIOS, lowered, taken_by, transformed
+from correlatives.tables.limits import LOG_RATIOS, standing, taken_by, transformed
 from correlatives.tables.problems import Problems
 from correlatives.tables.units import conversions, plain_unit
 
@@ -309,7 +309,7 @@ def _taken(item: Mapping[str, Any], cohort: Cohort) -> Taken:
     limit = np.where(beyond, value, np.nan)
     if item["kind"] in ("continuous", "count"):
         logarithmic = str(item["biomarker"]).startswith(LOG_RATIOS)
-        value = np.where(state == BELOW, lowered(value, logarithmic), value)
+        value = standing(value, state, logarithmic)
     value = np.where((state == MEASURED) | beyond, value, np.nan)
     return Taken(value, state, limit)
 

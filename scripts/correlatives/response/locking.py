@@ -20,7 +20,7 @@ from correlatives.response.locked import FORMAT, FORMAT_VERSION, Content, defini
 from correlatives.response.models import BOTH, CLINICAL, MARKERS
 from correlatives.response.nested_cv import CLINICAL_PENALTY, inner_folds, tuned
 from correlatives.response.preparation import Design, Preparation
-from correlatives.tables.limits import LOG_RATIOS, analysis_values, lowered
+from correlatives.tables.limits import LOG_RATIOS, analysis_values, standing
 
 #: Sets the folds of the locked model apart from those of the repeats that judge it.
 LOCKED_STREAM = 0x10CED
@@ -329,7 +329,7 @@ def _range(value: np.ndarray, state: np.ndarray, info: pd.Series, rule: str) -> 
         return None
     if rule == "value":
         logarithmic = str(info["biomarker"]).startswith(LOG_RATIOS)
-        value = np.where(state == BELOW, lowered(value, logarithmic), value)
+        value = standing(value, state, logarithmic)
     else:
         value = value[state == (BELOW if rule == "detected" else ABOVE)]
     value = value[~np.isnan(value)]

@@ -82,15 +82,18 @@ def transformed(transform: str, values: np.ndarray) -> np.ndarray:
     return values
 
 
-def lowered(limit: np.ndarray, logarithmic: bool | np.ndarray) -> np.ndarray:
-    """Return where values below their limit stand: at the limit over √2.
+def standing(value: np.ndarray, state: np.ndarray, logarithmic: bool | np.ndarray) -> np.ndarray:
+    """Return values, those beyond a limit where they stand: below at the limit over √2, above at the limit.
 
-    Log ratios stand ln(2)/2 under it, the same rule on their scale; a negative limit of any other marker
-    stands as it is, and so does 0, which is what not detected is where no limit is stated.
+    The same rule puts log ratios ln(2)/2 beyond their limit on either side: a ratio is below it where the later value is
+    below that value's limit, and above it where the first was. A negative limit of any other marker stands as it is, and so
+    does 0, which is what not detected is where no limit is stated.
     """
+    below, above = state == BELOW, state == ABOVE
     with np.errstate(invalid="ignore"):
-        divided = np.where(limit > 0, limit / np.sqrt(2.0), limit)
-    return np.where(logarithmic, limit - np.log(2.0) / 2.0, divided)
+        divided = np.where(below & (value > 0), value / np.sqrt(2.0), value)
+    beyond = np.log(2.0) / 2.0 * (above.astype(float) - below.astype(float))
+    return np.where(logarithmic, value + beyond, divided)
 
 
 def _place(limit: np.ndarray, logarithmic: bool, fraction: bool, lloq: float) -> str:
@@ -152,7 +155,7 @@ def analysis_values(
     detected (1) v not detected (0), or, where most are above the upper limit, above (1) v not (0).
     Then the marker's transform. A value that the transform cannot take (0 or less under a logarithm or a
     logit, 1 or more under a logit, less than 0 under a root) is not usable, and noted. Log ratios and
-    limits of 0 or less: see `lowered`. The note says which.
+    limits of 0 or less: see `standing`. The note says which.
 
     Parameters
     ----------
@@ -192,7 +195,8 @@ def analysis_values(
     biomarker = info["biomarker"].to_numpy(dtype=object)
     logarithmic = np.array([str(name).startswith(LOG_RATIOS) for name in biomarker], dtype=bool)
     limit = values.copy()
-    values = np.where(below & quantity[:, None], lowered(values, logarithmic[:, None]), values)
+    stood = standing(values, state, logarithmic[:, None])
+    values = np.where(quantity[:, None], stood, values)
 
     transform = info["transform"].to_numpy(dtype=object)
     for name in ("log2", "log10", "logit", "sqrt"):
@@ -227,7 +231,9 @@ def analysis_values(
         if not here.any():
             if not (above[row] & usable[row]).any():
                 continue  # all of them are left out by the transform, which is noted
-            place = "at the limit"
+            place = "at the limit times √2" if logarithmic[row] else "at the limit"
+        elif logarithmic[row] and (above[row] & usable[row]).any():
+            place += " or times √2"
         if fraction[row] < FEW_CENSORED:
             notes[row].append(f"{share}: {place}")
             continue
