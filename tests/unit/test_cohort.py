@@ -1295,8 +1295,10 @@ def test_clinical_markers():
         site=["A", "B", "C", None],
         constant=["x"] * 4,
         sex=["F", "M", "M", "F"],
+        ecog=[0, 1, 1, 0],
     )
     cohort = build_cohort(study(rows)).cohort
+    assert marker_rows(clinical_markers(cohort, ["ecog"])).contrast.tolist() == ["1 v 0"]
     found = clinical_markers(cohort, ["visceral", "age", "site", "constant", "sex", "absent"])
     info = found.info
     assert info["biomarker"].tolist() == ["visceral", "age", "site=B", "site=C", "sex"]

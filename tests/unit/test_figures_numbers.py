@@ -1081,6 +1081,9 @@ def test_a_waterfall_with_everybody_leaves_nobody_out():
     drawn = waterfall.draw(dataclasses.replace(cohort, subjects=complete))
     assert "without a measurement" not in drawn.caption
     assert "CR, complete response" in drawn.caption
+    assert "compare the arms" in drawn.caption
+    alone = waterfall.draw(make_cohort(30, arms=ALONE))
+    assert "arms" not in alone.caption
 
 
 def test_estimate_and_limits_have_the_same_decimals():

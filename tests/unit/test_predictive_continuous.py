@@ -367,6 +367,18 @@ def test_confirmatory_markers_are_split_at_their_cut_or_the_median():
     assert np.isnan(median.effect_low.estimate)
 
 
+def test_levels_by_the_median_are_named_as_the_levels_are():
+    """The code 1 of levels 1+<2+<3+ is the level 2+."""
+    cohort = trial(n=100, markers=1, seed=3)
+    cohort.markers.info["family"] = ["confirmatory"]
+    cohort.markers.info["kind"] = "ordinal"
+    cohort.markers.info["levels"] = "1+<2+<3+"
+    cohort.markers.value[0] = np.r_[np.zeros(30), np.ones(40), np.full(30, 2.0)]
+    table = adjust([fit_models(cohort, "PFS", cohort.markers, randomisations=99)])
+    (split,) = split_markers(cohort, cohort.markers, table)
+    assert (split.low_words, split.high_words, split.high.sum()) == ("< 3+", "≥ 3+", 30)
+
+
 def test_the_median_itself_is_low_as_in_the_subgroups_unless_nothing_is_above_it():
     cohort = trial(n=100, markers=1, seed=3)
     cohort.markers.info["family"] = ["confirmatory"]

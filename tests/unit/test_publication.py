@@ -308,6 +308,24 @@ def test_a_single_arm_study_is_not_said_to_predict_benefit():
     assert "Limits are of the profile likelihood: in Cox models by Student's t" in text
 
 
+def test_a_published_value_is_named_with_its_test():
+    single = record(study__design="single_arm", study__strata=[])
+    published = pd.DataFrame(
+        {
+            "endpoint": ["ORR", "PFS"],
+            "measure": ["rate", "median_months"],
+            "historical": [0.1, 5.5],
+            "source": ["Doe 2019", "Roe 2020"],
+        }
+    )
+    text = methods(single, {"all": 30}, {"efficacy/historical": published})
+    assert (
+        "The rate of ORR was compared with the published 10 % (Doe 2019) by an exact binomial test. "
+        "The median of PFS was compared with the published 5.5 months (Roe 2020) by a one-sample log-rank test."
+    ) in text
+    assert "published" not in methods(single, {"all": 30}, {"efficacy/historical": published[:0]})
+
+
 def test_simulated_data_are_called_so():
     assert "Simulated data" in methods(record(study__simulated=True), SUBJECTS, TABLES)
     assert "Simulated data" not in methods(RECORD, SUBJECTS, TABLES)

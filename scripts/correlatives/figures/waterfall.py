@@ -195,7 +195,8 @@ def draw(cohort: Cohort, *, subject_level: bool = False, simulated: bool = False
             "Colours: best overall response as recorded, which counts new and non-target lesions too: CR, complete response; PR, partial response; SD, stable disease; "
             "PD, progressive disease; NE, not evaluable."
             + (f" {over} bars above {highest:g} % are cut (triangles)." if over else ""),
-            "The figure does not compare the arms by a test, and does not show how long a change lasted.",
+            f"The figure does not {'compare the arms by a test, and does not ' if len(groups) > 1 else ''}"
+            "show how long a change lasted.",
             simulated=simulated,
         ),
     )

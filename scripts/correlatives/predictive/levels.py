@@ -13,6 +13,7 @@ from correlatives.markers import KEY
 from correlatives.predictive.continuous import own_scale
 from correlatives.predictive.model import of_analysed
 from correlatives.predictive.rows import marker_rows
+from correlatives.tables.dictionary import levels_of
 
 #: Exploratory markers that are split where a study has no confirmatory one.
 EXPLORATORY = 4
@@ -111,10 +112,16 @@ def split_markers(cohort: Cohort, markers: Markers, table: pd.DataFrame) -> list
             strict = (value[known] > median).any()
             compared = value > median if strict else value >= median
             high = np.where(known, compared.astype(float), np.nan)
-            words = [
-                f"{'>' if strict else '≥'} {shown:.3g}".replace("-", "−"),
-                f"{'≤' if strict else '<'} {shown:.3g}".replace("-", "−"),
-            ]
+            named = levels_of(str(rows.info["levels"].iloc[0] or ""))
+            if rows.info["kind"].iloc[0] == "ordinal" and named:
+                # codes of levels are no values: 1 may be the level 2+
+                first = named[int(value[high == 1].min())]
+                words = [f"≥ {first}", f"< {first}"]
+            else:
+                words = [
+                    f"{'>' if strict else '≥'} {shown:.3g}".replace("-", "−"),
+                    f"{'≤' if strict else '<'} {shown:.3g}".replace("-", "−"),
+                ]
             by = "median"
         if len(np.unique(high[np.isfinite(high)])) < 2:
             continue

@@ -183,6 +183,13 @@ def _arms(settings: Mapping[str, Any], tables: Mapping[str, pd.DataFrame]) -> st
                 else "."
             )
         )
+    for row in tables.get("efficacy/historical", pd.DataFrame()).itertuples():
+        rate = row.measure == "rate"
+        published = f"{100 * row.historical:g} %" if rate else f"{row.historical:g} months"
+        said.append(
+            f"The {'rate' if rate else 'median'} of {row.endpoint} was compared with the published {published} ({row.source}) by "
+            f"{'an exact binomial test' if rate else 'a one-sample log-rank test'}."
+        )
     return (
         f"**{'Comparison of arms' if _randomised(settings) else 'Efficacy'}.** {' '.join(said)}"
         if said

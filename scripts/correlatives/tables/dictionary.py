@@ -224,10 +224,14 @@ def positive_of_two(found: Iterable[str]) -> str:
 def two_levels(found: Iterable[str], positive: str) -> str:
     """Return two words as levels, the positive one last; "" where it obviously is the positive one.
 
-    ``yes`` and ``no`` are positive and negative; ``Male`` and ``Female``, or ``4`` and ``3``, are not.
+    ``yes`` and ``no`` are positive and negative; ``Male`` and ``Female``, ``4`` and ``3``, or an ECOG of ``1`` and ``0``, are not.
     """
     others = sorted(set(found) - {positive})
-    if len(others) != 1 or positive.casefold() in POSITIVE or "<" in f"{others[0]}{positive}":
+    if (
+        len(others) != 1
+        or positive.casefold() in POSITIVE - {"1"}
+        or "<" in f"{others[0]}{positive}"
+    ):
         return ""
     return f"{others[0]}<{positive}"
 
