@@ -884,7 +884,7 @@ def test_reasons_beyond_the_room_are_counted_in_words():
     step = flow.Step("analysis: PFS")
     step.left_out |= {f"reason {i}": {"A": i + 1} for i in range(4)}
     lines = flow._reasons(step, ["A", "B"], 2, 3.0)
-    assert lines == ["reason 3: 4 (A 4)", "reason 2: 3 (A 3)", "2 other reasons: 3"]
+    assert lines == ["reason 3: 4 (A\u00a04)", "reason 2: 3 (A\u00a03)", "2 other reasons: 3"]
     assert flow._reasons(step, ["A", "B"], 3, 3.0)[-1] == "another reason: 1"
 
 

@@ -7,6 +7,7 @@ import pytest
 from biomarker_cohorts import cohort_of, identifiers, markers_of
 from pytest import approx
 
+from correlatives.figures import benefit
 from correlatives.response.benefit import (
     BENEFIT,
     BY_QUANTILE,
@@ -142,5 +143,11 @@ def test_benefit_needs_randomised_arms_and_outcomes_in_each():
     refused = treatment_benefit(
         replace(task, outcome=Outcome(event)), np.zeros(60, dtype=int), seed=1
     )
-    assert refused.table.empty
+    assert refused.by_quantile.empty
+    assert refused.table["estimate"].isna().all()
+    assert set(refused.table["note"]) == {
+        "2 subjects of an arm with or without a response are fewer than the 5 folds: no benefit is predicted"
+    }
     assert "fewer than the 5 folds" in refused.notes[-1]
+    drawn = benefit.draw(refused.by_quantile, refused.table, "ORR")
+    assert "No data: 2 subjects of an arm with or without a response are fewer" in drawn.caption

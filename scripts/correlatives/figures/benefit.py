@@ -65,9 +65,9 @@ def draw(
     own = groups[groups["endpoint"] == endpoint]
     known = own[np.isfinite(own["observed"].astype(float))]
     if not len(known):
-        said = (
-            [str(note) for note in own["note"].dropna().unique() if str(note)] if len(own) else []
-        )
+        told = own if len(own) else benefit[benefit["endpoint"] == endpoint]
+        notes = told["note"] if "note" in told else pd.Series(dtype=object)
+        said = [str(note) for note in notes.dropna().unique() if str(note)]
         why = said[0] if said else f"nobody's benefit on {endpoint} was predicted"
         return no_data(why, title=title, columns=COLUMNS, simulated=simulated)
     survival = str(known["effect_measure"].iloc[0]) == "survival_difference"

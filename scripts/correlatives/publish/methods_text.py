@@ -575,7 +575,7 @@ def _permuted(tables: Mapping[str, pd.DataFrame], models: Sequence[str]) -> str:
 def _benefit(settings: Mapping[str, Any], tables: Mapping[str, pd.DataFrame]) -> str:
     """Say how treatment benefit was predicted and tested, with how many draws."""
     table = tables.get("response/benefit")
-    if table is None:
+    if table is None or ("estimate" in table and table["estimate"].isna().all()):
         return ""
     draws = int(table["randomisations"].max())
     within = " within strata" if settings["study"]["strata"] else ""

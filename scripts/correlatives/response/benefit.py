@@ -13,7 +13,7 @@ Chernozhukov V et al. NBER working paper 24678, 2018 (effects by cross-fitted gr
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
@@ -117,7 +117,8 @@ def treatment_benefit(
     Returns
     -------
     Benefit
-        Tables without rows where the endpoint cannot be analysed, and a note that says why.
+        Where the endpoint cannot be analysed, tables without rows; for want of subjects, `table` has its rows, empty but for
+        a note that says why.
 
     Raises
     ------
@@ -137,11 +138,17 @@ def treatment_benefit(
     arm, outcome = task.arm.astype(int), task.outcome
     least = min(np.bincount(2 * arm + task.outcome.event.astype(int), minlength=4))
     if least < folds:
-        nothing.notes.append(
-            f"{task.endpoint}: {least} subjects of an arm with or without "
-            f"{'an event' if outcome.survival else 'a response'} are fewer than the {folds} folds; no benefit is predicted."
+        why = (
+            f"{least} subjects of an arm with or without "
+            f"{'an event' if outcome.survival else 'a response'} are fewer than the {folds} folds: no benefit is predicted"
         )
-        return nothing
+        nothing.notes.append(f"{task.endpoint}: {why}.")
+        counted = (len(arm), int(outcome.event.sum()))
+        refused = [
+            (task.endpoint, metric, *[np.nan] * 3, *counted, np.nan, 0, why)
+            for metric in ("c_for_benefit", "score_z")
+        ]
+        return replace(nothing, table=pd.DataFrame(refused, columns=BENEFIT))
     preparation = Preparation(task.design, selected=SELECTED)
     runs = [
         cross_fitted(preparation, outcome, arm, task.months, [seed, STREAM, number], folds)
