@@ -115,6 +115,19 @@ def test_counts_below_a_limit_are_drawn_below_it():
     assert np.isfinite(imputed["interaction_ratio"])
 
 
+@pytest.mark.parametrize(("left", "numbers"), [(0, False), (4, False), (5, True)])
+def test_an_arm_without_values_is_not_imputed(left, numbers):
+    """What the imputations say of it would be their prior's."""
+    cohort = trial(n=120, markers=1, seed=8)
+    control = np.flatnonzero(cohort.subjects["arm_code"].to_numpy() == 0)
+    lose(cohort, 0, control[left:])
+    found = sensitivity(cohort, "PFS", cohort.markers, screened(cohort, "PFS"), seed=1)
+    imputed = found[found["analysis"] == "multiple_imputation"].iloc[0]
+    effects = ["marker_effect_control", "marker_effect_experimental", "interaction_ratio"]
+    assert np.isfinite(imputed[effects].astype(float)).all() == numbers
+    assert (imputed["note"] == "fewer than 5 values in an arm: not imputed") != numbers
+
+
 def test_few_values_are_not_imputed_and_nothing_missing_has_no_row():
     cohort = trial(n=40, markers=2, seed=4)
     lose(cohort, 0, np.arange(40) >= 8)

@@ -41,6 +41,9 @@ BESIDE, RELATED = 3, 0.3
 #: Subjects with both markers that such a correlation needs.
 LEAST_PAIRS = 20
 
+#: Values in each arm below which what is imputed there would be the prior's.
+LEAST_IN_ARM = 5
+
 _EFFECTS = {
     True: ("marker_effect_control", "marker_effect_experimental", "interaction_ratio"),
     False: ("marker_effect",),
@@ -202,6 +205,11 @@ def _imputed(
     enough = known.sum(axis=1) >= LEAST_MEASURED
     enough &= np.array([len(np.unique(v[k])) > 1 for v, k in zip(value, known, strict=True)])
     out.loc[~enough, "note"] = f"fewer than {LEAST_MEASURED} values, or all alike: not imputed"
+    if arms:
+        in_arms = [known[:, outcome.arm == code].sum(axis=1) for code in (0, 1)]
+        few = enough & (np.min(in_arms, axis=0) < LEAST_IN_ARM)
+        out.loc[few, "note"] = f"fewer than {LEAST_IN_ARM} values in an arm: not imputed"
+        enough &= ~few
     if not enough.any():
         return out
     rows, known = rows.take(np.flatnonzero(enough)), known[enough]
