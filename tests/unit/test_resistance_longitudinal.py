@@ -269,6 +269,26 @@ def test_what_cannot_be_fitted_is_reported():
     assert table["note"].unique().tolist() == ["all values are the same"]
 
 
+def test_values_that_do_not_vary_have_no_limits_and_no_test():
+    """All are at 5 at C1D15 and at C2D1, whatever the arm: the differences are 0, and nothing says how surely."""
+    random = np.random.default_rng(1)
+    values = random.normal(6, 1, size=(4, 24))
+    values[1:3] = 5.0
+    table = longitudinal(study(values.tolist(), [0, 1] * 12), "baseline", "progression")
+    same = rows(table, DIFFERENCE).set_index("timepoint").loc[["C1D15", "C2D1"]]
+    assert same["estimate"].tolist() == pytest.approx([0, 0], abs=1e-3)
+    changed = rows(table, CHANGE).set_index(["timepoint", "arm"])
+    assert (changed["estimate_low"] < changed["estimate"]).all()
+    assert rows(table, OVERALL)["p_f"].isna().all()
+    assert rows(table, OVERALL)["note"].str.contains("do not vary").all()
+    # at baseline too: neither the mean nor the change has limits
+    values[0] = 5.0
+    table = longitudinal(study(values.tolist(), [0, 1] * 12), "baseline", "progression")
+    still = rows(table, CHANGE, timepoint="C1D15")
+    assert still[["estimate_low", "estimate_high", "p_t"]].isna().all(axis=None)
+    assert still["note"].str.contains("do not vary").all()
+
+
 def test_mostly_below_the_limit_is_told_and_not_modelled():
     values = [["<1"] * 15 + [2.0] * 5] * 4
     table = longitudinal(study(values, [0, 1] * 10), "baseline", "progression")

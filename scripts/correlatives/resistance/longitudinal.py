@@ -74,6 +74,13 @@ BEFORE_FIRST_DOSE = "before the first dose"
 LEAST_SUBJECTS = 5
 LEAST_FREEDOM = 5
 
+#: A standard error below this share of the model's largest is none: a visit's values do not vary.
+LEAST_ERROR = 1e-6
+
+#: What the note says of these.
+NO_VARIATION = "no limits or test: values that do not vary"
+NO_JOINT_TEST = "no joint test: too few degrees of freedom, or values that do not vary"
+
 #: A share of the variance between subjects below which the model is least squares.
 NO_VARIANCE = 1e-6
 
@@ -142,21 +149,32 @@ class Fit:
         return float(np.trace(products) ** 2 / (products**2).sum())
 
     def contrast(self, weights: np.ndarray) -> tuple[float, float, float, float]:
-        """Return a contrast with its 95 % limits and two-sided p (t)."""
+        """Return a contrast with its 95 % limits and two-sided p (t); NaN of these where its values do not vary."""
         from scipy import stats
 
         estimate = float(weights @ self.coefficients)
-        error = float(np.sqrt(weights @ self.covariance @ weights))
+        error = float(np.sqrt(max(weights @ self.covariance @ weights, 0.0)))
+        if not error > LEAST_ERROR * np.sqrt(self.covariance.diagonal().max()):
+            return estimate, np.nan, np.nan, np.nan
         freedom = self.freedom(weights)
         half = float(stats.t.ppf(0.975, freedom)) * error
-        p = float(2.0 * stats.t.sf(abs(estimate) / error, freedom)) if error > 0 else np.nan
+        p = float(2.0 * stats.t.sf(abs(estimate) / error, freedom))
         return estimate, estimate - half, estimate + half, p
 
     def joint_p(self, columns: Sequence[int]) -> float:
-        """Test that several coefficients are all zero: Hotelling's T² at the least of their degrees of freedom."""
+        """Test that several coefficients are all zero: Hotelling's T² at the least of their degrees of freedom.
+
+        NaN with too few degrees of freedom, and where some of the coefficients vary together, or not at all.
+        """
         from scipy import stats
 
         columns = list(columns)
+        error = np.sqrt(self.covariance.diagonal())
+        if not (error[columns] > LEAST_ERROR * error.max()).all():
+            return np.nan
+        shape = (self.covariance / np.outer(error, error))[np.ix_(columns, columns)]
+        if np.linalg.matrix_rank(shape, tol=LEAST_ERROR, hermitian=True) < len(columns):
+            return np.nan
         b = self.coefficients[columns]
         unit = np.eye(len(self.coefficients))
         freedom = min(self.freedom(unit[column]) for column in columns)
@@ -501,6 +519,7 @@ def _rows(
                 "estimate_low": low,
                 "estimate_high": high,
                 "p_t": np.nan if quantity == MEAN else p,
+                "note": _noted(common["note"], fit, low),
             }
         )
 
@@ -522,7 +541,7 @@ def _rows(
         rows.append(
             common
             | {"quantity": OVERALL, "timepoint": "", "arm": "all", "p_f": p_f}
-            | {"n": common["subjects"]}
+            | {"n": common["subjects"], "note": _noted(common["note"], fit, p_f, NO_JOINT_TEST)}
         )
         rows += _by_dosing(series, visits, design[:, : 1 + k], common, note)
     return pd.DataFrame(rows, columns=COLUMNS)
@@ -580,10 +599,16 @@ def _by_dosing(
                 "subjects": len(np.unique(part.subject)),
                 "observations": len(part.value),
                 "converged": fit.converged,
-                "note": "; ".join(text for text in notes if text),
+                "note": _noted("; ".join(text for text in notes if text), fit, low),
             }
         )
     return rows
+
+
+def _noted(note: str, fit: Fit, number: float, why: str = NO_VARIATION) -> str:
+    """Add to a note why a model that converged has no such number."""
+    missing = fit.converged and np.isnan(number)
+    return "; ".join(filter(None, [note, why if missing else ""]))
 
 
 def _scale(info: pd.Series) -> str:
