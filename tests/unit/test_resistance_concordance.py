@@ -58,6 +58,9 @@ def test_agreement_says_nothing_where_nothing_can_be_said():
     assert perfect.estimate == 1.0
     assert np.isnan(perfect.low)
     assert np.isnan(agreement(0, 0, 0, 0).kappa.estimate)
+    none = agreement(0, 2, 2, 0).kappa
+    assert none.estimate == -1
+    assert np.isnan(none[1:]).all()
 
 
 def test_only_subjects_readable_in_both_are_compared():

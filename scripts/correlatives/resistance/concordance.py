@@ -131,8 +131,8 @@ def agreement(both: int, tissue_only: int, plasma_only: int, neither: int) -> Ag
     -------
     Agreement
         Shares with Clopper–Pearson limits, NaN where nobody is positive (negative) in tissue. Kappa with
-        large-sample limits; NaN where tissue or plasma always says the same, limits NaN where agreement
-        is perfect.
+        large-sample limits; NaN where tissue or plasma always says the same, limits NaN where all
+        agree, or none does.
 
     References
     ----------
@@ -145,7 +145,7 @@ def agreement(both: int, tissue_only: int, plasma_only: int, neither: int) -> Ag
     found = both + plasma_only
     if positive and negative and 0 < found < positive + negative:
         kappa = cohen_kappa([[both, tissue_only], [plasma_only, neither]])
-        if not tissue_only + plasma_only:
-            # Without a disagreement the large-sample variance is 0: it says nothing of the limits.
+        if not (tissue_only + plasma_only and both + neither):
+            # Without a disagreement (or an agreement) the large-sample variance is 0: it says nothing of the limits.
             kappa = Interval(kappa.estimate, np.nan, np.nan)
     return Agreement(ppa, npa, kappa)
