@@ -470,6 +470,44 @@ DICTIONARY = [
 ]
 
 
+def test_not_detected_is_below_the_lowest_limit_that_a_result_states():
+    """At every timepoint, and 0 only where no result states one."""
+    samples = [
+        *[sample(name, name.upper()) for name in ("c1", "c2", "e1")],
+        sample("later", "C1", "C1D15", day=15),
+    ]
+    rows = [
+        result("c1", "IL6", None, status="not_detected"),
+        result("c2", "IL6", "<3"),
+        result("e1", "IL6", 8),
+        result("later", "IL6", "<2"),
+        result("c1", "CRP", None, status="not_detected"),
+        result("c2", "CRP", 4),
+        result("e1", "CRP", 5),
+    ]
+    from correlatives.tables.study import STATUSES
+
+    status = np.zeros((2, 4), dtype=np.int8)
+    status[:, 0] = STATUSES.index("not_detected")
+    status[1, 3] = STATUSES.index("not_done")
+    nan = np.nan
+    matrix = wide(
+        [[nan, 3, 8, 2], [nan, 4, 5, nan]],
+        ["IL6", "CRP"],
+        ["c1", "c2", "e1", "later"],
+        qualifier=np.array([[0, -1, 0, -1], [0, 0, 0, 0]], dtype=np.int8),
+        status=status,
+    )
+    arms = two_arms(2, 1)
+    for made in (
+        build_cohort(study(arms, samples=samples, measurements=rows)),
+        build_cohort(study(arms, samples=samples, matrices=[matrix])),
+    ):
+        assert value_of(made, "IL6", "C1") == (2, BELOW)
+        assert value_of(made, "IL6", "C2") == (3, BELOW)
+        assert value_of(made, "CRP", "C1") == (0, BELOW)
+
+
 @pytest.mark.parametrize(
     ("row", "expected"),
     [

@@ -111,7 +111,7 @@ def state_of_quantities(
     """Return values and states of continuous and count biomarkers (arrays broadcast together).
 
     A value under the limit of quantification is BELOW at the limit; ``<20`` is BELOW at 20. Not detected
-    is BELOW at the limit, at 0 where the dictionary gives none.
+    is BELOW at the limit, the `stated_limit` where the dictionary gives none.
 
     Parameters
     ----------
@@ -140,6 +140,29 @@ def state_of_quantities(
     result = np.where(status == NOT_DETECTED, not_detected_is, result)
     result[(state == MISSING) | (state == NOT_EVALUABLE)] = np.nan
     return result, state
+
+
+def stated_limit(
+    value: np.ndarray, qualifier: np.ndarray, status: np.ndarray, lloq: np.ndarray
+) -> np.ndarray:
+    """Return the limit that stands for "not detected": the dictionary's, else the lowest that a result states.
+
+    Where nothing states a limit it is 0.
+
+    Parameters
+    ----------
+    value, qualifier, status : np.ndarray, shape (p, results)
+        All results of each marker by one assay in one specimen.
+    lloq : np.ndarray, shape (p, 1)
+        Of the dictionary, NaN where there is none.
+
+    Returns
+    -------
+    np.ndarray, shape (p, 1)
+    """
+    said = (qualifier < 0) & (status == 0)
+    least = np.min(np.where(said, value, np.inf), axis=1, initial=np.inf)[:, None]
+    return np.where(np.isnan(lloq), np.where(np.isinf(least), 0.0, least), lloq)
 
 
 def infer_kind(entry: dict[str, Any], found: Iterable[str], numeric: bool) -> str:
@@ -306,13 +329,19 @@ def from_long(
     rows = np.flatnonzero(quantity[key])
     lloq = np.array([entry["lloq"] for entry in entries])
     uloq = np.array([entry["uloq"] for entry in entries])
+    limit = np.zeros(len(entries))
+    for code in np.flatnonzero(quantity):
+        members = by_key[bounds[code] : bounds[code + 1]][None, :]
+        limit[code] = stated_limit(
+            value[members], qualifier[members], status[members], lloq[code, None, None]
+        ).item()
     result[rows], state[rows] = state_of_quantities(
         value[rows],
         qualifier[rows],
         status[rows],
         lloq[key[rows]],
         uloq[key[rows]],
-        np.where(np.isnan(lloq), 0.0, lloq)[key[rows]],
+        limit[key[rows]],
     )
     failed = runs["failed"].to_numpy(dtype=bool)[at]
     state[failed] = NOT_EVALUABLE
@@ -502,6 +531,8 @@ def from_matrix(
             lloq = info["lloq"].to_numpy(dtype=float)[:, None]
             uloq = info["uloq"].to_numpy(dtype=float)[:, None]
             grid = np.ix_(inside, columns[place.here])
+            alike = (specimen == place.specimen) & (assay == place.assay)
+            like = np.ix_(inside, columns[np.flatnonzero(alike)])
             status = piece.status[grid]
             value, state = state_of_quantities(
                 piece.value[grid],
@@ -509,7 +540,9 @@ def from_matrix(
                 status,
                 lloq,
                 uloq,
-                np.where(np.isnan(lloq), 0.0, lloq),
+                stated_limit(
+                    *(getattr(piece, name)[like] for name in ("value", "qualifier", "status")), lloq
+                ),
             )
             negative = plain[rows][:, None] & (status == NOT_DETECTED)
             value[negative], state[negative] = 0.0, MEASURED
