@@ -99,6 +99,26 @@ def test_the_covariance_is_the_sandwich_of_mancl_and_derouen():
     assert fit.covariance == pytest.approx(bread @ meat @ bread, rel=1e-6)
 
 
+def test_the_restricted_maximum_is_statsmodels_whatever_the_order_and_offset():
+    from statsmodels.regression.mixed_linear_model import MixedLM
+
+    for seed in range(4):
+        random = np.random.default_rng(seed)
+        subject = np.repeat(np.arange(30), 4)[random.random(120) < 0.8]
+        visit = random.integers(0, 3, len(subject))
+        design = np.column_stack([np.ones(len(subject)), visit == 1, visit == 2]).astype(float)
+        own = random.normal(size=30) * (1.0 + seed)
+        value = own[subject] + design @ [1.0, 0.5, -0.5] + random.normal(size=len(subject))
+        fit = fit_mixed_model(value, design, subject)
+        peer = MixedLM(value, design, groups=subject).fit(reml=True)
+        assert fit.coefficients == pytest.approx(peer.fe_params, abs=1e-5)
+        assert fit.between / fit.within == pytest.approx(peer.cov_re[0, 0] / peer.scale, rel=1e-3)
+        order = random.permutation(len(subject))
+        moved = fit_mixed_model(1e7 + value[order], design[order], subject[order])
+        assert moved.coefficients - [1e7, 0, 0] == pytest.approx(fit.coefficients, abs=1e-6)
+        assert moved.covariance == pytest.approx(fit.covariance, rel=1e-5, abs=1e-9)
+
+
 def test_degrees_of_freedom_are_those_of_two_equal_arms():
     """20 + 20 subjects, one later visit: a comparison of two means of 20, which has 38 and loses some to the baseline."""
     random = np.random.default_rng(3)

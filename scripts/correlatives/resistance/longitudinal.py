@@ -12,7 +12,6 @@ Liang K-Y, Zeger SL. Sankhyā B 2000;62:134-148. Liu GF et al. Statistics in Med
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -80,6 +79,12 @@ LEAST_ERROR = 1e-6
 #: What the note says of these.
 NO_VARIATION = "no limits or test: values that do not vary"
 NO_JOINT_TEST = "no joint test: too few degrees of freedom, or values that do not vary"
+
+#: Logarithms of the variance between over that within subjects among which the maximum is searched; the least is none.
+RATIOS = (-15.0, 15.0)
+
+#: A variance within subjects below this share of the values' own is none: the model fits every value.
+LEAST_WITHIN = 1e-12
 
 #: A share of the variance between subjects below which the model is least squares.
 NO_VARIANCE = 1e-6
@@ -263,8 +268,6 @@ def fit_mixed_model(value: np.ndarray, design: np.ndarray, subject: np.ndarray) 
     ----------
     Mancl LA, DeRouen TA. Biometrics 2001;57:126-134. Bell RM, McCaffrey DF. Survey Methodology 2002;28:169-181.
     """
-    from statsmodels.regression.mixed_linear_model import MixedLM
-
     m, k = design.shape
     order = np.argsort(subject, kind="stable")
     value, design, subject = value[order], design[order], subject[order]
@@ -282,16 +285,10 @@ def fit_mixed_model(value: np.ndarray, design: np.ndarray, subject: np.ndarray) 
     if not spread > 0:
         return replace(nothing, note="all values are the same")
     value = value / spread
-    with warnings.catch_warnings():
-        # What the optimiser warns of is read off the result below.
-        warnings.simplefilter("ignore")
-        try:
-            found = MixedLM(value, design, groups=subject).fit(reml=True)
-        except np.linalg.LinAlgError:
-            return replace(nothing, note="the model is singular")
-    between, within = float(found.cov_re[0, 0]), float(found.scale)
-    if not (found.converged and np.isfinite(found.fe_params).all() and within > 0):
+    found = _restricted_maximum(value, design, subject)
+    if found is None:
         return replace(nothing, note="the model did not converge")
+    coefficients, within, between = found
     same = subject[:, None] == subject[None, :]
     # The inverse of each subject's block: (I − shrink · 1 1ᵀ) / within.
     size = same.sum(axis=1)
@@ -306,7 +303,7 @@ def fit_mixed_model(value: np.ndarray, design: np.ndarray, subject: np.ndarray) 
     influence = np.array(influence)
     shares = influence @ value
     return Fit(
-        found.fe_params * spread,
+        coefficients * spread,
         shares.T @ shares * spread**2,
         influence,
         subject,
@@ -317,6 +314,62 @@ def fit_mixed_model(value: np.ndarray, design: np.ndarray, subject: np.ndarray) 
         if between > NO_VARIANCE * (between + within)
         else "no variance between subjects: least squares",
     )
+
+
+def _restricted_maximum(
+    value: np.ndarray, design: np.ndarray, subject: np.ndarray
+) -> tuple[np.ndarray, float, float] | None:
+    """Return coefficients, variance within and between subjects at the maximum of the restricted likelihood.
+
+    Given the ratio of the two variances the rest has a closed form, so that one number is searched: over a grid first,
+    which no start or order of subjects can mislead. None where the maximum is not inside the grid, or nothing is left
+    within subjects.
+    """
+    from scipy.optimize import minimize_scalar
+
+    m, k = design.shape
+    # About their mean, which the intercept takes: sums of squares keep their digits.
+    centre = value.mean()
+    columns = np.column_stack([design, value - centre])
+    squares = columns.T @ columns
+    totals = np.zeros((subject.max() + 1, k + 1))
+    np.add.at(totals, subject, columns)
+    counts = np.bincount(subject)
+    sizes, number = np.unique(counts, return_counts=True)
+    of_size = np.array([totals[counts == size].T @ totals[counts == size] for size in sizes])
+
+    def solved(ratio: float) -> tuple[np.ndarray, float, float]:
+        shrink = ratio / (1.0 + sizes * ratio)
+        weighted = squares - np.tensordot(shrink, of_size, axes=1)
+        beta = np.linalg.solve(weighted[:k, :k], weighted[:k, k])
+        rest = float(weighted[k, k] - weighted[:k, k] @ beta)
+        size = float(np.linalg.slogdet(weighted[:k, :k])[1] + number @ np.log1p(sizes * ratio))
+        return beta, rest, size
+
+    def deviance(logarithm: float) -> float:
+        _, rest, size = solved(np.exp(logarithm))
+        return (m - k) * np.log(rest) + size if rest > 0 else np.inf
+
+    grid = np.linspace(*RATIOS, 61)
+    try:
+        heights = np.array([deviance(at) for at in grid])
+        best = int(np.argmin(heights))
+        if best == len(grid) - 1 or not np.isfinite(heights[best]):
+            return None
+        ratio = 0.0
+        if best:
+            around = grid[best - 1], grid[best + 1]
+            ratio = float(
+                np.exp(minimize_scalar(deviance, around, bounds=around, options={"xatol": 1e-9}).x)
+            )
+        coefficients, rest, _ = solved(ratio)
+    except np.linalg.LinAlgError:
+        return None
+    within = rest / (m - k)
+    if not (within > LEAST_WITHIN and np.isfinite(coefficients).all()):
+        return None
+    coefficients[0] += centre
+    return coefficients, within, ratio * within
 
 
 def _timepoints(cohort: Cohort, markers: Markers, specimen: str, from_: str) -> list[str]:
