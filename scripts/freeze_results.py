@@ -17,6 +17,7 @@ from typing import Any
 import yaml
 
 from correlatives.publish import freeze
+from correlatives.reruns import made_elsewhere
 from correlatives.tables import config as configuration
 
 #: Tables that say how the data are to be understood: they are kept as part of the configuration.
@@ -86,6 +87,8 @@ def main() -> int:
             )
         if foreign := configuration.refuse_foreign_results(results, config["study"]["id"]):
             raise freeze.Refused(foreign)
+        if elsewhere := made_elsewhere(results):
+            raise freeze.Refused(elsewhere)
         print(
             f"Comparing the results in {results} with what the files say now, then copying them to "
             f"{asked.folder / asked.name}: a minute or two.",

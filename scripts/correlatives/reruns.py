@@ -8,8 +8,11 @@ them differ in is worked out here. Imports nothing slow, and nothing of Snakemak
 from __future__ import annotations
 
 import ast
+import base64
+import os
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 #: A file of code and the digest of its content, as ``workflow.digests`` writes them.
@@ -24,6 +27,45 @@ _LONGEST = 60
 _MOST = 6
 
 _NOTHING = object()
+
+#: Snakemake cuts the names of its records into pieces of this many characters, folders but for the last.
+_LONGEST_NAME = 254
+
+
+def made_elsewhere(results_dir: str | Path, folder: str | Path = ".") -> str:
+    """Say so if Snakemake's records in a folder know nothing of finished results.
+
+    What was changed since a job was done is seen by its record in ``.snakemake`` of the folder in which it was
+    started. Without one Snakemake takes the results for up to date, whatever they were made from.
+
+    Parameters
+    ----------
+    results_dir : str or Path
+        Relative to `folder`, or absolute.
+    folder : str or Path
+        The working directory of the run.
+
+    Returns
+    -------
+    str
+        The sentence for the user; "" where there are no finished results, or a record of them.
+    """
+    folder = Path(folder)
+    last = Path(results_dir, "provenance.json")
+    if not (folder / last).is_file():
+        return ""
+    records = folder / ".snakemake" / "metadata"
+    there = (folder / last).absolute()
+    for spelling in {str(last), os.path.relpath(there, folder), str(there)}:
+        name = base64.urlsafe_b64encode(spelling.encode()).decode()
+        parts = [name[i : i + _LONGEST_NAME] for i in range(0, len(name), _LONGEST_NAME)]
+        if records.joinpath(*("@" + part for part in parts[:-1]), parts[-1]).is_file():
+            return ""
+    return (
+        f"The results in {results_dir} were made in another folder, or its records (.snakemake) are gone: what "
+        "changed since then cannot be seen from here, and they would be taken for up to date. Go on in the folder "
+        "where they were made, or make them anew, once, with --forceall."
+    )
 
 
 def changes(before: Collection[str], now: Mapping[str, str]) -> list[str]:

@@ -15,7 +15,7 @@ from small_runs import ROOT, write_small_study
 
 from correlatives import workflow
 from correlatives.assembly import build_cohort
-from correlatives.reruns import changes, listed
+from correlatives.reruns import changes, listed, made_elsewhere
 from correlatives.tables import config
 from correlatives.tables.load import load_study
 
@@ -230,3 +230,26 @@ def test_the_check_of_the_tables_is_given_every_setting_that_it_reads(tmp_path: 
     missing = {name for name in read if name not in given and name not in sections}
     assert missing == set()
     assert {"predictive.covariates", "response.clinical", "resistance.from"} <= read
+
+
+@pytest.mark.parametrize("deep", [False, True])
+def test_results_without_a_record_of_how_they_were_made_are_told(tmp_path: Path, deep: bool):
+    """The names of records are Snakemake's own: cut where a path is long."""
+    from snakemake.persistence.file import FilePersistence
+
+    results = Path("results", *(["a folder of a rather long name"] * 9 if deep else []))
+    assert made_elsewhere(results, tmp_path) == ""
+    last = tmp_path / results / "provenance.json"
+    last.parent.mkdir(parents=True)
+    last.write_text("{}")
+    assert "--forceall" in made_elsewhere(results, tmp_path)
+    assert "--forceall" in made_elsewhere(tmp_path / results, tmp_path)
+    records = tmp_path / ".snakemake" / "metadata"
+    records.mkdir(parents=True)
+    keeper = FilePersistence.__new__(FilePersistence)
+    keeper._max_len = None
+    record = Path(keeper._record_path(str(records), str(results / "provenance.json")))
+    record.parent.mkdir(parents=True, exist_ok=True)
+    record.write_text("{}")
+    assert made_elsewhere(results, tmp_path) == ""
+    assert made_elsewhere(tmp_path / results, tmp_path) == ""

@@ -75,6 +75,14 @@ def test_results_are_frozen_compared_and_refused_while_out_of_date(copy: Path):
     assert again.returncode != 0
     assert "never overwritten" in again.stderr
 
+    (copy / ".snakemake").rename(copy / "forgotten")
+    said = "what changed since then cannot be seen from here"
+    assert said in call("freeze_results.py", "2026-11", "--study", "study.yaml", cwd=copy).stderr
+    assert said in snakemake("--configfile", "study.yaml", "-n", cwd=copy).text
+    assert not (copy / "freezes/2026-11").exists()
+    shutil.rmtree(copy / ".snakemake", ignore_errors=True)
+    (copy / "forgotten").rename(copy / ".snakemake")
+
     path = copy / "data" / "blood_markers.csv"
     table = pd.read_csv(path, dtype=str)
     samples = pd.read_csv(copy / "data" / "samples.csv", dtype=str)

@@ -47,6 +47,7 @@ VERSION = tomllib.loads((HOUSE / "pyproject.toml").read_text(encoding="utf-8"))[
 ]["version"]
 sys.path.insert(0, str(HOUSE / "scripts"))
 
+from correlatives.reruns import made_elsewhere  # noqa: E402
 from correlatives.tables import config as configuration  # noqa: E402
 from correlatives.workflow import digest, sources  # noqa: E402
 from correlatives.workflow import digests as code_digests  # noqa: E402
@@ -70,6 +71,9 @@ if complaints:
     for line in complaints:
         print(f"  - {line}", file=sys.stderr)
     sys.exit(1)
+# Without Snakemake's records of these results nobody could see that they are old.
+if workflow.is_main_process and (elsewhere := made_elsewhere(filled["results_dir"])):
+    print(f"\n{elsewhere}\n", file=sys.stderr)
 WRITTEN = {**config}
 config.clear()
 config.update(filled)
