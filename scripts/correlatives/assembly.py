@@ -59,7 +59,7 @@ from correlatives.tables.values import (
     from_matrix,
     merged,
 )
-from correlatives.tables.words import nearest, words
+from correlatives.tables.words import nearest, numbered, words
 from correlatives.time_units import DAYS_A_MONTH
 
 #: Configuration lists that name columns of the subjects table, and the rule of a name that is none.
@@ -185,9 +185,11 @@ class Assembly:
         self.labels = labels
         self.set_aside = set_aside
         kept = np.array([subject not in set_aside for subject in ids], dtype=bool)
-        subjects = given.loc[kept].reset_index(drop=True)
-        code = code[kept]
-        self.ids = ids[kept]
+        # In the order of their names: a table exported anew with its rows in another order is the same data.
+        order = sorted(np.flatnonzero(kept), key=lambda row: numbered(ids[row]))
+        subjects = given.iloc[order].reset_index(drop=True)
+        code = code[order]
+        self.ids = ids[order]
         self.place = pd.Index(self.ids)
         self.first_dose = subjects["first_dose_day"].fillna(0.0).to_numpy(dtype=float)
         strata = strata_codes(subjects, list(self.config["study"]["strata"]), self.problems)
@@ -713,11 +715,12 @@ class Assembly:
         }
         flags = {name: runs[name].to_numpy(dtype=bool) for name in ("usable", "chosen")}
         flags["sequenced"] = np.isin(np.arange(len(runs)), self.found.runs)
-        return pd.DataFrame(
+        table = pd.DataFrame(
             {name: words(column) for name, column in text.items()}
             | {name: column.to_numpy(dtype=float) for name, column in numbers.items()}
             | flags
-        )[EMPTY["samples"]]
+        )
+        return self._in_order(table[EMPTY["samples"]])
 
     def _call_table(self) -> pd.DataFrame:
         calls = self.found.calls
@@ -749,9 +752,16 @@ class Assembly:
             "chosen": self.call_chosen,
             "looked_for": self.call_looked_for,
         }
-        return pd.DataFrame(
+        table = pd.DataFrame(
             {name: words(column) for name, column in text.items()} | numbers | flags
-        )[EMPTY["calls"]]
+        )
+        return self._in_order(table[EMPTY["calls"]])
+
+    def _in_order(self, table: pd.DataFrame) -> pd.DataFrame:
+        """Rows by subject, then by what they say: the order in which a file lists them is no data."""
+        place = self.place.get_indexer(table["subject_id"])
+        order = table.assign(subject_id=place).sort_values(list(table), kind="stable").index
+        return table.loc[order].reset_index(drop=True)
 
     def _course(self) -> pd.DataFrame:
         doses, assessments = self.study.doses, self.study.assessments

@@ -116,6 +116,19 @@ def test_dates_decide_nothing(study: Path, house: Path):
     assert "Nothing to be done" in plan(study, house).text
 
 
+def test_the_order_of_rows_decides_nothing(study: Path, house: Path):
+    """A table exported anew has its rows in another order: it is checked, and nothing more."""
+    for path in sorted((study / "data").glob("*.csv")):
+        head, *rows = path.read_text().splitlines()
+        path.write_text("\n".join([head, *rows[::-1]]) + "\n")
+    assert not plan_after_check(study, house).planned() & {
+        "estimate_efficacy",
+        "fit_biomarker_models",
+        "analyse_resistance",
+        "evaluate_response_model",
+    }
+
+
 def test_the_path_of_the_interpreter_decides_nothing(study: Path, house: Path, tmp_path: Path):
     """A freeze asks by another name than a run, and an environment may be reached by several paths."""
     (tmp_path / "environment").symlink_to(sys.prefix)

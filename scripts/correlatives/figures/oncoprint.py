@@ -353,7 +353,7 @@ def _states(markers: Markers, names: Sequence[str]) -> np.ndarray:
 def _kinds(
     cohort: Cohort, specimen: str, time: str, genes: Sequence[str]
 ) -> dict[str, dict[str, list[str]]]:
-    """Return subject -> gene -> kinds of the alterations that count."""
+    """Return subject -> gene -> kinds of the alterations that count, in the order of the alphabet."""
     calls = cohort.calls
     if not len(calls):
         return {}
@@ -365,9 +365,8 @@ def _kinds(
         & calls["chosen"].fillna(False).astype(bool)
     )
     out: dict[str, dict[str, list[str]]] = {}
-    for subject, gene, kind in calls.loc[keep, ["subject_id", "gene", "kind"]].itertuples(
-        index=False
-    ):
+    counted = calls.loc[keep, ["subject_id", "gene", "kind"]].sort_values("kind", kind="stable")
+    for subject, gene, kind in counted.itertuples(index=False):
         kinds = out.setdefault(subject, {}).setdefault(gene, [])
         name = kind if kind in GLYPHS else "kind not stated"
         if name not in kinds:

@@ -502,7 +502,11 @@ def burden_markers(
     nothing = (of_vaf == 0) & (unstated == 0)
     highest = np.zeros(r)
     np.maximum.at(highest, column[with_vaf], vaf[with_vaf])
-    mean = np.bincount(column[with_vaf], weights=vaf[with_vaf], minlength=r) / np.maximum(of_vaf, 1)
+    # Summed from the smallest on, whatever the order of the rows: the last digit of a sum depends on it.
+    of_run, fractions = column[with_vaf], vaf[with_vaf]
+    rising = np.argsort(fractions, kind="stable")
+    total = np.bincount(of_run[rising], weights=fractions[rising], minlength=r)
+    mean = total / np.maximum(of_vaf, 1)
     limit = _limits_of_runs(found, runs, coverage)
     gone = failed[found.runs] | ((of_vaf == 0) & (unstated > 0))
     value = np.where(nothing, limit, np.stack([highest, mean]))

@@ -54,8 +54,12 @@ def version_key(version: str) -> tuple[int, float, str]:
         pass
     if re.fullmatch(r"\d{4}-\d{2}-\d{2}.*", text):
         return (2, 0.0, text)
-    numbered = re.sub(r"\d+", lambda digits: digits.group().zfill(12), text)
-    return (1, 0.0, numbered)
+    return (1, 0.0, numbered(text))
+
+
+def numbered(text: str) -> str:
+    """Return what orders texts by the numbers in them: 2 before 10."""
+    return re.sub(r"\d+", lambda digits: digits.group().zfill(12), text)
 
 
 def nearest(name: str, names: Iterable[str]) -> str:
