@@ -131,15 +131,15 @@ def _measured_at_both(
     Only these are copied: a wide assay at one of the timepoints is large, and of no use.
     """
     wanted = TISSUE if specimen == TISSUE_NAME else (specimen,)
-    kept = is_quantity(markers) & markers.info["specimen"].isin(wanted).to_numpy(bool)
-    kept &= markers.info["timepoint"].isin([from_, to]).to_numpy(bool)
-    rows = np.flatnonzero(kept)
-    names = names_with_assay(markers)[rows]
-    late = markers.info["timepoint"].eq(to).to_numpy(bool)[rows]
+    info = markers.info
+    kept = info["specimen"].isin(wanted) & info["timepoint"].isin([from_, to])
+    at_the_end = info.loc[kept & info["timepoint"].eq(to), "biomarker"]
+    part = quantities(markers.where(kept & info["biomarker"].isin(set(at_the_end))))
+    names = names_with_assay(part)
+    late = part.info["timepoint"].eq(to).to_numpy(bool)
     common = np.intersect1d(names[~late], names[late])
     here = np.isin(names, common)
-    kept[rows[~here]] = False
-    part, place, late = markers.where(kept), np.searchsorted(common, names[here]), late[here]
+    part, place, late = part.where(here), np.searchsorted(common, names[here]), late[here]
     both = np.ones((len(common), len(markers.subjects)), dtype=bool)
     for when in (late, ~late):
         there = np.zeros_like(both)
