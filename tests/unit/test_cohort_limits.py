@@ -1,17 +1,28 @@
 """Values as the models take them."""
 
 import numpy as np
+import pandas as pd
+import pytest
 from pytest import approx
 
-from correlatives.markers import ABOVE, BELOW, INFO, MEASURED, MISSING, NUMBERS, Markers
+from correlatives.markers import (
+    ABOVE,
+    BELOW,
+    INFO,
+    MEASURED,
+    MISSING,
+    NOT_EVALUABLE,
+    NUMBERS,
+    Markers,
+)
+from correlatives.tables.derive import ratios
+from correlatives.tables.dictionary import Dictionary
 from correlatives.tables.limits import analysis_values
 
 
 def markers(values, states, **info):
     values = np.atleast_2d(np.asarray(values, dtype=float))
     entry = dict.fromkeys(INFO, "") | dict.fromkeys(NUMBERS, np.nan) | {"kind": "continuous"} | info
-    import pandas as pd
-
     return Markers(
         np.array([str(i) for i in range(values.shape[1])], dtype=object),
         pd.DataFrame([entry] * len(values)),
@@ -52,6 +63,43 @@ def test_a_note_on_the_limit_does_not_speak_of_values_that_the_transform_left_ou
     assert not found.usable[0, :2].any()
     assert found.note[0] == "2 value(s) that log2 cannot take are left out"
     assert found.fraction_censored[0] == approx(0.2)
+
+
+@pytest.mark.parametrize(
+    ("unit", "step"),
+    [
+        ("log2 TPM", 0.5),
+        ("Log2(CPM + 1)", 0.5),
+        ("NPX", 0.5),
+        ("log10 copies/mL", np.log10(2) / 2),
+        ("ln ratio", np.log(2) / 2),
+    ],
+)
+def test_on_a_scale_of_logarithms_a_value_stands_half_a_doubling_under_its_limit(unit, step):
+    """A limit of 3 on a log2 scale over √2 would be 2.12: at two thirds of a doubling more."""
+    for limit in (3.0, -1.0):
+        found = analysis_values(markers([limit] + [5.0] * 9, [BELOW] + [MEASURED] * 9, unit=unit))
+        assert found.value[0, 0] == approx(limit - step)
+        assert found.note[0] == "10 % of values beyond a limit: at the limit over √2"
+    # above an upper limit at the limit: only ratios know that they are beyond by a factor
+    above = analysis_values(markers([9.0] + [5.0] * 9, [ABOVE] + [MEASURED] * 9, unit=unit))
+    assert above.value[0, 0] == 9.0
+    assert above.note[0] == "10 % of values beyond a limit: at the limit"
+    unstated = analysis_values(markers([0.0] + [5.0] * 9, [BELOW] + [MEASURED] * 9, unit=unit))
+    assert unstated.value[0, 0] == 0
+    assert "at 0 where no limit is stated" in unstated.note[0]
+    # what is below a limit may be below 0, though nothing was measured there
+    states = [BELOW] * 3 + [MEASURED] * 7
+    low, _ = analysis_values(
+        markers([1.0] * 3 + [5.0] * 7, states, unit=unit), imputing=True
+    ).bounds[0]
+    assert low[0] == -np.inf
+
+
+def test_a_unit_that_only_begins_like_a_logarithm_is_none():
+    for unit in ("ng/mL", "lnkat", "log2x", "", "NPXs"):
+        found = analysis_values(markers([3.0] + [5.0] * 9, [BELOW] + [MEASURED] * 9, unit=unit))
+        assert found.value[0, 0] == approx(3 / np.sqrt(2))
 
 
 def test_a_negative_limit_stands_as_it_is_and_says_so():
@@ -150,3 +198,32 @@ def test_levels_are_left_alone_and_index_selects():
     assert found.fraction_censored.tolist() == [0]
     assert analysis_values(both, np.array([False, True])).value.shape == (1, 3)
     assert analysis_values(both.where([False, False])).value.shape == (0, 3)
+
+
+def two_visits(first, later, **info):
+    """Return a biomarker at baseline and at C1D15."""
+    both = markers([first, later], [[MEASURED] * len(first)] * 2, biomarker="X", **info)
+    both.info["timepoint"] = ["baseline", "C1D15"]
+    return both
+
+
+def derived(given):
+    return ratios(given, "baseline", ["C1D15"], set(), Dictionary(pd.DataFrame()))
+
+
+def test_the_ratio_of_values_that_are_logarithms_already_is_their_difference():
+    """From 1 to 3 on a log2 scale is fourfold, from −2 to −1 twofold; ln(3 / 1) was threefold, and −2 had no ratio."""
+    for unit, scale in (("NPX", 1.0), ("log2 TPM", 1.0), ("log10 copies/mL", np.log10(2))):
+        given = two_visits(np.array([1.0, -2.0]) * scale, np.array([3.0, -1.0]) * scale, unit=unit)
+        (block,) = derived(given)
+        assert block.value[0] == approx(np.log([4.0, 2.0]))
+        assert (block.state == MEASURED).all()
+    (plain,) = derived(two_visits([1.0, 2.0], [4.0, 4.0], unit="ng/mL"))
+    assert plain.value[0] == approx(np.log([4.0, 2.0]))
+
+
+def test_a_score_with_values_below_zero_has_no_ratio():
+    """Two of three subjects would have had one, by the luck of their signs."""
+    assert derived(two_visits([1.0, 2.0, -0.5], [4.0, 4.0, 1.0], unit="score")) == []
+    (kept,) = derived(two_visits([1.0, 2.0, 0.0], [4.0, 4.0, 1.0], unit="score"))
+    assert kept.state[0].tolist() == [MEASURED, MEASURED, NOT_EVALUABLE]

@@ -19,7 +19,7 @@ import pandas as pd
 
 from correlatives.cohort import GIVEN, Cohort
 from correlatives.markers import ABOVE, BELOW, MEASURED
-from correlatives.tables.limits import LOG_RATIOS, standing, taken_by, transformed
+from correlatives.tables.limits import doublings, standing, taken_by, transformed
 from correlatives.tables.problems import Problems
 from correlatives.tables.units import conversions, plain_unit
 
@@ -308,8 +308,9 @@ def _taken(item: Mapping[str, Any], cohort: Cohort) -> Taken:
     beyond = np.isin(state, (BELOW, ABOVE))
     limit = np.where(beyond, value, np.nan)
     if item["kind"] in ("continuous", "count"):
-        logarithmic = str(item["biomarker"]).startswith(LOG_RATIOS)
-        value = standing(value, state, logarithmic)
+        # On the model's scale: the value was converted to its unit.
+        doubling, ratio = doublings(pd.DataFrame([{"unit": None} | dict(item)]))
+        value = standing(value, state, doubling, ratio)
     value = np.where((state == MEASURED) | beyond, value, np.nan)
     return Taken(value, state, limit)
 

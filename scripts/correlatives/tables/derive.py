@@ -6,30 +6,42 @@ import numpy as np
 
 from correlatives.markers import ABOVE, BELOW, MEASURED, MISSING, NOT_EVALUABLE, Markers
 from correlatives.tables.dictionary import Dictionary, info_frame
+from correlatives.tables.limits import doublings
 from correlatives.tables.values import Block
 
 
 def log_ratio(
-    value: np.ndarray, state: np.ndarray, base_value: np.ndarray, base_state: np.ndarray
+    value: np.ndarray,
+    state: np.ndarray,
+    base_value: np.ndarray,
+    base_state: np.ndarray,
+    doubling: float | np.ndarray = 0.0,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return ln(value) − ln(value at baseline), and what is known of it.
 
     With a value beyond a limit on one side, the ratio is at its own limit: BELOW where the later value
     is below (or the first above) a limit, ABOVE the other way round. With limits that pull both ways (both
     below, both above) nothing is known: NOT_EVALUABLE; so it is where a value or limit is not positive, or
-    one of the two is not evaluable. MISSING where one of the two is.
+    one of the two is not evaluable. MISSING where one of the two is. Of values that are logarithms the ratio is their difference.
 
     Parameters
     ----------
     value, state, base_value, base_state : np.ndarray, all of one shape
+    doubling : float or np.ndarray of shape (p, 1)
+        The logarithm of 2 on the values' scale, 0 where that is no logarithm (`correlatives.tables.limits.doublings`).
 
     Returns
     -------
     value, state : np.ndarray
     """
-    positive = (value > 0) & (base_value > 0)
+    logarithmic = np.asarray(doubling) > 0
+    # A limit of 0 is one that nobody stated, on any scale.
+    unstated = ((state == BELOW) & (value == 0)) | ((base_state == BELOW) & (base_value == 0))
+    positive = np.where(logarithmic, ~unstated, (value > 0) & (base_value > 0))
     with np.errstate(divide="ignore", invalid="ignore"):
-        ratio = np.where(positive, np.log(value) - np.log(base_value), np.nan)
+        of_logarithms = (value - base_value) * (np.log(2.0) / doubling)
+        plain = np.where(positive, np.log(value) - np.log(base_value), np.nan)
+        ratio = np.where(logarithmic, of_logarithms, plain)
     down = (state == BELOW) | (base_state == ABOVE)
     up = (state == ABOVE) | (base_state == BELOW)
     result = np.full(value.shape, MEASURED, dtype=np.uint8)
@@ -52,6 +64,12 @@ def ratios(
         Timepoints of the early change.
     wide : set of str
         Biomarkers of wide tables: of these only those in the dictionary get a ratio.
+
+    Returns
+    -------
+    list of Block
+        None of a biomarker with values below 0 that are no logarithms (a score, say): there is no ratio to 0 or less, and
+        the subjects that happen to have two positive values are no sample of them all.
     """
     info = markers.info
     kept = info["kind"].isin(["continuous", "count"]) & (
@@ -64,12 +82,15 @@ def ratios(
         if (key := tuple(key_parts))
     }
     entries, later, first = [], [], []
+    doubling = dict(zip(rows.index, doublings(rows)[0], strict=True))
     for timepoint in early:
         for (biomarker, specimen, assay, when), index in place.items():
             base = place.get((biomarker, specimen, assay, baseline))
             if when != timepoint or base is None or timepoint == baseline:
                 continue
             source = info.loc[index]
+            if doubling[index] == 0 and (markers.value[[index, base]] < 0).any():
+                continue
             name = f"ratio:{biomarker}:{timepoint}"
             entries.append(
                 dictionary.entry(
@@ -89,7 +110,11 @@ def ratios(
     if not entries:
         return []
     value, state = log_ratio(
-        markers.value[later], markers.state[later], markers.value[first], markers.state[first]
+        markers.value[later],
+        markers.state[later],
+        markers.value[first],
+        markers.state[first],
+        np.array([doubling[index] for index in later])[:, None],
     )
     return [Block(info_frame(entries), value, state, np.zeros(value.shape[1], dtype=np.int64))]
 

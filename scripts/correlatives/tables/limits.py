@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -18,6 +20,9 @@ MOST_CENSORED = 0.50
 
 #: Markers whose values are differences of natural logarithms already: ratios to baseline.
 LOG_RATIOS = ("ratio:", "vaf_ratio:")
+
+#: Units whose values are logarithms already, by their first word -> the logarithm of 2. NPX is Olink's log2 scale.
+LOG_UNITS = {"log2": 1.0, "npx": 1.0, "log10": float(np.log10(2.0)), "ln": float(np.log(2.0))}
 
 #: Markers of alterations whose limit is not the laboratory's for a biomarker but that of finding a variant.
 ALLELE_FRACTIONS = ("max_vaf", "mean_vaf")
@@ -82,21 +87,44 @@ def transformed(transform: str, values: np.ndarray) -> np.ndarray:
     return values
 
 
-def standing(value: np.ndarray, state: np.ndarray, logarithmic: bool | np.ndarray) -> np.ndarray:
+@functools.cache
+def log_of_two(unit: str) -> float:
+    """Return how far apart a value and its double are in a unit whose values are logarithms; 0 in any other."""
+    first = re.match(r"[a-z]+\d*(?![a-z])", unit.strip().lower())
+    return LOG_UNITS.get(first.group(), 0.0) if first else 0.0
+
+
+def doublings(info: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+    """Return the logarithm of 2 on each marker's scale, 0 where that is no logarithm; and which are log ratios; shape (p,)."""
+    ratio = np.array([str(name).startswith(LOG_RATIOS) for name in info["biomarker"]], dtype=bool)
+    of_unit = [log_of_two(unit) if isinstance(unit, str) else 0.0 for unit in info["unit"]]
+    return np.where(ratio, np.log(2.0), np.array(of_unit, dtype=float)), ratio
+
+
+def standing(
+    value: np.ndarray, state: np.ndarray, doubling: float | np.ndarray, ratio: bool | np.ndarray
+) -> np.ndarray:
     """Return values, those beyond a limit where they stand: below at the limit over √2, above at the limit.
 
-    The same rule puts log ratios ln(2)/2 beyond their limit on either side: a ratio is below it where the later value is
-    below that value's limit, and above it where the first was. A negative limit of any other marker stands as it is, and so
-    does 0, which is what not detected is where no limit is stated.
+    On a scale of logarithms that is half a doubling under the limit; log ratios stand as far over an upper limit: a ratio is
+    below its limit where the later value is below that value's, and above it where the first was. A negative limit on
+    any other scale stands as it is, and so does 0 unless of a ratio: that is what not detected is where no limit is stated.
+
+    Parameters
+    ----------
+    value, state : np.ndarray, shape (n,) or (p, n)
+    doubling, ratio : float and bool, or np.ndarray of shape (p, 1)
+        From `doublings`.
     """
     below, above = state == BELOW, state == ABOVE
     with np.errstate(invalid="ignore"):
         divided = np.where(below & (value > 0), value / np.sqrt(2.0), value)
-    beyond = np.log(2.0) / 2.0 * (above.astype(float) - below.astype(float))
-    return np.where(logarithmic, value + beyond, divided)
+    beyond = (above & ratio).astype(float) - below.astype(float)
+    moved = (np.asarray(doubling) > 0) & (ratio | (value != 0))
+    return np.where(moved, value + beyond * doubling / 2.0, divided)
 
 
-def _place(limit: np.ndarray, logarithmic: bool, fraction: bool, lloq: float) -> str:
+def _place(limit: np.ndarray, logarithmic: bool, ratio: bool, fraction: bool, lloq: float) -> str:
     """Say where values below their limits stand.
 
     Parameters
@@ -104,13 +132,16 @@ def _place(limit: np.ndarray, logarithmic: bool, fraction: bool, lloq: float) ->
     limit : np.ndarray, shape (values below,)
         0 where something was not detected and no limit is stated.
     logarithmic : bool
-        Whether the values are log ratios.
+        Whether the values are logarithms.
+    ratio : bool
+        Whether they are log ratios, of which 0 is a limit like any other.
     fraction : bool
         Whether they are one of `ALLELE_FRACTIONS`.
     lloq : float
         Of the dictionary; NaN where it states none.
     """
-    over_root = np.ones(len(limit), dtype=bool) if logarithmic else limit > 0
+    over_root = limit != 0 if logarithmic else limit > 0
+    over_root |= ratio
     unknown = (limit == 0) & ~over_root
     parts = []
     if over_root.any():
@@ -193,9 +224,10 @@ def analysis_values(
     bounds = np.full(len(at), None, dtype=object)
 
     biomarker = info["biomarker"].to_numpy(dtype=object)
-    logarithmic = np.array([str(name).startswith(LOG_RATIOS) for name in biomarker], dtype=bool)
+    doubling, ratio = doublings(info)
+    logarithmic = doubling > 0
     limit = values.copy()
-    stood = standing(values, state, logarithmic[:, None])
+    stood = standing(values, state, doubling[:, None], ratio[:, None])
     values = np.where(quantity[:, None], stood, values)
 
     transform = info["transform"].to_numpy(dtype=object)
@@ -227,17 +259,19 @@ def analysis_values(
     for row in np.flatnonzero(censored):
         share = f"{100 * fraction[row]:.0f} % of values beyond a limit"
         here = below[row] & usable[row]
-        place = _place(limit[row, here], bool(logarithmic[row]), bool(fractions[row]), lloq[row])
+        place = _place(
+            limit[row, here], logarithmic[row], ratio[row], bool(fractions[row]), lloq[row]
+        )
         if not here.any():
             if not (above[row] & usable[row]).any():
                 continue  # all of them are left out by the transform, which is noted
-            place = "at the limit times √2" if logarithmic[row] else "at the limit"
-        elif logarithmic[row] and (above[row] & usable[row]).any():
+            place = "at the limit times √2" if ratio[row] else "at the limit"
+        elif ratio[row] and (above[row] & usable[row]).any():
             place += " or times √2"
         if fraction[row] < FEW_CENSORED:
             notes[row].append(f"{share}: {place}")
             continue
-        unstated = here & (limit[row] == 0) & ~logarithmic[row]
+        unstated = here & (limit[row] == 0) & ~ratio[row]
         if imputing and not unstated.any():
             # a marker without a negative value has none below 0 either
             known = usable[row]
