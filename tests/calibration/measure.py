@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 
 import batched_fits
 import numpy as np
@@ -127,11 +127,11 @@ def fitted(
 
 
 def randomise(
-    cell: Cell, batch: Batch, expected: np.ndarray, draws: int, seed: int
+    cell: Cell, batch: Batch, expected: np.ndarray, strata: np.ndarray, draws: int, seed: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Run the randomisation test of every trial of a batch; each trial is a family.
 
-    Markers with fewer than 5 subjects off their most common value are in no family, as in the workflow.
+    `strata`: those of the null model; arms are drawn within those of the trial. Markers with fewer than 5 subjects off their most common value are in no family, as in the workflow.
     """
     trials, markers, n = batch.marker.shape
     rows = trials * markers
@@ -141,7 +141,7 @@ def randomise(
     weight = np.where(known, expected if survival else expected * (1.0 - expected), 0.0)
     value = batch.marker
     here = batch.include[:, None]
-    if cell.kind.startswith("binary"):
+    if cell.binary:
         carriers = (here & (value == 1)).sum(axis=2)
         differing = np.minimum(carriers, batch.include.sum(axis=1)[:, None] - carriers)
         member = differing >= LEAST_CARRIERS
@@ -155,7 +155,7 @@ def randomise(
         weight.reshape(rows, n),
         value.reshape(rows, n),
         batch.arm,
-        batch.strata,
+        strata,
         drawn,
         logistic=not survival,
         family=family.reshape(rows),
@@ -196,10 +196,18 @@ def measure(cell: Cell, trials: int) -> dict[str, object]:
     draws = DRAWS_FOR_DISCOVERY if cell.true > 1 else DRAWS
     for number, first in enumerate(range(0, trials, TRIALS_A_BATCH)):
         batch = simulate(cell, number, min(TRIALS_A_BATCH, trials - first))
-        expected, without = fitted(cell, batch)
+        # the model of a marker that the strata decide has none
+        decided = cell.kind == "factor"
+        null = replace(batch, strata=np.zeros_like(batch.strata)) if decided else batch
+        expected, without = fitted(cell, null)
         if cell.model == "cox":
-            expected, _ = fitted(cell, batch, arm_strata=True)
-        p, p_fwer, member = randomise(cell, batch, expected, draws, seed=number)
+            expected, _ = fitted(cell, null, arm_strata=True)
+        p, p_fwer, member = randomise(cell, batch, expected, null.strata, draws, seed=number)
+        if decided:
+            rejected = np.where(member, p_fwer, 1.0).min(axis=1) <= LEVEL
+            tally.add("fwer", np.where(member.any(axis=1), rejected, np.nan))
+            tally.add("size", mean_within(p <= LEVEL, member))
+            continue
         full, loglik = fitted(cell, batch, interaction=True)
         statistic = np.maximum(2.0 * (loglik - without), 0.0)
         p_lrt = chdtrc(1.0, statistic)
@@ -250,7 +258,7 @@ def _coverage(
     events = np.broadcast_to(happened.sum(axis=1)[:, None], (trials, markers))
     here, value = batch.include[:, None], batch.marker
     events_in_cells = in_cells = np.full((trials, markers), np.inf)
-    if cell.kind.startswith("binary"):
+    if cell.binary:
         levels = [(batch.arm == side) & (value == level) for side in (0, 1) for level in (0, 1)]
         events_in_cells = np.min([(happened[:, None] & at).sum(axis=2) for at in levels], axis=0)
         in_cells = np.min([(here & at).sum(axis=2) for at in levels], axis=0)

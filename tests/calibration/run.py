@@ -74,6 +74,12 @@ def every_cell() -> list[Cell]:
                 )
             ]
     cells += [
+        Cell(model, n, "factor", allocation, effect, "strata")
+        for model in ("cox", "logistic")
+        for n in SIZES
+        for allocation, effect in ((1, 1.0), (1, 0.4), (2, 0.4))
+    ]
+    cells += [
         Cell(model, n, kind, 1, 0.7, "", true, beta * (1.0 if model == "cox" else 1.5))
         for model in ("cox", "logistic")
         for n in (132, 300)

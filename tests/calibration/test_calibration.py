@@ -89,6 +89,14 @@ def test_the_level_is_held(cell):
     assert lowest <= row["coverage"] <= 0.975
 
 
+@pytest.mark.parametrize("model", ["cox", "logistic"])
+def test_the_level_is_held_where_the_strata_decide_the_marker(model):
+    """Five markers that share four strata: their size has a standard error of 0.01."""
+    row = measure(Cell(model, 132, "factor", 2, 0.4, "strata"), TRIALS)
+    assert row["fwer"] <= HIGHEST_FWER
+    assert 0.02 <= row["size"] <= 0.08
+
+
 def test_the_suite_can_tell_a_level_that_is_not_held():
     """Likelihood ratio with Bonferroni at 46 subjects: 0.1 and more."""
     row = measure(Cell("logistic", 46, "lognormal", 1, 1.0), TRIALS)

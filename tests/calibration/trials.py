@@ -19,6 +19,9 @@ SEED = 20260101
 STRATUM_SHARES = (0.4, 0.3, 0.2, 0.1)
 STRATUM_EFFECTS = (0.0, 0.5, -0.5, 0.8)
 
+#: Markers that the strata decide: whether a subject is in these strata.
+FACTORS = ((1, 2, 3), (0, 2, 3), (2, 3), (1, 3), (1, 2))
+
 
 @dataclass(frozen=True)
 class Cell:
@@ -32,7 +35,7 @@ class Cell:
         Subjects.
     kind : str
         Of the markers: normal, lognormal, binary15, binary3 (per cent of carriers), limit40 (per cent
-        below the limit of detection, all given the same value).
+        below the limit of detection, all given the same value), factor (what the strata decide; with the feature strata).
     allocation : int
         Experimental subjects for each control.
     effect : float
@@ -64,6 +67,11 @@ class Cell:
         parts += [self.feature] if self.feature else []
         parts += [f"{self.true}x{self.interaction:g}"] if self.true else []
         return " ".join(parts)
+
+    @property
+    def binary(self) -> bool:
+        """Whether a marker has two levels."""
+        return self.kind.startswith(("binary", "factor"))
 
     def has(self, feature: str) -> bool:
         """Whether a feature is on."""
@@ -98,6 +106,12 @@ def _exponential(rng: np.random.Generator, log_hazard: np.ndarray) -> np.ndarray
     return rng.exponential(7.0 / np.log(2.0) * np.exp(-log_hazard))
 
 
+def _factors(strata: np.ndarray) -> np.ndarray:
+    """Markers that the strata decide, in turn: shape (markers, n)."""
+    own = np.array([np.isin(strata, among) for among in FACTORS], dtype=float)
+    return own[np.arange(MARKERS) % len(own)]
+
+
 def simulate(cell: Cell, batch: int, trials: int) -> Batch:
     """Simulate one batch of a cell's trials."""
     rng = np.random.default_rng([SEED, zlib.crc32(cell.name.encode()), batch])
@@ -122,6 +136,7 @@ def simulate(cell: Cell, batch: int, trials: int) -> Batch:
         "binary15": lambda x: (x > ndtri(0.85)).astype(float),
         "binary3": lambda x: (x > ndtri(0.97)).astype(float),
         "limit40": lambda x: np.maximum(x, ndtri(0.4)),
+        "factor": lambda x: np.broadcast_to(_factors(strata), x.shape),
     }[cell.kind](latent)
 
     beta = np.log(cell.effect) * (1.0 if cell.model == "cox" else -1.0)
@@ -135,7 +150,7 @@ def simulate(cell: Cell, batch: int, trials: int) -> Batch:
         baseline = baseline + covariates @ np.array([0.5, -0.3, 0.7])
     if cell.has("prognostic"):
         baseline = baseline + np.log(2.0) * latent[:, 0]
-    acting = marker if cell.kind.startswith("binary") else latent
+    acting = marker if cell.binary else latent
     different = arm * cell.interaction * acting[:, : cell.true].sum(axis=1)
 
     include = np.ones((trials, n), dtype=bool)
