@@ -23,7 +23,7 @@ from correlatives.predictive.model import (
     fit_models,
     fit_prognostic_models,
 )
-from correlatives.predictive.rows import LONG_TAIL, marker_rows
+from correlatives.predictive.rows import FACTOR, LONG_TAIL, marker_rows
 from correlatives.survival.cox import fit_cox, proportional_hazards
 
 REFERENCE = Path(__file__).parents[1] / "reference"
@@ -455,8 +455,8 @@ def test_a_stratification_factor_is_tested_as_any_marker(endpoint: str):
     assert table.loc["receptor", "p_randomisation"] < 0.01
     assert table.loc["receptor", "p_interaction_lrt"] < 0.01
     assert table.loc["receptor", "minimum_detectable_ratio"] > 1
-    assert model.FACTOR in table.loc["receptor", "note"]
-    assert model.FACTOR not in table.loc["other", "note"]
+    assert FACTOR in table.loc["receptor", "note"]
+    assert FACTOR not in table.loc["other", "note"]
     # the other marker's answer does not depend on the factor beside it
     cohort = stratified_by_a_marker(3, 1.6, names=("other",))
     alone = fit_domain(cohort, endpoint, cohort.markers, randomisations=999, seed=1).table

@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 
 from correlatives.multiplicity import FEW_CARRIERS
+from correlatives.predictive.rows import FACTOR
 from correlatives.publish import workbook
 from correlatives.publish.checklists import remark
 from correlatives.publish.methods_text import listed, methods
@@ -180,6 +181,17 @@ def test_draws_beyond_those_of_all_markers_are_told_only_if_there_were_some():
     assert (
         "2 exploratory tests whose statistic fewer than 20 of these reached went on by sequential Monte Carlo, to "
         "11,152–150,547 draws (Besag and Clifford 1991)" in text
+    )
+
+
+def test_the_model_of_a_stratification_factor_is_described():
+    assert "has no strata" not in methods(RECORD, SUBJECTS, TABLES)
+    table = screened()
+    table.loc[1, "note"] = f"something; {FACTOR}"
+    text = methods(RECORD, SUBJECTS, {"predictive/PFS": table})
+    assert (
+        "The null model of a factor by which the randomisation was stratified has no strata."
+        in text
     )
 
 

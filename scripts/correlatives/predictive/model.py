@@ -38,7 +38,7 @@ from correlatives.predictive.randomisation import (
     null_strata,
     randomisation_test,
 )
-from correlatives.predictive.rows import LONG_TAIL, Rows, marker_rows
+from correlatives.predictive.rows import FACTOR, LONG_TAIL, Rows, marker_rows
 from correlatives.predictive.screened import FEW_WORDS, shared_words
 from correlatives.predictive.small_samples import (
     LEVEL,
@@ -120,11 +120,6 @@ GATHERING = ["score_z", "in_family"]
 
 #: Said of rows whose test of proportional hazards has no model to start from.
 NO_PH = "p_ph: no finite maximum without the penalty"
-
-#: Said of rows whose marker the strata decide.
-FACTOR = (
-    "a stratification factor: effects are stratified by it, the randomisation test's model is not"
-)
 
 #: Power at which the minimum detectable ratio is stated.
 POWER = 0.8

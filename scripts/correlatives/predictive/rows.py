@@ -22,6 +22,11 @@ LEAST_MEASURED = 10
 #: ones, and 0.94 to 0.97 in logistic models with Firth's penalty: docs/calibration.md).
 LONG_TAIL = "long right tail without a transform: its limits may be too narrow (consider log2)"
 
+#: Said of rows whose marker the strata decide.
+FACTOR = (
+    "a stratification factor: effects are stratified by it, the randomisation test's model is not"
+)
+
 #: What the note says of values that stand at their expected value.
 EXPECTED = ": at their expected value by a censored normal fit"
 

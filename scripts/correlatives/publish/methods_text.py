@@ -16,7 +16,7 @@ from correlatives.markers import KEY
 from correlatives.multiplicity import FEW_CARRIERS, LEAST_CARRIERS
 from correlatives.pairing import PROGRESSION_WINDOW_DAYS, means_progression
 from correlatives.predictive.randomisation import ENOUGH
-from correlatives.predictive.rows import EXPECTED
+from correlatives.predictive.rows import EXPECTED, FACTOR
 from correlatives.tables.limits import FEW_CENSORED, MOST_CENSORED
 
 #: Libraries that a methods section names, as they call themselves.
@@ -397,6 +397,8 @@ def _screen(settings: Mapping[str, Any], tables: Mapping[str, pd.DataFrame]) -> 
             " A marker was called predictive by the test of this interaction alone: a randomisation test of the efficient score, "
             f"studentised in every one of {options['randomisations']:,} draws of the treatment{within}.{_went_on(stacked)}"
         )
+        if stacked["note"].astype("str").str.contains(FACTOR, regex=False).any():
+            text += " The null model of a factor by which the randomisation was stratified has no strata."
         if confirmatory:
             text += (
                 f" In the confirmatory family the family-wise error was controlled at {level} by the largest statistic of each "
