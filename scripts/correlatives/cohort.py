@@ -378,3 +378,21 @@ def clinical_markers(cohort: Cohort, names: Sequence[str]) -> Markers:
     value = np.array(values, dtype=float)
     state = np.where(np.isnan(value), MISSING, MEASURED).astype(np.uint8)
     return Markers(ids, info_frame(entries), value, state)
+
+
+def strata_by_arm(strata: np.ndarray | None, arm: np.ndarray) -> np.ndarray:
+    """Return strata that no two arms share.
+
+    Parameters
+    ----------
+    strata : np.ndarray of int, shape (n,), or None
+        From 0; None where there are none.
+    arm : np.ndarray, shape (n,)
+        0 or 1.
+
+    Returns
+    -------
+    np.ndarray of int, shape (n,)
+    """
+    own = np.asarray(arm).astype(np.int64)
+    return own if strata is None else 2 * np.asarray(strata, dtype=np.int64) + own

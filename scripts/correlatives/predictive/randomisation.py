@@ -18,6 +18,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from correlatives.cohort import strata_by_arm
 from correlatives.predictive.carriers import subjects_differing
 
 #: Name of the analysis from which the draws come: one for all endpoints and domains, so that any set of
@@ -164,7 +165,7 @@ def null_strata(strata: np.ndarray, arm: np.ndarray) -> np.ndarray:
     np.ndarray of int, shape (n,)
         For the null model only: draws stay within the randomisation strata, and `randomisation_test` gets those.
     """
-    return 2 * np.asarray(strata, dtype=np.int64) + np.asarray(arm).astype(np.int64)
+    return strata_by_arm(strata, arm)
 
 
 def observed_scale(

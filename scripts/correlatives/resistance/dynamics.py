@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from correlatives.cohort import Cohort
+from correlatives.cohort import Cohort, strata_by_arm
 from correlatives.markers import ABOVE, BELOW, MEASURED, MISSING, Markers
 from correlatives.pairing import names_with_assay, sample_months
 from correlatives.resistance.pairs import arm_masks
@@ -329,15 +329,6 @@ def _at_timepoint(
     return pd.concat(blocks).sort_index(kind="stable")[COLUMNS]
 
 
-def within_arms(stratum: np.ndarray | None, experimental: np.ndarray) -> np.ndarray:
-    """Return strata that no two arms share: int, shape (n,).
-
-    An arm has hazards of its own, whatever the treatment does over time, and the ratio of both arms lies between theirs.
-    """
-    shared = np.zeros(len(experimental), dtype=int) if stratum is None else stratum.astype(int)
-    return 2 * shared + (experimental > 0)
-
-
 def _labels(markers: Markers) -> np.ndarray:
     """Return the markers' names, with the assay where a specimen's biomarker was measured by several."""
     info = markers.info
@@ -367,7 +358,8 @@ def _hazard_ratios(
         return found
     x, rows = change[enough], include[enough]
     if experimental is not None:
-        stratum = within_arms(stratum, experimental)
+        # An arm has hazards of its own, whatever the treatment does over time; the ratio of both lies between theirs.
+        stratum = strata_by_arm(stratum, experimental)
     fits = fit_cox_many(time, event, x[:, :, None], rows, stratum)
     intervals, p_change = fits.interval(0), fits.test(0).p
     if (~fits.converged).any():

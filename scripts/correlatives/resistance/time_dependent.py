@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from correlatives.cohort import Cohort
+from correlatives.cohort import Cohort, strata_by_arm
 from correlatives.markers import MEASURED
 from correlatives.pairing import names_with_assay, sample_months
 from correlatives.resistance.dynamics import (
@@ -27,7 +27,6 @@ from correlatives.resistance.dynamics import (
     LEAST_SPREAD,
     TOLERANCE_MONTHS,
     change_markers,
-    within_arms,
 )
 from correlatives.resistance.pairs import arm_masks
 from correlatives.survival.ties import tie_times
@@ -286,7 +285,7 @@ def _estimates(
     if np.ptp(part.value) <= LEAST_SPREAD:
         return *nothing, "one value in all subjects"
     if arm is not None:
-        stratum = within_arms(stratum, arm)
+        stratum = strata_by_arm(stratum, arm)
     beta, covariance, loglik = fit_counting_process(part, part.value[:, None], stratum)
     if np.isnan(loglik):
         return *nothing, "no finite maximum"

@@ -19,7 +19,7 @@ import pandas as pd
 
 from correlatives.cohort import GIVEN, Cohort
 from correlatives.markers import ABOVE, BELOW, MEASURED
-from correlatives.tables.limits import doublings, standing, taken_by, transformed
+from correlatives.tables.limits import doubling_of, standing, taken_by, transformed
 from correlatives.tables.problems import Problems
 from correlatives.tables.units import conversions, plain_unit
 
@@ -309,8 +309,7 @@ def _taken(item: Mapping[str, Any], cohort: Cohort) -> Taken:
     limit = np.where(beyond, value, np.nan)
     if item["kind"] in ("continuous", "count"):
         # On the model's scale: the value was converted to its unit.
-        doubling, ratio = doublings(pd.DataFrame([{"unit": None} | dict(item)]))
-        value = standing(value, state, doubling, ratio)
+        value = standing(value, state, *doubling_of(item["biomarker"], item.get("unit")))
     value = np.where((state == MEASURED) | beyond, value, np.nan)
     return Taken(value, state, limit)
 

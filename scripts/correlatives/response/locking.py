@@ -20,7 +20,7 @@ from correlatives.response.locked import FORMAT, FORMAT_VERSION, Content, defini
 from correlatives.response.models import BOTH, CLINICAL, MARKERS
 from correlatives.response.nested_cv import CLINICAL_PENALTY, inner_folds, tuned
 from correlatives.response.preparation import Design, Preparation
-from correlatives.tables.limits import analysis_values, doublings, standing
+from correlatives.tables.limits import analysis_values, doubling_of, standing
 
 #: Sets the folds of the locked model apart from those of the repeats that judge it.
 LOCKED_STREAM = 0x10CED
@@ -328,7 +328,7 @@ def _range(value: np.ndarray, state: np.ndarray, info: pd.Series, rule: str) -> 
     if info["kind"] not in ("continuous", "count"):
         return None
     if rule == "value":
-        value = standing(value, state, *doublings(info.to_frame().T))
+        value = standing(value, state, *doubling_of(info["biomarker"], info["unit"]))
     else:
         value = value[state == (BELOW if rule == "detected" else ABOVE)]
     value = value[~np.isnan(value)]

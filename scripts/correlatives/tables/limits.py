@@ -94,11 +94,18 @@ def log_of_two(unit: str) -> float:
     return LOG_UNITS.get(first.group(), 0.0) if first else 0.0
 
 
+def doubling_of(biomarker: str, unit: object) -> tuple[float, bool]:
+    """Return the logarithm of 2 on a marker's scale, 0 where that is no logarithm; and whether it is a log ratio."""
+    if str(biomarker).startswith(LOG_RATIOS):
+        return float(np.log(2.0)), True
+    return (log_of_two(unit) if isinstance(unit, str) else 0.0), False
+
+
 def doublings(info: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
-    """Return the logarithm of 2 on each marker's scale, 0 where that is no logarithm; and which are log ratios; shape (p,)."""
-    ratio = np.array([str(name).startswith(LOG_RATIOS) for name in info["biomarker"]], dtype=bool)
-    of_unit = [log_of_two(unit) if isinstance(unit, str) else 0.0 for unit in info["unit"]]
-    return np.where(ratio, np.log(2.0), np.array(of_unit, dtype=float)), ratio
+    """Return `doubling_of` every marker: two arrays of shape (p,)."""
+    found = [doubling_of(*row) for row in zip(info["biomarker"], info["unit"], strict=True)]
+    doubling, ratio = zip(*found, strict=True) if found else ((), ())
+    return np.array(doubling, dtype=float), np.array(ratio, dtype=bool)
 
 
 def standing(
@@ -114,7 +121,7 @@ def standing(
     ----------
     value, state : np.ndarray, shape (n,) or (p, n)
     doubling, ratio : float and bool, or np.ndarray of shape (p, 1)
-        From `doublings`.
+        From `doubling_of`, or `doublings`.
     """
     below, above = state == BELOW, state == ABOVE
     with np.errstate(invalid="ignore"):
